@@ -1,0 +1,32 @@
+"""audiotok: turn sound into words and find out what a language model can hear in them.
+
+A **clip** on disk becomes a mono **waveform**, then mel **frames**, whose nearest **centroids** are its
+**tokens**; tokens and labels are **batched**, a **model** reads them into logits, and **metrics** score
+them while the **module** trains.
+
+Reading order, which is import order (a stage imports only from stages above it)::
+
+    errors      one clear sentence for the user
+    store       folders of computed things, keyed by content
+    data        clips: where they are, which are usable, their waveforms
+    features    waveforms to frames
+    clustering  frames to tokens, by centroids
+    tokenizer   waveforms to tokens: features and clustering in one module
+    loader      clips to batches
+    vocabulary  the fitted tokenizer of a corpus: fitted once, kept by content
+    model       tokens to logits
+    metrics     logits to scores
+    optimizer, schedule, module    training
+    callbacks, logger              watching
+    experiment  the only file that sees a Hydra configuration
+    run         a finished run, from its folder
+    sweep       the table after a multirun
+    cli         the command line
+
+One alphabet of shapes, used in every docstring:
+
+``B`` clips in a batch, ``S`` samples, ``T`` frames (tokens in time), ``M`` mel bins, ``D`` dimensions
+that are clustered, ``Q`` codebooks, ``K`` centroids per codebook, ``C`` classes.
+"""
+
+__version__ = "0.1.0"

@@ -1,0 +1,19 @@
+"""One line an epoch, for logs that are no terminal and for people who scroll back."""
+
+import logging
+
+import pytorch_lightning as pl
+
+log = logging.getLogger(__name__)
+
+
+class EpochLine(pl.Callback):
+    """Say after every epoch how training goes."""
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log losses, validation mAP and speed."""
+        metrics = trainer.callback_metrics
+        names = ("train/loss", "val/loss", "train/mAP", "val/mAP", "val/f1_micro_tuned")
+        scores = ", ".join(f"{name} {metrics[name]:.4f}" for name in names if name in metrics)
+        speed = float(metrics.get("train/clips_per_second", 0.0))
+        log.info("Epoch %d of %s: %s; %.0f clips/s.", trainer.current_epoch + 1, trainer.max_epochs, scores, speed)

@@ -1,0 +1,32 @@
+"""How many clips a second training gets through, validation left aside."""
+
+import time
+from typing import Any
+
+import pytorch_lightning as pl
+from torch import Tensor
+
+
+class Throughput(pl.Callback):
+    """Log `train/clips_per_second` for every epoch, waiting for data included."""
+
+    def __init__(self) -> None:
+        self._n_clips, self._start = 0, 0.0
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Start the clock."""
+        self._n_clips, self._start = 0, time.perf_counter()
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: dict[str, Tensor],
+        batch_idx: int,
+    ) -> None:
+        """Count the clips, and log once the epoch's last batch is through (validation comes after it)."""
+        self._n_clips += len(batch["index"]) * trainer.world_size
+        if trainer.is_last_batch:
+            rate = self._n_clips / (time.perf_counter() - self._start)
+            pl_module.log("train/clips_per_second", rate, on_step=False, on_epoch=True, batch_size=1)

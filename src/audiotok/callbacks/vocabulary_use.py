@@ -1,0 +1,42 @@
+"""How much of its vocabulary the training clips use."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+from torch import Tensor
+
+from audiotok.vocabulary import token_counts, token_use
+
+
+class VocabularyUse(pl.Callback):
+    """Log the share of centroids that occur and their perplexity, over all tokens of an epoch.
+
+    Args:
+        n_clusters: Centroids per codebook, K.
+    """
+
+    def __init__(self, n_clusters: int) -> None:
+        self.n_clusters = n_clusters
+        self._counts: Tensor | None = None
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin to count."""
+        self._counts = None
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: dict[str, Tensor],
+        batch_idx: int,
+    ) -> None:
+        """Count a batch's tokens, and log after the epoch's last."""
+        tokens, n_tokens = batch["tokens"], batch["n_tokens"]
+        is_token = n_tokens.new_ones(tokens.shape[:2]).cumsum(1) <= n_tokens[:, None]
+        counts = token_counts(tokens[is_token], self.n_clusters)
+        self._counts = counts if self._counts is None else self._counts + counts
+        if trainer.is_last_batch:
+            used, perplexity = token_use(self._counts)
+            scores = {"vocabulary/used": used, "vocabulary/perplexity": perplexity}
+            pl_module.log_dict(scores, on_step=False, on_epoch=True, batch_size=1)

@@ -1,0 +1,112 @@
+"""The interface of every clustering: frames in, tokens out, and back."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from audiotok.errors import UserError
+
+
+class Codebooks(nn.Module, ABC):
+    """Q codebooks of K centroids each.
+
+    Another kind of clustering is a subclass in a file of its own: say which shape the centroids have,
+    how they are fitted, and how frames are encoded and decoded.
+
+    Args:
+        n_clusters: Centroids per codebook, K.
+        n_codebooks: Codebooks, Q.
+        sample_frames: Frames that centroids are fitted on, drawn from the training clips; None for all.
+        sample_clips: Training clips that these frames are drawn from; None for all.
+        seed: Seed of the draw and of the clustering.
+    """
+
+    centroids: Tensor
+
+    def __init__(
+        self,
+        *,
+        n_clusters: int,
+        n_codebooks: int,
+        sample_frames: int | None,
+        sample_clips: int | None,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        for key, value in {
+            "n_clusters": n_clusters,
+            "n_codebooks": n_codebooks,
+            "sample_frames": sample_frames,
+            "sample_clips": sample_clips,
+        }.items():
+            if value is not None and value < 1:
+                raise UserError(f"clustering.{key}={value} is too small; choose 1 or more.")
+        self.n_clusters, self.n_codebooks, self.seed = n_clusters, n_codebooks, seed
+        self.sample_frames, self.sample_clips = sample_frames, sample_clips
+        self.register_buffer("centroids", torch.empty(0))
+
+    @property
+    @abstractmethod
+    def settings(self) -> dict[str, object]:
+        """Everything that the centroids depend on, JSON-like: part of their key."""
+
+    @abstractmethod
+    def check_dimensions(self, n_dimensions: int) -> None:
+        """Raise `UserError` where frames of D dimensions cannot be clustered so."""
+
+    @abstractmethod
+    def fit_centroids(self, frames: np.ndarray) -> np.ndarray:
+        """Cluster float32 frames (N, D) into centroids (Q, K, dimensions of a codebook)."""
+
+    @abstractmethod
+    def encode(self, frames: Tensor) -> Tensor:
+        """Return the tokens (..., Q), int64, of frames (..., D)."""
+
+    @abstractmethod
+    def decode(self, tokens: Tensor) -> Tensor:
+        """Return the frames (..., D) that tokens (..., Q) stand for."""
+
+    def fit(self, frames: np.ndarray) -> None:
+        """Fit the centroids to a sample of frames, float32 (N, D).
+
+        Raises:
+            UserError: There are fewer frames than clusters.
+        """
+        self.check_dimensions(frames.shape[1])
+        if len(frames) < self.n_clusters:
+            raise UserError(
+                f"clustering.n_clusters={self.n_clusters} exceeds the {len(frames)} frames of the training "
+                "sample; lower it, raise clustering.sample_frames, or add clips."
+            )
+        self.load_centroids(self.fit_centroids(np.ascontiguousarray(frames, dtype=np.float32)))
+
+    def load_centroids(self, centroids: np.ndarray) -> None:
+        """Take over centroids (Q, K, dimensions of a codebook) that were fitted before."""
+        self.centroids = torch.from_numpy(np.array(centroids, dtype=np.float32)).to(self.centroids.device)
+
+    def _common_settings(self) -> dict[str, object]:
+        return {
+            "n_clusters": self.n_clusters,
+            "n_codebooks": self.n_codebooks,
+            "sample_frames": self.sample_frames,
+            "sample_clips": self.sample_clips,
+            "seed": self.seed,
+        }
+
+
+def nearest(points: Tensor, centroids: Tensor) -> Tensor:
+    """Return the index of the nearest centroid of every point, by one matrix product.
+
+    |x - c|² = |x|² - 2 x·c + |c|², and |x|² is the same for all centroids of a point.
+
+    Args:
+        points: (..., dimensions)
+        centroids: (K, dimensions)
+
+    Returns:
+        (...), int64
+    """
+    half_squares = centroids.square().sum(-1) / 2
+    return (half_squares - points @ centroids.T).argmin(-1)

@@ -1,0 +1,91 @@
+"""One codebook by k-means: the token of a frame is the index of its nearest centroid."""
+
+import logging
+
+import numpy as np
+from torch import Tensor
+
+logging.getLogger("faiss").setLevel(logging.WARNING)  # it reports which build of itself it loads
+import faiss  # noqa: E402
+
+from audiotok.clustering.codebooks import Codebooks, nearest
+
+log = logging.getLogger(__name__)
+
+
+class KMeans(Codebooks):
+    """FAISS k-means with one codebook of K centroids.
+
+    Args:
+        n_clusters: Centroids, K.
+        n_iter: Iterations of Lloyd's algorithm.
+        sample_frames: Frames that centroids are fitted on; None for all.
+        sample_clips: Training clips that these frames are drawn from; None for all.
+        seed: Seed of the draw and of the starting centroids.
+    """
+
+    def __init__(
+        self, *, n_clusters: int, n_iter: int, sample_frames: int | None, sample_clips: int | None, seed: int
+    ) -> None:
+        super().__init__(
+            n_clusters=n_clusters,
+            n_codebooks=1,
+            sample_frames=sample_frames,
+            sample_clips=sample_clips,
+            seed=seed,
+        )
+        self.n_iter = n_iter
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """Everything that the centroids depend on."""
+        return {"kind": "kmeans", "n_iter": self.n_iter, **self._common_settings()}
+
+    def check_dimensions(self, n_dimensions: int) -> None:
+        """Accept any number of dimensions."""
+
+    def fit_centroids(self, frames: np.ndarray) -> np.ndarray:
+        """Cluster frames (N, D) into centroids (1, K, D)."""
+        return lloyd(frames, self.n_clusters, self.n_iter, self.seed)[None]
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """Return the index of the nearest centroid of every frame: (..., D) to (..., 1)."""
+        return nearest(frames, self.centroids[0])[..., None]
+
+    def decode(self, tokens: Tensor) -> Tensor:
+        """Return the centroid of every token: (..., 1) to (..., D)."""
+        return self.centroids[0][tokens[..., 0]]
+
+
+def lloyd(points: np.ndarray, n_clusters: int, n_iter: int, seed: int) -> np.ndarray:
+    """Run FAISS k-means over all points, on a GPU where FAISS sees one.
+
+    Left to itself, FAISS silently takes 256 points a centroid; what it is handed here it uses.
+
+    Args:
+        points: float32 (N, dimensions), contiguous, N >= n_clusters.
+        n_clusters: Centroids, K.
+        n_iter: Iterations.
+        seed: Seed of the starting centroids.
+
+    Returns:
+        float32 (K, dimensions)
+    """
+    if len(points) < 39 * n_clusters:  # FAISS's own bound for a warning
+        log.warning(
+            "%s frames are few for clustering.n_clusters=%d: under 39 a centroid; "
+            "raise clustering.sample_frames or lower n_clusters.",
+            f"{len(points):,}",
+            n_clusters,
+        )
+    kmeans = faiss.Kmeans(
+        points.shape[1],
+        n_clusters,
+        niter=n_iter,
+        seed=seed,
+        gpu=faiss.get_num_gpus() > 0,
+        min_points_per_centroid=1,
+        max_points_per_centroid=-(-len(points) // n_clusters),
+    )
+    kmeans.train(points)
+    return kmeans.centroids

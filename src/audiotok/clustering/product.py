@@ -1,0 +1,78 @@
+"""Product quantisation: the dimensions of a frame are shared out to Q codebooks, each with K centroids.
+
+Source: H. Jégou, M. Douze, C. Schmid, "Product quantization for nearest neighbor search", PAMI 2011.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from audiotok.clustering.codebooks import Codebooks, nearest
+from audiotok.clustering.kmeans import lloyd
+from audiotok.errors import UserError
+
+
+class Product(Codebooks):
+    """Q independent k-means over Q groups of dimensions: Q tokens a frame, K to the power of Q words.
+
+    Args:
+        n_clusters: Centroids per codebook, K.
+        n_codebooks: Codebooks, Q; must divide the dimensions D.
+        n_iter: Iterations of Lloyd's algorithm.
+        sample_frames: Frames that centroids are fitted on; None for all.
+        sample_clips: Training clips that these frames are drawn from; None for all.
+        seed: Seed of the draw and of the starting centroids.
+    """
+
+    def __init__(
+        self,
+        *,
+        n_clusters: int,
+        n_codebooks: int,
+        n_iter: int,
+        sample_frames: int | None,
+        sample_clips: int | None,
+        seed: int,
+    ) -> None:
+        super().__init__(
+            n_clusters=n_clusters,
+            n_codebooks=n_codebooks,
+            sample_frames=sample_frames,
+            sample_clips=sample_clips,
+            seed=seed,
+        )
+        self.n_iter = n_iter
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """Everything that the centroids depend on."""
+        return {"kind": "product", "n_iter": self.n_iter, **self._common_settings()}
+
+    def check_dimensions(self, n_dimensions: int) -> None:
+        """Raise `UserError` where the codebooks do not divide the dimensions."""
+        if n_dimensions % self.n_codebooks:
+            raise UserError(
+                f"clustering.n_codebooks={self.n_codebooks} does not divide the {n_dimensions} dimensions of "
+                "a frame; choose a divisor, or set features.n_components to a multiple."
+            )
+
+    def fit_centroids(self, frames: np.ndarray) -> np.ndarray:
+        """Cluster frames (N, D) into centroids (Q, K, D / Q)."""
+        parts = np.split(frames, self.n_codebooks, axis=1)
+        return np.stack(
+            [
+                lloyd(np.ascontiguousarray(part), self.n_clusters, self.n_iter, self.seed + q)
+                for q, part in enumerate(parts)
+            ]
+        )
+
+    def encode(self, frames: Tensor) -> Tensor:
+        """Return the nearest centroid in every codebook: (..., D) to (..., Q)."""
+        parts = frames.chunk(self.n_codebooks, -1)
+        return torch.stack(
+            [nearest(part, book) for part, book in zip(parts, self.centroids, strict=True)], -1
+        )
+
+    def decode(self, tokens: Tensor) -> Tensor:
+        """Return the centroids of all codebooks, side by side: (..., Q) to (..., D)."""
+        return torch.cat([book[tokens[..., q]] for q, book in enumerate(self.centroids)], -1)

@@ -1,0 +1,109 @@
+"""One's own sounds: a CSV with a path, labels and a split for each clip."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from audiotok.data.clip import Clip, Listing, SoundClass, Split
+from audiotok.data.inspection import Limits
+from audiotok.data.validation import Validation
+from audiotok.errors import UserError
+
+
+@dataclass(frozen=True)
+class CSV:
+    """Clips listed in a CSV.
+
+    Args:
+        root: The CSV file.
+        audio_folder: What paths in the CSV are relative to; null for the CSV's own folder.
+        path_column: Column with the audio file's path.
+        labels_column: Column with the clip's labels.
+        label_separator: What stands between several labels of a clip.
+        split_column: Column with train, val or test.
+        classes: "table" for every label of the CSV, "present" for those of the training clips.
+        clip_seconds: What clips are padded or cropped to, s.
+        validation: Which training clips validate, where the CSV has none with the split val.
+        limits: Which files are skipped.
+    """
+
+    root: str | None
+    audio_folder: str | None
+    path_column: str
+    labels_column: str
+    label_separator: str
+    split_column: str
+    classes: Literal["table", "present"]
+    clip_seconds: float
+    validation: Validation
+    limits: Limits
+
+    def read(self) -> Listing:
+        """Read the CSV.
+
+        Raises:
+            UserError: The file or a column is missing, or a row is broken.
+        """
+        path = Path(self.root).expanduser() if self.root else None
+        if path is None or not path.is_file():
+            raise UserError(
+                f"data.root={self.root} is no file; give a CSV with the columns {self.path_column}, "
+                f"{self.labels_column} and {self.split_column} (train, val or test)."
+            )
+        rows = self._read_rows(path)
+        listed = [(row, self._labels(row)) for row in rows]
+        names = sorted(
+            {name for row, labels in listed for name in labels if self._counts(row[self.split_column])}
+        )
+        index = {name: i for i, name in enumerate(names)}
+        has_val = any(row[self.split_column] == "val" for row in rows)
+        folder = Path(self.audio_folder).expanduser() if self.audio_folder else path.parent
+        clips = tuple(
+            Clip(
+                row[self.path_column],
+                folder / row[self.path_column],
+                tuple(sorted(index[name] for name in labels if name in index)),
+                self._split(row, has_val),
+            )
+            for row, labels in listed
+        )
+        return Listing(tuple(SoundClass(name, name) for name in names), clips)
+
+    def _counts(self, split: str) -> bool:
+        return self.classes == "table" or split == "train"
+
+    def _labels(self, row: dict[str, str]) -> list[str]:
+        labels = row[self.labels_column].split(self.label_separator)
+        return [label.strip() for label in labels if label.strip()]
+
+    def _split(self, row: dict[str, str], has_val: bool) -> Split:
+        split = row[self.split_column]
+        if split == "train" and not has_val and self.validation.takes(row[self.path_column]):
+            return "val"
+        return split  # type: ignore[return-value]  # checked in _read_rows
+
+    def _read_rows(self, path: Path) -> list[dict[str, str]]:
+        columns = {
+            "path_column": self.path_column,
+            "labels_column": self.labels_column,
+            "split_column": self.split_column,
+        }
+        rows: dict[str, dict[str, str]] = {}
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            for key, column in columns.items():
+                if column not in (reader.fieldnames or ()):
+                    raise UserError(
+                        f"data.{key}={column} is no column of {path}, which has {reader.fieldnames}; "
+                        "name one of these."
+                    )
+            for row in reader:
+                split, name = row[self.split_column], row[self.path_column]
+                if split not in {"train", "val", "test"} or not name or row[self.labels_column] is None:
+                    raise UserError(
+                        f"{path}:{reader.line_num}: {list(row.values())} needs a path, labels, and train, "
+                        "val or test as its split; mend or delete that row."
+                    )
+                rows.setdefault(name, row)
+        return list(rows.values())

@@ -1,0 +1,86 @@
+"""ESC-50 and its subset ESC-10: 5 s field recordings, one class each, in 5 official folds.
+
+Source: K. J. Piczak, "ESC: Dataset for Environmental Sound Classification", ACM Multimedia 2015.
+"""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from audiotok.data.clip import Clip, Listing, SoundClass, Split
+from audiotok.data.inspection import Limits
+from audiotok.data.validation import Validation
+from audiotok.errors import UserError
+
+_TABLES = ("meta/esc50.csv", "meta.csv", "esc50.csv")
+_COLUMNS = ("filename", "fold", "category", "esc10", "src_file")
+
+
+@dataclass(frozen=True)
+class ESC50:
+    """One fold of ESC-50 for testing, the others for training and validation.
+
+    Args:
+        root: Folder with `meta/esc50.csv` (or `meta.csv`) and `audio/`.
+        subset: "esc50" for all 50 classes, "esc10" for the ten of ESC-10.
+        test_fold: The fold that is tested on, 1 to 5.
+        clip_seconds: What clips are padded or cropped to, s.
+        validation: Which recordings of the other folds validate; clips cut from one recording stay
+            together.
+        limits: Which files are skipped.
+    """
+
+    root: str | None
+    subset: Literal["esc50", "esc10"]
+    test_fold: int
+    clip_seconds: float
+    validation: Validation
+    limits: Limits
+
+    def read(self) -> Listing:
+        """Read the table of clips.
+
+        Raises:
+            UserError: The root or its table is missing, a row is broken, or the fold does not exist.
+        """
+        table = self._table()
+        rows = [row for row in _read_rows(table) if self.subset == "esc50" or row["esc10"] == "True"]
+        folds = sorted({row["fold"] for row in rows})
+        if str(self.test_fold) not in folds:
+            raise UserError(f"data.test_fold={self.test_fold} is not in {table}; choose one of {folds}.")
+        names = sorted({row["category"] for row in rows})
+        audio = Path(self.root or "").expanduser() / "audio"
+        clips = tuple(
+            Clip(row["filename"], audio / row["filename"], (names.index(row["category"]),), self._split(row))
+            for row in rows
+        )
+        return Listing(tuple(SoundClass(name, name.replace("_", " ")) for name in names), clips)
+
+    def _split(self, row: dict[str, str]) -> Split:
+        if row["fold"] == str(self.test_fold):
+            return "test"
+        return "val" if self.validation.takes(row["src_file"]) else "train"
+
+    def _table(self) -> Path:
+        root = Path(self.root).expanduser() if self.root else None
+        for name in _TABLES:
+            if root and (root / name).is_file():
+                return root / name
+        raise UserError(
+            f"data.root={self.root} has no {' or '.join(_TABLES)}; give the folder of ESC-50 "
+            "(github.com/karolpiczak/ESC-50), which holds that table and audio/."
+        )
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        rows = []
+        for row in reader:
+            if any(not row.get(column) for column in _COLUMNS):
+                raise UserError(
+                    f"{path}:{reader.line_num}: a row lacks one of {', '.join(_COLUMNS)}; mend that row."
+                )
+            rows.append(row)
+    return rows

@@ -1,0 +1,322 @@
+"""From a Hydra configuration to a trained and scored tagger: the only file that sees a DictConfig."""
+
+import csv
+import json
+import logging
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.loggers import Logger
+from torch import nn
+
+from audiotok.data.clip import SoundClass
+from audiotok.data.corpus import Corpus, open_corpus
+from audiotok.errors import UserError
+from audiotok.loader.datamodule import ClipDataModule
+from audiotok.logger.closing import finish, log_table
+from audiotok.logger.destination import Destination
+from audiotok.module import Tagger
+from audiotok.signature import check_signature
+from audiotok.store import Store
+from audiotok.tokenizer import Tokenizer
+from audiotok.vocabulary import Vocabulary, copy_vocabulary, fit_or_load, load_run_vocabulary
+
+log = logging.getLogger(__name__)
+CONFIG, METRICS, CHECKPOINTS, VOCABULARY = "config.yaml", "metrics.json", "checkpoints", "vocabulary"
+
+
+@dataclass
+class Experiment:
+    """Everything that a configuration builds."""
+
+    corpus: Corpus
+    vocabulary: Vocabulary
+    datamodule: ClipDataModule
+    module: Tagger
+    trainer: pl.Trainer
+    seconds: dict[str, float]
+
+
+def train(config: DictConfig, destination: Destination) -> dict[str, Any]:
+    """Run an experiment and leave its results in the run's folder.
+
+    Args:
+        config: Composed from `configs/`.
+        destination: The run's folder, name and group.
+
+    Returns:
+        What `metrics.json` holds, one flat dictionary.
+
+    Raises:
+        UserError: Something in the configuration or on the disk is for the user to mend.
+    """
+    logger = None
+    succeeded = False
+    try:
+        check(config)
+        destination.folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(config, destination.folder / CONFIG, resolve=True)
+        logger = _build_logger(config, destination)
+        experiment = build(config, destination, logger)
+        results = _fit_and_test(experiment, config, destination)
+        succeeded = True
+        return results
+    finally:
+        finish(logger, succeeded)
+
+
+def check(config: DictConfig) -> None:
+    """Compare every value with the type that what it configures wants.
+
+    Raises:
+        UserError: A value is of the wrong type.
+    """
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    for key, node in plain.items():
+        check_signature(str(key), node)
+    if not isinstance(plain["seed"], int) or isinstance(plain["seed"], bool) or plain["seed"] < 0:
+        raise UserError(f"seed={plain['seed']} is no seed; give a whole number, 0 or more.")
+
+
+def build(config: DictConfig, destination: Destination, logger: Logger | None) -> Experiment:
+    """Build all parts of an experiment, cheap checks first, and fit the centroids if no run has yet."""
+    seconds: dict[str, float] = {}
+    store = Store(config.cache_dir)
+    tokenizer = build_tokenizer(config)
+    with _timed(seconds, "inspect"):
+        corpus = open_corpus(_instantiate(config.data), store)
+        corpus.write_skipped(destination.folder / "skipped.csv")
+    model = build_model(config, tokenizer, corpus.clip_seconds, len(corpus.classes))
+    optimizer, schedule = _instantiate(config.optimizer), _instantiate(config.schedule)
+    datamodule = _instantiate(config.loader, corpus=corpus, tokenizer=tokenizer)
+    trainer = _build_trainer(config, destination, logger)
+    with _timed(seconds, "fit_centroids"):
+        vocabulary = fit_or_load(tokenizer, corpus, store, datamodule.n_workers)
+        copy_vocabulary(vocabulary, destination.folder / VOCABULARY)
+    module = Tagger(
+        model,
+        classes=corpus.classes,
+        threshold=config.metrics.threshold,
+        optimizer=optimizer,
+        schedule=schedule,
+        vocabulary_key=vocabulary.key,
+        seed=config.seed,
+    )
+    return Experiment(corpus, vocabulary, datamodule, module, trainer, seconds)
+
+
+def build_tokenizer(config: DictConfig) -> Tokenizer:
+    """Build features and codebooks, not fitted yet."""
+    return Tokenizer(_instantiate(config.features), _instantiate(config.clustering))
+
+
+def build_model(config: DictConfig, tokenizer: Tokenizer, clip_seconds: float, n_classes: int) -> nn.Module:
+    """Build the model for a tokenizer's vocabulary and clip length, from the seed alone."""
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    model = _instantiate(
+        config.model,
+        n_codebooks=tokenizer.codebooks.n_codebooks,
+        n_clusters=tokenizer.codebooks.n_clusters,
+        n_tokens=tokenizer.n_tokens(clip_seconds),
+        n_classes=n_classes,
+    )
+    assert isinstance(model, nn.Module)
+    return model
+
+
+@dataclass(frozen=True)
+class Restored:
+    """The trained parts of a finished run, for use on other sounds."""
+
+    tokenizer: Tokenizer
+    model: nn.Module
+    classes: list[SoundClass]
+    clip_seconds: float
+
+
+def restore(folder: Path) -> Restored:
+    """Read a run's tokenizer and best model from its folder.
+
+    Raises:
+        UserError: The folder is not that of a finished run.
+    """
+    checkpoint_path = folder / CHECKPOINTS / "best.ckpt"
+    for path in (folder / CONFIG, checkpoint_path):
+        if not path.is_file():
+            raise UserError(f"{folder} is not the folder of a trained run: it has no {path.name}; give another.")
+    config = OmegaConf.load(folder / CONFIG)
+    assert isinstance(config, DictConfig)
+    checkpoint = torch.load(checkpoint_path, map_location="cpu", weights_only=True)
+    tokenizer = build_tokenizer(config)
+    vocabulary = load_run_vocabulary(tokenizer, folder / VOCABULARY)
+    if vocabulary.key != checkpoint["vocabulary_key"]:
+        raise UserError(
+            f"{checkpoint_path} was trained with the centroids {checkpoint['vocabulary_key']}, and "
+            f"{folder / VOCABULARY} holds {vocabulary.key}; take both from one run."
+        )
+    classes = [SoundClass(id_, name) for id_, name in checkpoint["classes"]]
+    model = build_model(config, tokenizer, config.data.clip_seconds, len(classes))
+    prefix = "model."
+    weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
+    model.load_state_dict(weights)
+    return Restored(tokenizer, model.eval(), classes, config.data.clip_seconds)
+
+
+def _fit_and_test(experiment: Experiment, config: DictConfig, destination: Destination) -> dict[str, Any]:
+    module, trainer, datamodule = experiment.module, experiment.trainer, experiment.datamodule
+    facts = _facts(experiment)
+    log.info(
+        "Model: %s parameters, %d tokens a clip, a vocabulary of %s.",
+        f"{facts['n_parameters']:,}",
+        facts["n_tokens"],
+        f"{facts['vocab_size']:,}",
+    )
+    if trainer.logger is not None:
+        trainer.logger.log_hyperparams({**_plain(config), "derived": facts})
+    with _timed(experiment.seconds, "train"):
+        _fit(trainer, module, datamodule, config.ckpt_path)
+    best = _best_checkpoint(trainer)
+    with _timed(experiment.seconds, "test"):
+        [validated] = trainer.validate(module, datamodule, ckpt_path=best, verbose=False, weights_only=True)
+        [tested] = trainer.test(module, datamodule, verbose=False)
+    scores = {name: value for name, value in {**validated, **tested}.items() if name != "epoch"}
+    seconds = {f"seconds/{stage}": round(value, 2) for stage, value in experiment.seconds.items()}
+    results = {**scores, **facts, **seconds}
+    _write_results(experiment, destination.folder, results)
+    log.info("%s", _final_line(results, destination.folder))
+    return results
+
+
+def _fit(trainer: pl.Trainer, module: Tagger, datamodule: ClipDataModule, ckpt_path: str | None) -> None:
+    if ckpt_path is not None and not Path(ckpt_path).is_file():
+        raise UserError(f"ckpt_path={ckpt_path} is no file; give a checkpoint, or null to start anew.")
+    try:
+        trainer.fit(module, datamodule, ckpt_path=ckpt_path, weights_only=True)
+    except RuntimeError as error:
+        if ckpt_path is None or "state_dict" not in str(error):
+            raise
+        raise UserError(
+            f"ckpt_path={ckpt_path} does not fit the model that is configured; use the model of its run."
+        ) from error
+
+
+def _best_checkpoint(trainer: pl.Trainer) -> str | None:
+    """Return the checkpoint with the best validation score; None keeps the weights as they are."""
+    callback = trainer.checkpoint_callback
+    best = callback.best_model_path if isinstance(callback, ModelCheckpoint) else ""
+    if not best:
+        log.warning("No checkpoint was kept, so the last weights are scored.")
+    return best or None
+
+
+def _facts(experiment: Experiment) -> dict[str, Any]:
+    """Return what follows from the configuration and the data, before anything is trained."""
+    corpus, tokenizer = experiment.corpus, experiment.vocabulary.tokenizer
+    return {
+        "chance/mAP": corpus.chance("test"),
+        "n_train_clips": len(corpus.clips["train"]),
+        "n_val_clips": len(corpus.clips["val"]),
+        "n_test_clips": len(corpus.clips["test"]),
+        "n_skipped_clips": len(corpus.skipped),
+        "n_classes": len(corpus.classes),
+        "n_tokens": tokenizer.n_tokens(corpus.clip_seconds),
+        "vocab_size": experiment.vocabulary.size,
+        "n_parameters": sum(p.numel() for p in experiment.module.model.parameters()),
+        "centroid_key": experiment.vocabulary.key,
+    }
+
+
+def _write_results(experiment: Experiment, folder: Path, results: dict[str, Any]) -> None:
+    index, scores, targets, precision = (tensor.numpy() for tensor in experiment.module.predictions())
+    clips, classes = experiment.corpus.clips["test"], experiment.corpus.classes
+    np.savez_compressed(
+        folder / "predictions.npz",
+        ids=np.array([clips[i].id for i in index]),
+        classes=np.array([sound_class.id for sound_class in classes]),
+        scores=scores.astype(np.float32),
+        targets=targets,
+    )
+    columns = ["id", "name", "test_positives", "average_precision"]
+    rows = [
+        [sound_class.id, sound_class.name, int(n), None if np.isnan(ap) else round(float(ap), 6)]
+        for sound_class, n, ap in zip(classes, targets.sum(0), precision, strict=True)
+    ]
+    with (folder / "per_class.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([columns, *rows])
+    logger = experiment.trainer.logger
+    log_table(logger, "test/per_class", columns, rows)
+    if logger is not None:
+        logger.log_metrics({key: value for key, value in results.items() if key.startswith("seconds/")})
+    (folder / METRICS).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+
+
+def _final_line(results: dict[str, Any], folder: Path) -> str:
+    return (
+        f"Test mAP {results['test/mAP']:.4f} (chance {results['chance/mAP']:.4f}), "
+        f"F1 micro {results['test/f1_micro_tuned']:.4f} and macro {results['test/f1_macro_tuned']:.4f} at the "
+        f"threshold tuned on validation, Hamming loss {results['test/hamming_loss']:.4f}, of "
+        f"{results['n_test_clips']:,} clips and {results['test/n_scored_classes']:.0f} classes that occur. "
+        f"All of it is in {folder}."
+    )
+
+
+def _build_logger(config: DictConfig, destination: Destination) -> Logger | None:
+    return _instantiate(config.logger, destination=destination) if config.get("logger") else None
+
+
+def _build_trainer(config: DictConfig, destination: Destination, logger: Logger | None) -> pl.Trainer:
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # our own lines say what matters
+    callbacks = [_instantiate(node) for node in config.callbacks.values() if node]
+    for callback in callbacks:
+        if isinstance(callback, ModelCheckpoint):
+            callback.dirpath = str(destination.folder / CHECKPOINTS)
+    bar = config.trainer.enable_progress_bar
+    trainer = _instantiate(
+        config.trainer,
+        callbacks=callbacks,
+        logger=logger or False,
+        default_root_dir=destination.folder,
+        enable_progress_bar=sys.stderr.isatty() if bar is None else bar,
+    )
+    assert isinstance(trainer, pl.Trainer)
+    return trainer
+
+
+def _instantiate(node: DictConfig, **derived: object) -> Any:
+    """Build what a node names, its own mistakes aside, with the errors of its constructor as they are."""
+    try:
+        partial = instantiate(node, _convert_="all", _partial_=True)
+        return partial(**derived)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, UserError):
+            raise error.__cause__ from None
+        raise
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    return {str(key): value for key, value in plain.items()}
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[stage] = time.perf_counter() - start

@@ -1,0 +1,1 @@
+"""Tokens to logits: every file is an option of the config group `model`."""

@@ -1,0 +1,129 @@
+"""An uninitialised BERT that reads a clip as a sentence.
+
+Source: J. Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language
+Understanding", NAACL 2019; the layers are transformers' `BertModel`, built from its configuration.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from transformers import BertConfig, BertModel
+
+from audiotok.errors import UserError
+
+PAD, CLS, MASK = range(3)
+N_SPECIAL = 3  # [PAD], [CLS], [MASK] come before the tokens of the codebooks
+
+
+class Bert(nn.Module):
+    """Sum the embeddings of a position's Q tokens, read all positions, pool them, and map to logits.
+
+    Args:
+        num_layers: Transformer layers.
+        hidden_size: Width of a position.
+        num_heads: Attention heads; must divide the width.
+        intermediate_size: Width of a layer's inner product; None for 4 times the width.
+        max_position_embeddings: Most positions that can be read, [CLS] included.
+        dropout: Share of activations dropped, in embeddings, layers and before the logits.
+        attention_dropout: Share of attention weights dropped.
+        pooling: What the logits are made from: "cls", the [CLS] position, or "mean", all positions.
+        n_codebooks: Tokens at a position, Q.
+        n_clusters: Centroids per codebook, K.
+        n_tokens: Positions that a clip takes, T, [CLS] not counted.
+        n_classes: Logits, C.
+
+    Raises:
+        UserError: The numbers contradict each other, or a clip is longer than the positions.
+    """
+
+    def __init__(
+        self,
+        *,
+        num_layers: int,
+        hidden_size: int,
+        num_heads: int,
+        intermediate_size: int | None,
+        max_position_embeddings: int,
+        dropout: float,
+        attention_dropout: float,
+        pooling: Literal["cls", "mean"],
+        n_codebooks: int,
+        n_clusters: int,
+        n_tokens: int,
+        n_classes: int,
+    ) -> None:
+        super().__init__()
+        _check_sizes(num_layers, hidden_size, num_heads, max_position_embeddings, n_tokens)
+        self.pooling = pooling
+        self.n_codebooks, self.n_clusters = n_codebooks, n_clusters
+        config = BertConfig(
+            vocab_size=N_SPECIAL + n_codebooks * n_clusters,
+            hidden_size=hidden_size,
+            num_hidden_layers=num_layers,
+            num_attention_heads=num_heads,
+            intermediate_size=intermediate_size or 4 * hidden_size,
+            max_position_embeddings=max_position_embeddings,
+            hidden_dropout_prob=dropout,
+            attention_probs_dropout_prob=attention_dropout,
+            pad_token_id=PAD,
+        )
+        self.bert = BertModel(config, add_pooling_layer=False)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(hidden_size, n_classes)
+        nn.init.normal_(self.classifier.weight, std=config.initializer_range)
+        nn.init.zeros_(self.classifier.bias)
+        offsets = N_SPECIAL + n_clusters * torch.arange(n_codebooks)
+        self.register_buffer("offsets", offsets, persistent=False)
+
+    @property
+    def vocab_size(self) -> int:
+        """Rows of the embedding: all codebooks' centroids and the special tokens."""
+        return self.bert.config.vocab_size
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """Sum the embeddings of tokens (B, T, Q) and put [CLS] before them: (B, 1 + T, hidden)."""
+        table = self.bert.embeddings.word_embeddings
+        words = nn.functional.embedding_bag(
+            (tokens + self.offsets).flatten(0, 1), table.weight, mode="sum"
+        ).unflatten(0, tokens.shape[:2])
+        start = table.weight[CLS].expand(len(tokens), 1, -1)
+        return torch.cat([start, words], 1)
+
+    def forward(self, tokens: Tensor, n_tokens: Tensor) -> Tensor:
+        """Read a batch.
+
+        Args:
+            tokens: (B, T, Q)
+            n_tokens: (B,), positions that are not padding; what lies behind them changes nothing.
+
+        Returns:
+            Logits (B, C).
+        """
+        positions = torch.arange(1 + tokens.shape[1], device=tokens.device)
+        mask = positions <= n_tokens[:, None]  # (B, 1 + T), [CLS] first
+        states = self.bert(inputs_embeds=self.embed(tokens), attention_mask=mask.long()).last_hidden_state
+        return self.classifier(self.dropout(self._pool(states, mask)))
+
+    def _pool(self, states: Tensor, mask: Tensor) -> Tensor:
+        if self.pooling == "cls":
+            return states[:, 0]
+        weights = mask.to(states.dtype)[..., None]
+        return (states * weights).sum(1) / weights.sum(1)
+
+
+def _check_sizes(
+    num_layers: int, hidden_size: int, num_heads: int, max_position_embeddings: int, n_tokens: int
+) -> None:
+    for key, value in {"num_layers": num_layers, "hidden_size": hidden_size, "num_heads": num_heads}.items():
+        if value < 1:
+            raise UserError(f"model.{key}={value} is too small; choose 1 or more.")
+    if hidden_size % num_heads:
+        raise UserError(
+            f"model.hidden_size={hidden_size} is not a multiple of model.num_heads={num_heads}; change one."
+        )
+    if max_position_embeddings < n_tokens + 1:
+        raise UserError(
+            f"model.max_position_embeddings={max_position_embeddings} is smaller than the {n_tokens} tokens "
+            "and [CLS] that a clip gives; raise it, or raise features.hop_length or features.stride."
+        )

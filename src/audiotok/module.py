@@ -1,0 +1,183 @@
+"""The LightningModule: a model, its loss, its scores, and how it is trained."""
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchmetrics import CatMetric
+from torchmetrics.utilities import dim_zero_cat
+
+from audiotok.data.clip import SPLITS, SoundClass
+from audiotok.errors import UserError
+from audiotok.metrics.multilabel import TaggingMetrics, best_threshold, f1_at
+
+
+class Optimizer(Protocol):
+    """What every option of the config group `optimizer` builds."""
+
+    def build(self, model: nn.Module) -> torch.optim.Optimizer:
+        """Return the optimiser of a model's parameters."""
+        ...
+
+
+class Schedule(Protocol):
+    """What every option of the config group `schedule` builds."""
+
+    def factor(self, step: int, n_steps: int) -> float:
+        """Return what the learning rate is multiplied by at a step."""
+        ...
+
+
+class Tagger(pl.LightningModule):
+    """Train and score a model that tags clips.
+
+    Logs `loss`, `mAP`, `f1_micro`, `f1_macro`, `hamming_loss` and `n_scored_classes` under `train/`, `val/`
+    and `test/`; for `val/` and `test/` also F1 at the threshold that is best on validation, `*_tuned`. That
+    threshold is kept with the weights.
+
+    Args:
+        model: Called with tokens (B, T, Q) and n_tokens (B,), gives logits (B, C).
+        classes: What the C logits stand for; kept with the weights.
+        threshold: Probability from which a class counts as heard.
+        optimizer: An option of the config group.
+        schedule: An option of the config group.
+        vocabulary_key: Key of the centroids; kept with the weights, which mean nothing without them.
+        seed: Seed of dropout, anew in every epoch, so that a resumed run goes on as if never stopped.
+    """
+
+    tuned_threshold: Tensor
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        classes: Sequence[SoundClass],
+        threshold: float,
+        optimizer: Optimizer,
+        schedule: Schedule,
+        vocabulary_key: str,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.model, self.optimizer, self.schedule = model, optimizer, schedule
+        self.classes, self.vocabulary_key, self.seed = classes, vocabulary_key, seed
+        n_classes = len(classes)
+        self.scores = nn.ModuleDict(
+            {f"{split}_scores": TaggingMetrics(n_classes, threshold, f"{split}/") for split in SPLITS}
+        )
+        self.seen = CatMetric()  # indices of the test clips, in the order of their scores
+        self.register_buffer("tuned_threshold", torch.tensor(threshold))
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        """Return the logits (B, C) of a batch."""
+        return self.model(batch["tokens"], batch["n_tokens"])
+
+    def on_train_epoch_start(self) -> None:
+        """Seed dropout for this epoch."""
+        torch.manual_seed(self.seed + 1_000_003 * self.current_epoch + self.global_rank)
+
+    def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
+        """Return the loss of a batch."""
+        loss = self._score("train", batch)
+        self.log("train/loss_step", loss.detach(), on_step=True, on_epoch=False)
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self.log("train/learning_rate", rate, on_step=True, on_epoch=False)
+        return loss
+
+    def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
+        """Score a batch."""
+        self._score("val", batch)
+
+    def test_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
+        """Score a batch, and note which clips it has."""
+        self._score("test", batch)
+        self.seen.update(batch["index"].float())
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Log the scores of an epoch's training clips, each as it was when it was trained on."""
+        if self.trainer.is_last_batch:
+            self._log_scores("train")
+
+    def on_validation_epoch_end(self) -> None:
+        """Choose the threshold and log the scores of the validation clips."""
+        precision = self._metrics("val").precision
+        self.tuned_threshold.fill_(best_threshold(precision.scores(), precision.targets()))
+        self.log("val/tuned_threshold", self.tuned_threshold.clone(), batch_size=1)
+        self._log_scores("val")
+
+    def on_test_epoch_start(self) -> None:
+        """Forget the clips of an earlier test."""
+        self.seen.reset()
+
+    def on_test_epoch_end(self) -> None:
+        """Log the scores of the test clips, and keep them for `predictions`."""
+        precision = self._metrics("test").precision
+        self._predictions = (
+            dim_zero_cat(self.seen.value).long().cpu(),
+            precision.scores().cpu(),
+            precision.targets().bool().cpu(),
+            precision.per_class().cpu(),
+        )
+        self._log_scores("test")
+
+    def predictions(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Return what the last test found.
+
+        Returns:
+            Index of each test clip (clips,), its probabilities (clips, C) float32, its targets (clips, C)
+            bool, and the average precision of each class (C,), NaN for those that do not occur.
+        """
+        return self._predictions
+
+    def configure_optimizers(self) -> Any:
+        """Build the optimiser and scale its learning rate at every step."""
+        optimizer = self.optimizer.build(self.model)
+        n_steps = int(self.trainer.estimated_stepping_batches)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda step: self.schedule.factor(step, n_steps)
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Note what goes in and out: the vocabulary that the weights read, the classes that they score."""
+        checkpoint["vocabulary_key"] = self.vocabulary_key
+        checkpoint["classes"] = [[sound_class.id, sound_class.name] for sound_class in self.classes]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse weights that were trained with another vocabulary.
+
+        Raises:
+            UserError: The keys differ.
+        """
+        key = checkpoint.get("vocabulary_key")
+        if key != self.vocabulary_key:
+            raise UserError(
+                f"The checkpoint was trained with the centroids {key}, and these settings and clips give "
+                f"{self.vocabulary_key}; use the features, clustering, data and seed of the checkpoint's run."
+            )
+
+    def _score(self, split: str, batch: dict[str, Tensor]) -> Tensor:
+        targets = batch["targets"]
+        logits = self(batch).float()  # probabilities in bf16 tie, and ties move average precision
+        loss = F.binary_cross_entropy_with_logits(logits, targets)
+        self.log(f"{split}/loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(targets))
+        self._metrics(split).update(logits.detach().sigmoid(), targets.int())
+        return loss
+
+    def _log_scores(self, split: str) -> None:
+        metrics = self._metrics(split)
+        scores: dict[str, Any] = metrics.compute()
+        if split != "train":
+            precision = metrics.precision
+            tuned = f1_at(float(self.tuned_threshold), precision.scores(), precision.targets())
+            scores |= {f"{split}/{name}": value for name, value in tuned.items()}
+        metrics.reset()
+        self.log_dict(scores, on_step=False, on_epoch=True, batch_size=1)
+
+    def _metrics(self, split: str) -> TaggingMetrics:
+        metrics = self.scores[f"{split}_scores"]
+        assert isinstance(metrics, TaggingMetrics)
+        return metrics

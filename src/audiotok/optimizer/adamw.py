@@ -1,0 +1,43 @@
+"""AdamW, with weight decay kept off norms and biases if asked for."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from audiotok.errors import UserError
+
+
+@dataclass(frozen=True)
+class AdamW:
+    """Build torch's AdamW for a model.
+
+    Source: I. Loshchilov, F. Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
+
+    Args:
+        lr: Highest learning rate; the schedule scales it.
+        weight_decay: Decoupled weight decay.
+        betas: Decay of the running means of the gradient and of its square.
+        decay_norms_and_biases: Decay every parameter, as torch does by default; false spares vectors.
+    """
+
+    lr: float
+    weight_decay: float
+    betas: list[float]
+    decay_norms_and_biases: bool
+
+    def __post_init__(self) -> None:
+        if self.lr <= 0:
+            raise UserError(f"optimizer.lr={self.lr} does not train; choose more than 0.")
+
+    def build(self, model: nn.Module) -> torch.optim.Optimizer:
+        """Return the optimiser of a model's trainable parameters."""
+        parameters = [p for p in model.parameters() if p.requires_grad]
+        decayed = [p for p in parameters if self.decay_norms_and_biases or p.ndim > 1]
+        spared = [p for p in parameters if not self.decay_norms_and_biases and p.ndim <= 1]
+        groups = [
+            {"params": decayed, "weight_decay": self.weight_decay},
+            {"params": spared, "weight_decay": 0.0},
+        ]
+        beta1, beta2 = self.betas
+        return torch.optim.AdamW([g for g in groups if g["params"]], lr=self.lr, betas=(beta1, beta2))

@@ -1,0 +1,50 @@
+"""The tags of one's own sounds, by a finished run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from audiotok.data.audio import UnreadableError, read_waveform
+from audiotok.data.clip import SoundClass
+from audiotok.errors import UserError
+from audiotok.experiment import Restored
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A class and the probability that it is heard."""
+
+    sound_class: SoundClass
+    probability: float
+
+
+@torch.no_grad()
+def tag(run: Restored, path: Path) -> list[Tag]:
+    """Tag a sound, the most probable class first.
+
+    A sound longer than the run's clips is cut into clips of their length, and a class is as probable as in
+    the clip where it is most so.
+
+    Args:
+        run: A finished run.
+        path: An audio file.
+
+    Raises:
+        UserError: The file cannot be read.
+    """
+    rate = run.tokenizer.features.sample_rate
+    try:
+        waveform = torch.from_numpy(read_waveform(path, rate))
+    except UnreadableError as error:
+        raise UserError(f"{path} cannot be read as audio ({error}); give wav, flac, ogg, mp3 or opus.") from error
+    if not len(waveform):
+        raise UserError(f"{path} holds no sound; give another file.")
+    length = round(run.clip_seconds * rate)
+    clips = waveform.split(length)
+    n_samples = torch.tensor([len(clip) for clip in clips])
+    batch = torch.nn.utils.rnn.pad_sequence([*clips, torch.zeros(length)], batch_first=True)[:-1]
+    logits = run.model(*run.tokenizer(batch, n_samples))  # (clips, C)
+    probabilities = logits.sigmoid().amax(0)
+    order = probabilities.argsort(descending=True).tolist()
+    return [Tag(run.classes[i], float(probabilities[i])) for i in order]

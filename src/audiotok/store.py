@@ -1,0 +1,108 @@
+"""Folders of computed things, keyed by what they were computed from.
+
+Guarantees: a folder under its key is complete or absent, whatever is killed in between; of several
+processes that want the same key, one computes and the others wait and read. A process that dies while
+it holds the lock frees it (the lock is the operating system's, not a file's existence).
+"""
+
+import hashlib
+import json
+import logging
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from filelock import FileLock
+
+from audiotok.errors import UserError
+
+log = logging.getLogger(__name__)
+Loaded = TypeVar("Loaded")
+
+
+class Stale(Exception):
+    """What lies under a key cannot be used; the message says why. Raised by readers, caught by Store."""
+
+
+def content_key(content: object) -> str:
+    """Return 16 hex digits that name a JSON-like value; equal values give equal keys."""
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def first_difference(expected: dict[str, object], found: dict[str, object]) -> str:
+    """Say in a few words which key of two flat dictionaries differs first, or "" where none does."""
+    for key in sorted(expected.keys() | found.keys()):
+        if expected.get(key) != found.get(key):
+            return f"{key} is {found.get(key)!r}, not {expected.get(key)!r}"
+    return ""
+
+
+class Store:
+    """A cache folder on disk, `<root>/<kind>/<key>/`.
+
+    Args:
+        root: Folder, made when first written; `~` is expanded.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root).expanduser()
+
+    def folder(self, kind: str, key: str) -> Path:
+        """Return the place of one computed thing, whether or not it exists yet."""
+        return self.root / kind / key
+
+    def load_or_make(
+        self, kind: str, key: str, load: Callable[[Path], Loaded], make: Callable[[Path], None]
+    ) -> Loaded:
+        """Load what lies under a key, making it first where it is absent or stale.
+
+        Args:
+            kind: Sub-folder, one for each sort of thing.
+            key: Content key.
+            load: Reads a folder; raises `Stale` when its content cannot be used.
+            make: Writes everything into an empty folder that it is handed.
+
+        Raises:
+            UserError: The cache cannot be written.
+        """
+        folder = self.folder(kind, key)
+        if folder.is_dir():
+            try:
+                return load(folder)
+            except Stale as reason:
+                log.warning("%s: %s; it is made again.", folder, reason)
+        with self._writable():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(folder.with_suffix(".lock"))
+            with lock:
+                return self._load_or_make_locked(folder, load, make)
+
+    def _load_or_make_locked(
+        self, folder: Path, load: Callable[[Path], Loaded], make: Callable[[Path], None]
+    ) -> Loaded:
+        if folder.is_dir():  # somebody else was first, or it is stale
+            try:
+                return load(folder)
+            except Stale:
+                shutil.rmtree(folder)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        try:
+            make(temporary)
+            temporary.rename(folder)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        return load(folder)
+
+    @contextmanager
+    def _writable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UserError(
+                f"cache_dir={self.root} cannot be written ({error.strerror or error}); "
+                "free some space there, or set cache_dir to a folder that you may write."
+            ) from error

@@ -1,0 +1,63 @@
+"""The Hydra program: from the command line to one run, or to a sweep of runs."""
+
+import logging
+import math
+import os
+from pathlib import Path
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from audiotok.errors import UserError
+
+log = logging.getLogger(__name__)
+
+
+def config_folder() -> Path:
+    """Return where the configs lie: inside an installed package, at the root of a checkout."""
+    installed = Path(__file__).parent / "configs"
+    return installed if installed.is_dir() else Path(__file__).parents[2] / "configs"
+
+
+def run(config: DictConfig) -> float:
+    """Run one job, and return the metric that `optimized_metric` names, for sweepers.
+
+    A job that fails says so in one line where the user can mend it, and with a traceback where not. Alone,
+    it ends the program; in a sweep it leaves `error.txt` and returns NaN, and the others go on.
+    """
+    from audiotok import experiment  # torch and Lightning take seconds, and --help needs neither
+    from audiotok.logger.destination import Destination
+
+    job = HydraConfig.get()
+    folder = Path(job.runtime.output_dir)
+    in_sweep = job.mode is RunMode.MULTIRUN
+    group = Path(job.sweep.dir).name if in_sweep else None
+    destination = Destination(Path(os.path.relpath(folder)), job.job.override_dirname or folder.name, group)
+    try:
+        results = experiment.train(config, destination)
+    except UserError as error:
+        log.error("%s", error)
+        _leave_error(folder, str(error))
+        if not in_sweep:
+            raise SystemExit(1) from None
+    except Exception as error:
+        if not in_sweep:
+            raise
+        log.exception("The job failed.")
+        _leave_error(folder, f"{type(error).__name__}: {error}")
+    else:
+        if config.optimized_metric not in results:
+            log.error("optimized_metric=%s is none of %s.", config.optimized_metric, ", ".join(results))
+            return math.nan
+        return float(results[config.optimized_metric])
+    return math.nan
+
+
+def _leave_error(folder: Path, message: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "error.txt").write_text(message + "\n", encoding="utf-8")
+
+
+train = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")(run)

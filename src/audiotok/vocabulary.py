@@ -1,0 +1,247 @@
+"""The fitted tokenizer of a corpus: centroids are fitted once on training clips, and kept by content.
+
+A vocabulary's folder holds `centroids.npy` (Q, K, dimensions of a codebook), `mean.npy` and
+`components.npy` where the features are projected, and `vocabulary.json`, which says in plain words what
+they are made of. There is no pickle in it.
+"""
+
+import json
+import logging
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Subset
+from tqdm import tqdm
+
+from audiotok.data.corpus import Corpus
+from audiotok.errors import UserError
+from audiotok.loader.clips import ClipDataset
+from audiotok.store import Stale, Store, content_key, first_difference
+from audiotok.tokenizer import Tokenizer
+
+log = logging.getLogger(__name__)
+_VERSION = 1  # raise it when frames or centroids come to mean something else
+SIDECAR = "vocabulary.json"
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """A tokenizer with its centroids, and the key and report of their fitting.
+
+    Args:
+        tokenizer: Ready for use.
+        key: Content key of the centroids.
+        report: What the sidecar says of the fitting: frames used, variance kept, use of the codebooks.
+    """
+
+    tokenizer: Tokenizer
+    key: str
+    report: dict[str, object]
+
+    @property
+    def size(self) -> int:
+        """Different tokens over all codebooks, Q x K."""
+        return self.tokenizer.codebooks.n_codebooks * self.tokenizer.codebooks.n_clusters
+
+    def save(self, folder: Path) -> None:
+        """Write the vocabulary to a folder, from which `load_vocabulary` reads it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, array in _arrays(self.tokenizer).items():
+            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+        sidecar = {
+            "key": self.key,
+            "shapes": {name: list(array.shape) for name, array in _arrays(self.tokenizer).items()},
+            "checksum": _checksum(self.tokenizer),
+            "settings": self.tokenizer.settings,
+            "report": self.report,
+        }
+        (folder / SIDECAR).write_text(json.dumps(sidecar, indent=1) + "\n", encoding="utf-8")
+
+
+def fit_or_load(tokenizer: Tokenizer, corpus: Corpus, store: Store, n_workers: int = 0) -> Vocabulary:
+    """Give a tokenizer the centroids of a corpus's training clips, fitting them where no run has yet.
+
+    Args:
+        tokenizer: Not fitted; takes over what is fitted or read.
+        corpus: Its training clips are sampled; no other clip is opened.
+        store: Where centroids are kept, under the settings and the training clips.
+        n_workers: Processes that read clips.
+
+    Raises:
+        UserError: There are fewer frames than clusters, or the cache cannot be written.
+    """
+    key = vocabulary_key(tokenizer, corpus)
+    reused = True
+
+    def make(folder: Path) -> None:
+        nonlocal reused
+        reused = False
+        report = _fit(tokenizer, corpus, n_workers)
+        Vocabulary(tokenizer, key, report).save(folder)
+
+    def load(folder: Path) -> Vocabulary:
+        return load_vocabulary(tokenizer, folder, key)
+
+    vocabulary = store.load_or_make("centroids", key, load, make)
+    size = f"{tokenizer.codebooks.n_codebooks} x {tokenizer.codebooks.n_clusters} centroids {key}"
+    log.info(
+        "%s %s: %s frames of %s clips, %.0f %% of variance kept, %.0f %% of centroids used.",
+        "Reused" if reused else "Fitted",
+        size,
+        f"{vocabulary.report['n_frames']:,}",
+        f"{vocabulary.report['n_clips']:,}",
+        100 * float(str(vocabulary.report["variance_kept"])),
+        100 * float(str(vocabulary.report["centroids_used"])),
+    )
+    return vocabulary
+
+
+def vocabulary_key(tokenizer: Tokenizer, corpus: Corpus) -> str:
+    """Name the centroids by all that they depend on: settings, clip length and training clips."""
+    clips = sorted((clip.id, clip.n_bytes) for clip in corpus.clips["train"])
+    return content_key([_VERSION, tokenizer.settings, corpus.clip_seconds, clips])
+
+
+def load_vocabulary(tokenizer: Tokenizer, folder: Path, key: str | None = None) -> Vocabulary:
+    """Read a vocabulary from its folder into a tokenizer of the same settings.
+
+    Raises:
+        Stale: A file is missing or corrupt, or the sidecar does not match the settings or the arrays.
+    """
+    try:
+        sidecar = json.loads((folder / SIDECAR).read_text(encoding="utf-8"))
+        arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in sidecar["shapes"]}
+        shapes = {name: list(array.shape) for name, array in arrays.items()}
+        settings = {**sidecar["settings"], "key": sidecar["key"], **sidecar["shapes"]}
+        report, checksum = sidecar["report"], sidecar["checksum"]
+    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+        raise Stale(f"the centroids cannot be read ({error!r})") from error
+    expected = {**tokenizer.settings, "key": key or sidecar["key"], **shapes}
+    difference = first_difference(expected, settings)
+    if difference:
+        raise Stale(f"{SIDECAR} does not match: {difference}")
+    tokenizer.codebooks.load_centroids(arrays["centroids"])
+    projection = tokenizer.features.projection
+    if "mean" in arrays:
+        projection.mean.copy_(torch.from_numpy(arrays["mean"]))
+        projection.components.copy_(torch.from_numpy(arrays["components"]))
+    if _checksum(tokenizer) != checksum:
+        raise Stale(f"the centroids are not those that {SIDECAR} describes")
+    return Vocabulary(tokenizer, sidecar["key"], report)
+
+
+def load_run_vocabulary(tokenizer: Tokenizer, folder: Path) -> Vocabulary:
+    """Read the vocabulary that a run was trained with.
+
+    Raises:
+        UserError: It is missing, corrupt, or of other settings.
+    """
+    try:
+        return load_vocabulary(tokenizer, folder)
+    except Stale as reason:
+        raise UserError(f"{folder}: {reason}; copy it from where the run was made, or train again.") from reason
+
+
+def copy_vocabulary(vocabulary: Vocabulary, folder: Path) -> None:
+    """Replace a folder with a vocabulary, so that a run carries what it was trained with."""
+    shutil.rmtree(folder, ignore_errors=True)
+    vocabulary.save(folder)
+
+
+def _arrays(tokenizer: Tokenizer) -> dict[str, np.ndarray]:
+    arrays = {"centroids": tokenizer.codebooks.centroids}
+    projection = tokenizer.features.projection
+    if projection.n_components is not None:
+        arrays |= {"mean": projection.mean, "components": projection.components}
+    return {name: tensor.cpu().numpy() for name, tensor in arrays.items()}
+
+
+def _checksum(tokenizer: Tokenizer) -> str:
+    return content_key({name: array.tobytes().hex() for name, array in _arrays(tokenizer).items()})
+
+
+def _fit(tokenizer: Tokenizer, corpus: Corpus, n_workers: int) -> dict[str, object]:
+    start = time.perf_counter()
+    frames, n_clips = sample_frames(tokenizer, corpus, n_workers)
+    log.info("Fitting centroids to %s frames of %s training clips.", f"{len(frames):,}", f"{n_clips:,}")
+    projection = tokenizer.features.projection
+    projection.fit(frames)
+    projected = projection(torch.from_numpy(frames)).numpy()
+    tokenizer.codebooks.fit(projected)
+    return {
+        "n_clips": n_clips,
+        "n_frames": len(frames),
+        **_diagnose(tokenizer, torch.from_numpy(projected)),
+        "seconds": round(time.perf_counter() - start, 2),
+    }
+
+
+def sample_frames(tokenizer: Tokenizer, corpus: Corpus, n_workers: int) -> tuple[np.ndarray, int]:
+    """Draw frames, before projection, from the training clips, about as many from each.
+
+    Returns:
+        float32 (N, context * M) and the number of clips that they are from.
+    """
+    codebooks = tokenizer.codebooks
+    dataset = ClipDataset(corpus, "train", tokenizer.features.sample_rate)
+    rng = np.random.default_rng(codebooks.seed)
+    n_clips = min(len(dataset), codebooks.sample_clips or len(dataset))
+    chosen = np.sort(rng.permutation(len(dataset))[:n_clips]).tolist()
+    per_clip = None if codebooks.sample_frames is None else -(-codebooks.sample_frames // n_clips)
+    batches = DataLoader(Subset(dataset, chosen), batch_size=8, num_workers=n_workers)
+    frames = []
+    for batch in tqdm(batches, "Sampling frames", unit="batch", disable=None, leave=False):
+        frames += _sample_batch(tokenizer, batch["waveform"], batch["n_samples"], per_clip, rng)
+    return np.concatenate(frames)[: codebooks.sample_frames], n_clips
+
+
+@torch.no_grad()
+def _sample_batch(
+    tokenizer: Tokenizer, waveforms: Tensor, n_samples: Tensor, per_clip: int | None, rng: np.random.Generator
+) -> list[np.ndarray]:
+    stacked, n_frames = tokenizer.features.stack(waveforms, n_samples)
+    sampled = []
+    for clip, n in zip(stacked, n_frames.tolist(), strict=True):
+        rows = np.arange(n) if per_clip is None or per_clip >= n else np.sort(rng.permutation(n)[:per_clip])
+        sampled.append(clip[rows].numpy())
+    return sampled
+
+
+def _diagnose(tokenizer: Tokenizer, frames: Tensor) -> dict[str, float]:
+    """Measure the codebooks on the frames (N, D) that they were fitted to."""
+    codebooks = tokenizer.codebooks
+    tokens = torch.cat([codebooks.encode(part) for part in frames.split(8192)])  # (N, Q)
+    residual = sum(
+        (part - codebooks.decode(chosen)).square().sum().item()
+        for part, chosen in zip(frames.split(8192), tokens.split(8192), strict=True)
+    )
+    total = (frames - frames.mean(0)).square().sum().item()
+    used, perplexity = token_use(token_counts(tokens, codebooks.n_clusters))
+    return {
+        "variance_kept": round(1 - residual / max(total, 1e-12), 4),
+        "centroids_used": round(used, 4),
+        "perplexity": round(perplexity, 2),
+    }
+
+
+def token_counts(tokens: Tensor, n_clusters: int) -> Tensor:
+    """Count how often each centroid of each codebook occurs: tokens (N, Q) to (Q, K)."""
+    return torch.stack([codes.bincount(minlength=n_clusters) for codes in tokens.T])
+
+
+def token_use(counts: Tensor) -> tuple[float, float]:
+    """Return the share of centroids that occur and the mean perplexity of the codebooks.
+
+    The perplexity is exp(-Σ p log p): K where all centroids are used alike, 1 where one takes all.
+
+    Args:
+        counts: (Q, K)
+    """
+    shares = counts.double() / counts.sum(1, keepdim=True).clamp(min=1)
+    entropy = -(shares * shares.clamp(min=1e-300).log()).sum(1)
+    return float((counts > 0).double().mean()), float(entropy.exp().mean())
