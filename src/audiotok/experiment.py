@@ -3,8 +3,10 @@
 import csv
 import json
 import logging
+import os
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 from torch import nn
 
+from audiotok.callbacks.checkpoint import BestCheckpoint
 from audiotok.data.clip import SoundClass
 from audiotok.data.corpus import Corpus, open_corpus
 from audiotok.errors import UserError
@@ -62,6 +65,7 @@ def train(config: DictConfig, destination: Destination) -> dict[str, Any]:
     Raises:
         UserError: Something in the configuration or on the disk is for the user to mend.
     """
+    _quieten()
     logger = None
     succeeded = False
     try:
@@ -215,11 +219,11 @@ def _fit(trainer: pl.Trainer, module: Tagger, datamodule: ClipDataModule, ckpt_p
 
 def _best_checkpoint(trainer: pl.Trainer) -> str | None:
     """Return the checkpoint with the best validation score; None keeps the weights as they are."""
-    callback = trainer.checkpoint_callback
-    best = callback.best_model_path if isinstance(callback, ModelCheckpoint) else ""
-    if not best:
-        log.warning("No checkpoint was kept, so the last weights are scored.")
-    return best or None
+    paths = [c.best_model_path for c in trainer.callbacks if isinstance(c, BestCheckpoint)]  # type: ignore[attr-defined]
+    if not any(paths):
+        log.warning("No best checkpoint was kept, so the last weights are scored.")
+        return None
+    return paths[0]
 
 
 def _facts(experiment: Experiment) -> dict[str, Any]:
@@ -269,7 +273,7 @@ def _final_line(results: dict[str, Any], folder: Path) -> str:
         f"F1 micro {results['test/f1_micro_tuned']:.4f} and macro {results['test/f1_macro_tuned']:.4f} at the "
         f"threshold tuned on validation, Hamming loss {results['test/hamming_loss']:.4f}, of "
         f"{results['n_test_clips']:,} clips and {results['test/n_scored_classes']:.0f} classes that occur. "
-        f"All of it is in {folder}."
+        f"All of it is in {os.path.relpath(folder)}."
     )
 
 
@@ -278,8 +282,6 @@ def _build_logger(config: DictConfig, destination: Destination) -> Logger | None
 
 
 def _build_trainer(config: DictConfig, destination: Destination, logger: Logger | None) -> pl.Trainer:
-    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.WARNING)  # our own lines say what matters
     callbacks = [_instantiate(node) for node in config.callbacks.values() if node]
     for callback in callbacks:
         if isinstance(callback, ModelCheckpoint):
@@ -305,6 +307,20 @@ def _instantiate(node: DictConfig, **derived: object) -> Any:
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from None
         raise
+
+
+def _quieten() -> None:
+    """Leave out what libraries say of themselves and users can do nothing about; our own lines remain."""
+    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        r".*isinstance\(treespec, LeafSpec\).*",  # Lightning 2.6 on torch 2.14
+        r"No positive samples found in target.*",  # our policy for such classes is in metrics/multilabel.py
+        r".*does not have many workers.*",  # the number of cores decides, see loader.n_workers
+        r"The number of training batches .* is smaller than the logging interval.*",
+        r".*rank_zero_deprecation.*",
+    ):
+        warnings.filterwarnings("ignore", message=message)
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:

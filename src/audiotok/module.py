@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Protocol
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
@@ -45,7 +46,7 @@ class Tagger(pl.LightningModule):
         optimizer: An option of the config group.
         schedule: An option of the config group.
         vocabulary_key: Key of the centroids; kept with the weights, which mean nothing without them.
-        seed: Seed of dropout, anew in every epoch, so that a resumed run goes on as if never stopped.
+        seed: Seed of dropout, anew in every batch, so that a resumed run goes on as if never stopped.
     """
 
     tuned_threshold: Tensor
@@ -75,9 +76,10 @@ class Tagger(pl.LightningModule):
         """Return the logits (B, C) of a batch."""
         return self.model(batch["tokens"], batch["n_tokens"])
 
-    def on_train_epoch_start(self) -> None:
-        """Seed dropout for this epoch."""
-        torch.manual_seed(self.seed + 1_000_003 * self.current_epoch + self.global_rank)
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Seed dropout for this batch, whatever was drawn before it."""
+        seeds = np.random.SeedSequence([self.seed, self.current_epoch, batch_idx, self.global_rank])
+        torch.manual_seed(int(seeds.generate_state(1)[0]))
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """Return the loss of a batch."""

@@ -2,7 +2,6 @@
 
 import logging
 import math
-import os
 from pathlib import Path
 
 import hydra
@@ -34,7 +33,7 @@ def run(config: DictConfig) -> float:
     folder = Path(job.runtime.output_dir)
     in_sweep = job.mode is RunMode.MULTIRUN
     group = Path(job.sweep.dir).name if in_sweep else None
-    destination = Destination(Path(os.path.relpath(folder)), job.job.override_dirname or folder.name, group)
+    destination = Destination(folder, job.job.override_dirname or folder.name, group)
     try:
         results = experiment.train(config, destination)
     except UserError as error:

@@ -5,11 +5,10 @@ without data goes through every step that AudioSet goes through.
 """
 
 import csv
+import os
 import string
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
 
@@ -89,19 +88,16 @@ class Synthetic:
             seeds = np.random.SeedSequence([self.seed, number]).spawn(n_clips)
             folder = root / "audio" / name
             jobs = [(folder, seed, self.clip_seconds) for seed in seeds]
-            rows = list(tqdm(_in_processes(jobs), f"Synthesising {name}", n_clips, disable=None, leave=False))
-            _write_segments(metadata / SEGMENTS[name], rows, self.clip_seconds)
+            with ThreadPoolExecutor(os.cpu_count()) as pool:  # processes would need a guarded main script
+                written = pool.map(_write_clip, jobs)
+                progress = tqdm(written, f"Synthesising {name}", n_clips, disable=None, leave=False)
+                _write_segments(metadata / SEGMENTS[name], list(progress), self.clip_seconds)
 
 
 def _existing_root(root: Path) -> Path:
     if not (root / "metadata" / SEGMENTS["eval"]).is_file():
         raise Stale("the corpus is incomplete")
     return root
-
-
-def _in_processes(jobs: list[tuple[Path, np.random.SeedSequence, float]]) -> Iterator[tuple[str, list[str]]]:
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        yield from pool.map(_write_clip, jobs, chunksize=8)
 
 
 def _write_clip(job: tuple[Path, np.random.SeedSequence, float]) -> tuple[str, list[str]]:

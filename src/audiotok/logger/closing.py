@@ -1,6 +1,5 @@
 """What every logger is given at the end of a run, and the end itself."""
 
-import wandb
 from pytorch_lightning.loggers import Logger, WandbLogger
 
 Row = list[str | int | float | None]
@@ -14,5 +13,5 @@ def log_table(logger: Logger | None, name: str, columns: list[str], rows: list[R
 
 def finish(logger: Logger | None, succeeded: bool) -> None:
     """End the run in its logger, whatever happened to it."""
-    if isinstance(logger, WandbLogger) and wandb.run is not None:
-        wandb.finish(exit_code=0 if succeeded else 1)
+    if isinstance(logger, WandbLogger):
+        logger.experiment.finish(exit_code=0 if succeeded else 1)

@@ -3,6 +3,7 @@
 import logging
 import netrc
 import os
+from pathlib import Path
 from typing import Literal
 from urllib.parse import urlparse
 
@@ -34,12 +35,13 @@ def build(
         group: Runs that belong together; None for the sweep, if any.
         tags: Labels to filter by.
         notes: Free text.
-        mode: "auto" goes online where an API key is known, and writes to the run's folder otherwise.
+        mode: "auto" goes online where an API key is known and WANDB_MODE does not forbid it, and writes to
+            the run's folder otherwise.
         destination: Where the run is and what it is called.
     """
     if mode == "auto":
-        mode = "online" if has_api_key() else "offline"
-    folder = destination.folder
+        mode = "online" if has_api_key() and os.environ.get("WANDB_MODE", "online") == "online" else "offline"
+    folder = Path(os.path.relpath(destination.folder))
     if mode == "offline":
         log.info(
             "W&B writes offline, for want of an API key or by request: browse with `wandb leet %s`, "
@@ -47,17 +49,20 @@ def build(
             folder / "wandb",
             folder / "wandb" / "offline-run-*",
         )
-    return WandbLogger(
+    run = wandb.init(
         project=project,
         entity=entity,
         name=name or destination.name,
         group=group or destination.group,
         tags=tags or None,
         notes=notes,
-        save_dir=folder,
-        mode=os.environ.get("WANDB_MODE", mode),
-        settings=wandb.Settings(silent=mode == "offline", console="off"),
+        dir=destination.folder,
+        mode=mode,
+        settings=wandb.Settings(silent=mode != "online", console="off"),
     )
+    run.define_metric("trainer/global_step")
+    run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+    return WandbLogger(experiment=run)
 
 
 def has_api_key() -> bool:

@@ -1,0 +1,44 @@
+"""The best checkpoint, also of a run that was stopped and goes on in a folder of its own."""
+
+import logging
+import shutil
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning.callbacks import ModelCheckpoint
+
+log = logging.getLogger(__name__)
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """Keep `best.ckpt`, the weights with the best validation score.
+
+    Lightning forgets the best of a run that is resumed in another folder; here it is copied along, so that
+    the run ends as if it had never been stopped.
+
+    Args:
+        monitor: Score that decides.
+        mode: "max" or "min".
+    """
+
+    def __init__(self, monitor: str, mode: str) -> None:
+        super().__init__(monitor=monitor, mode=mode, filename="best", enable_version_counter=False)
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the best score, and the file that reached it."""
+        best = Path(state_dict["best_model_path"])
+        folder = Path(self.dirpath or ".")
+        if best.is_file() and best.parent != folder:
+            folder.mkdir(parents=True, exist_ok=True)
+            path = str(shutil.copy2(best, folder / best.name))
+            state_dict = {
+                **state_dict,
+                "dirpath": self.dirpath,
+                "best_model_path": path,
+                "kth_best_model_path": path,
+                "best_k_models": {path: state_dict["best_model_score"]},
+            }
+        elif not best.is_file():
+            log.warning("%s is gone, so the best checkpoint is chosen among the epochs to come.", best)
+            return
+        super().load_state_dict(state_dict)

@@ -1,0 +1,64 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+
+from audiotok.data.clip import Clip, SoundClass, Split
+from audiotok.data.corpus import Corpus
+from audiotok.tokenizer import Tokenizer
+
+SAMPLE_RATE = 8000  # Hz
+
+
+MakeClip = Callable[..., Clip]
+
+
+@pytest.fixture(scope="session")
+def tokenizer(tiny_tokenizer: Callable[..., Tokenizer]) -> Tokenizer:
+    """A tiny tokenizer, whose eight centroids are frames of noise from soft to loud."""
+    tokenizer = tiny_tokenizer()
+    n_samples = torch.tensor([SAMPLE_RATE])
+    noise = torch.randn(1, SAMPLE_RATE, generator=torch.Generator().manual_seed(0))
+    fading = noise * torch.logspace(-4, 0, SAMPLE_RATE)
+    stacked, _ = tokenizer.features.stack(fading, n_samples)
+    tokenizer.features.projection.fit(stacked[0].numpy())
+    frames, _ = tokenizer.features(fading, n_samples)  # (1, 32, 8)
+    tokenizer.codebooks.load_centroids(frames[:, ::4].numpy())
+    return tokenizer
+
+
+@pytest.fixture
+def make_clip(tmp_path: Path) -> MakeClip:
+    """Write a float32 wav of noise, or of the samples given, and return its clip."""
+
+    def make(
+        name: str,
+        seconds: float = 1.0,
+        labels: tuple[int, ...] = (0,),
+        split: Split = "train",
+        rate: int = SAMPLE_RATE,
+        samples: np.ndarray | None = None,
+    ) -> Clip:
+        path = tmp_path / f"{name}.wav"
+        if samples is None:
+            rng = np.random.default_rng(list(name.encode()))
+            samples = rng.uniform(-1, 1, round(seconds * rate)) * 10 ** rng.uniform(-3, 0)
+        soundfile.write(path, samples, rate, subtype="FLOAT")
+        return Clip(name, path, labels, split, seconds=len(samples) / rate, n_bytes=path.stat().st_size)
+
+    return make
+
+
+@pytest.fixture
+def corpus(make_clip: MakeClip) -> Corpus:
+    """Seven training, five validation and three test clips of four classes, shorter, longer and as long as 1 s."""
+    sizes: dict[Split, int] = {"train": 7, "val": 5, "test": 3}
+    clips = {
+        split: [make_clip(f"{split}{i}", (0.6, 1.0, 1.7)[i % 3], (i % 4, 3), split) for i in range(n)]
+        for split, n in sizes.items()
+    }
+    classes = tuple(SoundClass(f"/m/{i}", f"class {i}") for i in range(4))
+    return Corpus(classes, clips, [], clip_seconds=1.0)

@@ -1,0 +1,160 @@
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+from audiotok.data.clip import Clip, SoundClass
+from audiotok.data.corpus import Corpus
+from audiotok.errors import UserError
+from audiotok.loader.clips import ClipDataset, Draw
+from audiotok.tokenizer import Tokenizer
+
+MakeClip = Callable[..., Clip]
+CLASSES = tuple(SoundClass(name, name) for name in ("a", "b", "c", "d"))
+
+
+def dataset(*clips: Clip, **arguments: object) -> ClipDataset:
+    """Return the training clips of a corpus of 1 s clips."""
+    corpus = Corpus(CLASSES, {"train": list(clips), "val": [], "test": []}, [], clip_seconds=1.0)
+    return ClipDataset(corpus, "train", **{"sample_rate": 8000, **arguments})
+
+
+def ramp(n_samples: int) -> np.ndarray:
+    """Return samples that say where they stand: 0, 1, 2, ... in units of 1/65536."""
+    return np.arange(n_samples, dtype=np.float32) / 2**16
+
+
+def start_of(waveform: torch.Tensor) -> int:
+    return round(float(waveform[0]) * 2**16)
+
+
+# ---- length ----
+
+
+def test_a_short_clip_is_padded_with_zeros(make_clip: MakeClip) -> None:
+    samples = ramp(5000) + 1
+    item = dataset(make_clip("short", samples=samples))[0]
+    assert item["waveform"].shape == (8000,)
+    assert int(item["n_samples"]) == 5000
+    assert torch.equal(item["waveform"][:5000], torch.from_numpy(samples))
+    assert not item["waveform"][5000:].any()
+
+
+def test_a_clip_of_the_right_length_stays_as_it_is(make_clip: MakeClip) -> None:
+    item = dataset(make_clip("right", samples=ramp(8000)))[0]
+    assert int(item["n_samples"]) == 8000
+    assert torch.equal(item["waveform"], torch.from_numpy(ramp(8000)))
+
+
+def test_a_long_clip_is_cropped_to_its_middle(make_clip: MakeClip) -> None:
+    item = dataset(make_clip("long", samples=ramp(20000)))[0]
+    assert int(item["n_samples"]) == 8000
+    assert torch.equal(item["waveform"], torch.from_numpy(ramp(20000)[6000:14000]))
+
+
+def test_a_clip_of_another_rate_is_resampled(make_clip: MakeClip) -> None:
+    tone = np.sin(2 * np.pi * 440 * np.arange(16000 * 3) / 16000)
+    item = dataset(make_clip("tone", samples=tone, rate=16000))[0]
+    assert item["waveform"].shape == (8000,)
+    assert int(item["n_samples"]) == 8000
+    spectrum = np.abs(np.fft.rfft(item["waveform"].numpy()))
+    assert np.argmax(spectrum) == 440
+
+
+def test_a_short_clip_of_another_rate_is_padded(make_clip: MakeClip) -> None:
+    item = dataset(make_clip("low", samples=np.ones(2000), rate=4000))[0]
+    assert abs(int(item["n_samples"]) - 4000) <= 1
+    assert not item["waveform"][4000:].any()
+    assert item["waveform"][100:3900].mean() == pytest.approx(1, abs=0.01)
+
+
+# ---- random crops ----
+
+
+def test_the_same_seed_gives_the_same_crop(make_clip: MakeClip) -> None:
+    clips = dataset(make_clip("long", samples=ramp(40000)), random_crop=True)
+    assert torch.equal(clips[Draw(0, 5)]["waveform"], clips[Draw(0, 5)]["waveform"])
+
+
+def test_other_seeds_give_other_crops_all_over_the_clip(make_clip: MakeClip) -> None:
+    clips = dataset(make_clip("long", samples=ramp(40000)), random_crop=True)
+    starts = [start_of(clips[Draw(0, seed)]["waveform"]) for seed in range(60)]
+    assert len(set(starts)) > 50
+    assert 0 <= min(starts) < 6000
+    assert 26000 < max(starts) <= 32000
+
+
+def test_a_random_crop_is_a_full_stretch_of_the_clip(make_clip: MakeClip) -> None:
+    clips = dataset(make_clip("long", samples=ramp(40000)), random_crop=True)
+    for seed in range(10):
+        item = clips[Draw(0, seed)]
+        start = start_of(item["waveform"])
+        assert int(item["n_samples"]) == 8000
+        assert torch.equal(item["waveform"], torch.from_numpy(ramp(40000)[start : start + 8000]))
+
+
+def test_without_random_crop_the_seed_changes_nothing(make_clip: MakeClip) -> None:
+    clips = dataset(make_clip("long", samples=ramp(40000)))
+    assert start_of(clips[Draw(0, 1)]["waveform"]) == start_of(clips[Draw(0, 2)]["waveform"]) == 16000
+
+
+def test_a_random_crop_leaves_short_clips_alone(make_clip: MakeClip) -> None:
+    clip = make_clip("short", samples=ramp(5000) + 1)
+    cropped = dataset(clip, random_crop=True)[Draw(0, 3)]
+    assert torch.equal(cropped["waveform"], dataset(clip)[0]["waveform"])
+
+
+# ---- labels, tokens, index ----
+
+
+@pytest.mark.parametrize("labels", [(2,), (0, 3), (3, 1, 0), ()])
+def test_targets_are_multi_hot(make_clip: MakeClip, labels: tuple[int, ...]) -> None:
+    targets = dataset(make_clip("clip", labels=labels))[0]["targets"]
+    assert targets.dtype == torch.float32
+    assert targets.tolist() == [float(i in labels) for i in range(4)]
+
+
+def test_tokens_are_those_of_the_padded_waveform(make_clip: MakeClip, tokenizer: Tokenizer) -> None:
+    clips = [make_clip("short", 0.4), make_clip("long", 1.5)]
+    as_waveforms, as_tokens = dataset(*clips), dataset(*clips, tokenizer=tokenizer)
+    for index in range(2):
+        item = as_tokens[index]
+        waveform, n_samples = as_waveforms[index]["waveform"], as_waveforms[index]["n_samples"]
+        expected, n_expected = tokenizer(waveform[None], n_samples[None])
+        assert torch.equal(item["tokens"], expected[0])
+        assert item["tokens"].dtype == torch.int64
+        assert item["tokens"].shape == (tokenizer.n_tokens(1.0), 1)
+        assert int(item["n_tokens"]) == int(n_expected) == tokenizer.n_tokens((0.4, 1.0)[index])
+
+
+def test_an_item_has_either_tokens_or_a_waveform(make_clip: MakeClip, tokenizer: Tokenizer) -> None:
+    clip = make_clip("clip")
+    assert set(dataset(clip)[0]) == {"index", "targets", "waveform", "n_samples"}
+    assert set(dataset(clip, tokenizer=tokenizer)[0]) == {"index", "targets", "tokens", "n_tokens"}
+
+
+def test_an_item_knows_its_index(make_clip: MakeClip) -> None:
+    clips = dataset(make_clip("a"), make_clip("b"), make_clip("c"))
+    assert len(clips) == 3
+    assert [clips[2]["index"], clips[Draw(1, 99)]["index"]] == [2, 1]
+
+
+# ---- files that change after inspection ----
+
+
+def test_a_file_that_vanished_after_inspection_is_one_sentence(make_clip: MakeClip) -> None:
+    clip = make_clip("gone")
+    clips = dataset(clip)
+    clip.path.unlink()
+    sentence = r"gone\.wav could be read when it was inspected and cannot be now \(.+\); start again, and .*\.$"
+    with pytest.raises(UserError, match=sentence):
+        clips[0]
+
+
+def test_a_file_that_broke_after_inspection_is_one_sentence(make_clip: MakeClip) -> None:
+    clip = make_clip("broken")
+    clips = dataset(clip)
+    clip.path.write_bytes(b"no sound")
+    with pytest.raises(UserError, match=r"broken\.wav could be read when it was inspected"):
+        clips[0]

@@ -1,0 +1,43 @@
+"""A whole run in a world so small that it takes seconds: what the end-to-end tests share."""
+
+import json
+import sys
+from pathlib import Path
+from unittest.mock import patch
+
+from hydra.core.global_hydra import GlobalHydra
+
+# Small in every direction; each test changes what it is about.
+TINY = (
+    "features.sample_rate=8000",
+    "features.n_fft=256",
+    "features.hop_length=128",
+    "features.n_mels=16",
+    "features.n_components=8",
+    "clustering.n_clusters=8",
+    "clustering.n_iter=3",
+    "model.num_layers=1",
+    "model.hidden_size=16",
+    "model.num_heads=2",
+    "loader.n_workers=0",
+    "loader.batch_size=8",
+    "trainer.max_epochs=1",
+    "trainer.accelerator=cpu",
+    "trainer.log_every_n_steps=1",
+)
+SYNTHETIC = ("data.n_train_clips=24", "data.n_test_clips=12", "data.clip_seconds=1.0")
+
+
+def command(*arguments: str) -> None:
+    """Run `python train.py ARGUMENTS` in this process; SystemExit and exceptions come through."""
+    from audiotok.train import train
+
+    GlobalHydra.instance().clear()
+    with patch.object(sys, "argv", ["train.py", *arguments]):
+        train()
+
+
+def run(folder: Path, *overrides: str, data: tuple[str, ...] = SYNTHETIC) -> dict:
+    """Run one tiny experiment into a folder and return its metrics.json."""
+    command(f"hydra.run.dir={folder}", *TINY, *data, "logger=none", *overrides)
+    return json.loads((folder / "metrics.json").read_text())

@@ -1,0 +1,160 @@
+"""Whole runs: what a run folder holds, that it repeats, resumes, and reuses what is cached."""
+
+import csv
+import json
+
+import numpy as np
+import pytest
+import torch
+from omegaconf import OmegaConf
+from runs import TINY, command, run
+from sklearn.metrics import average_precision_score, f1_score, hamming_loss
+
+EXPECTED = {
+    *(f"{split}/{name}" for split in ("val", "test") for name in ("mAP", "f1_micro", "f1_macro", "hamming_loss")),
+    *(f"{split}/{name}" for split in ("val", "test") for name in ("f1_micro_tuned", "f1_macro_tuned")),
+    *(f"{split}/n_scored_classes" for split in ("val", "test")),
+    "chance/mAP",
+    "n_train_clips",
+    "n_val_clips",
+    "n_test_clips",
+    "n_classes",
+    "vocab_size",
+    "n_parameters",
+    "centroid_key",
+    "seconds/inspect",
+    "seconds/fit_centroids",
+    "seconds/train",
+    "seconds/test",
+}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished run on the embedded dataset, with classes that never occur and clips that are skipped."""
+    folder = tmp_path_factory.mktemp("run")
+    return folder, run(folder, "trainer.max_epochs=2", "data.limits.silence_db=-30")
+
+
+def test_a_run_folder_holds_all_that_is_promised(finished):
+    folder, metrics = finished
+    assert metrics.keys() >= EXPECTED
+    assert all(not isinstance(value, dict | list) for value in metrics.values())
+    for name in ("config.yaml", "skipped.csv", "predictions.npz", "per_class.csv", "checkpoints/best.ckpt"):
+        assert (folder / name).is_file(), name
+    assert (folder / "checkpoints" / "last.ckpt").is_file()
+    assert (folder / "vocabulary" / "centroids.npy").is_file()
+
+
+def test_the_saved_config_is_resolved(finished):
+    text = (finished[0] / "config.yaml").read_text()
+    assert "${" not in text
+    assert OmegaConf.create(text).clustering.n_clusters == 8
+
+
+def test_scores_can_be_recomputed_from_the_predictions(finished):
+    folder, metrics = finished
+    data = np.load(folder / "predictions.npz", allow_pickle=False)
+    scores, targets = data["scores"], data["targets"]
+    assert scores.dtype == np.float32
+    assert targets.dtype == bool
+    assert scores.shape == (metrics["n_test_clips"], metrics["n_classes"])
+    assert len(set(data["ids"])) == metrics["n_test_clips"]
+    assert len(data["classes"]) == metrics["n_classes"]
+    occur = targets.any(axis=0)
+    assert metrics["test/n_scored_classes"] == occur.sum()
+    mean = average_precision_score(targets[:, occur], scores[:, occur], average="macro")
+    assert metrics["test/mAP"] == pytest.approx(mean, abs=1e-5)
+    assert metrics["test/hamming_loss"] == pytest.approx(hamming_loss(targets, scores >= 0.5), abs=1e-6)
+    tuned = f1_score(targets, scores >= metrics["val/tuned_threshold"], average="micro", zero_division=0)
+    assert metrics["test/f1_micro_tuned"] == pytest.approx(tuned, abs=1e-5)
+    assert metrics["chance/mAP"] == pytest.approx(targets[:, occur].mean())
+
+
+def test_skipped_clips_are_listed_with_reasons(finished):
+    folder, metrics = finished
+    rows = list(csv.DictReader((folder / "skipped.csv").open()))
+    assert len(rows) == metrics["n_skipped_clips"]
+    assert all(row.keys() == {"id", "path", "reason"} for row in rows)
+
+
+def test_vocabulary_and_positions_are_derived(finished):
+    _, metrics = finished
+    assert metrics["vocab_size"] == 8 * 8
+    assert metrics["n_tokens"] == -(-(8000 // 128 + 1) // 4)
+
+
+def test_one_seed_gives_the_same_run_to_the_last_bit(tmp_path):
+    first = run(tmp_path / "a", "seed=3")
+    second = run(tmp_path / "b", "seed=3")
+    other = run(tmp_path / "c", "seed=4")
+    differing = {key for key in first if first[key] != second[key] and not key.startswith("seconds/")}
+    assert not differing
+    assert first["val/mAP"] != other["val/mAP"]
+    a, b = (np.load(tmp_path / name / "predictions.npz")["scores"] for name in "ab")
+    assert (a == b).all()
+
+
+def test_a_resumed_run_ends_like_one_that_never_stopped(tmp_path):
+    schedule = "schedule=constant"  # a cosine over two epochs is not one over one
+    run(tmp_path / "whole", schedule, "trainer.max_epochs=2")
+    run(tmp_path / "half", schedule, "trainer.max_epochs=1")
+    checkpoint = tmp_path / "half" / "checkpoints" / "last.ckpt"
+    run(tmp_path / "rest", schedule, "trainer.max_epochs=2", f"ckpt_path={checkpoint}")
+    whole, rest = (
+        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for name in ("whole", "rest")
+    )
+    assert all(torch.equal(whole[name], rest[name]) for name in whole)
+    scores = [np.load(tmp_path / name / "predictions.npz")["scores"] for name in ("whole", "rest")]
+    assert (scores[0] == scores[1]).all()
+
+
+def test_another_model_reuses_the_centroids(tmp_path, caplog):
+    first = run(tmp_path / "a", "clustering.n_clusters=9")
+    caplog.clear()
+    second = run(tmp_path / "b", "clustering.n_clusters=9", "model.num_layers=2")
+    assert first["centroid_key"] == second["centroid_key"]
+    third = run(tmp_path / "c", "clustering.n_clusters=10")
+    assert third["centroid_key"] != first["centroid_key"]
+
+
+def test_tokens_of_workers_and_of_the_accelerator_train_alike(tmp_path):
+    workers = run(tmp_path / "a", "loader.tokenize_on=workers", "loader.n_workers=1")
+    accelerator = run(tmp_path / "b", "loader.tokenize_on=accelerator")
+    assert workers["val/mAP"] == pytest.approx(accelerator["val/mAP"], abs=1e-4)
+
+
+@pytest.mark.parametrize("logger", ["csv", "tensorboard"])
+def test_file_loggers_write_into_the_run_folder(tmp_path, logger):
+    run(tmp_path, f"logger={logger}")
+    assert any(path.is_file() for path in (tmp_path / logger).rglob("*"))
+
+
+def test_early_stopping_can_be_chosen(tmp_path):
+    run(tmp_path, "callbacks=early_stopping", "callbacks.early_stopping.patience=1", "trainer.max_epochs=2")
+
+
+def test_a_run_without_checkpoints_is_scored_with_its_last_weights(tmp_path):
+    metrics = run(tmp_path, "callbacks.best=null", "callbacks.last=null", "+trainer.enable_checkpointing=false")
+    assert "test/mAP" in metrics
+    assert not (tmp_path / "checkpoints").exists()
+
+
+def test_audioset_in_the_seed_experiment_trains(tmp_path, tiny_audioset):
+    data = ("experiment=seed", f"data.root={tiny_audioset}", "data.clip_seconds=1.0", "clustering.n_clusters=8")
+    overrides = [key for key in TINY if "n_components" not in key]
+    command(f"hydra.run.dir={tmp_path}", *overrides, *data, "logger=none", "trainer.max_epochs=1")
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics["vocab_size"] == 8
+    assert metrics["n_classes"] == 3
+    config = OmegaConf.load(tmp_path / "config.yaml")
+    assert config.model.pooling == "cls"
+    assert config.features.normalization == "clip_minmax"
+
+
+@pytest.mark.parametrize("sets", ["[unbal_train]", "[bal_train,unbal_train]"])
+def test_every_source_set_of_audioset_trains(tmp_path, tiny_audioset, sets):
+    data = ("data=audioset", f"data.root={tiny_audioset}", "data.clip_seconds=1.0", f"data.train_sets={sets}")
+    metrics = run(tmp_path, "data.validation.fraction=0.4", "clustering.n_clusters=4", data=data)
+    assert metrics["n_test_clips"] > 0
