@@ -31,7 +31,6 @@ SAMPLE_RATE = 8000  # Hz
 TONES = {"/m/0a": ("Low tone", 250.0), "/m/0b": ("Middle tone", 800.0), "/m/0c": ("High tone", 2500.0)}  # Hz
 # What the ids of each set begin with: A-F for first_characters, and what trips a careless parser.
 FIRST_CHARACTERS = {"bal_train": "ABCDEF-_Yg-_0Zklmnopqrst", "unbal_train": "AB-_Yh", "eval": "ACx-_Y9z"}
-EVERY_LIMIT_OFF = Limits(min_seconds=0.0, max_seconds=1e9, silence_db=-1e9)
 LIMITS = Limits(min_seconds=0.5, max_seconds=60.0, silence_db=-80.0)
 
 
@@ -68,10 +67,10 @@ def tiny_tokenizer() -> Callable[..., Tokenizer]:
     return build_tiny_tokenizer
 
 
-def tiny_source(root: Path, **changes: Any) -> AudioSet:
+def tiny_source(root: Path | str | None, **changes: Any) -> AudioSet:
     """Build a reader of `tiny_audioset`: bal_train for training, of which A-F validate, eval for testing."""
     arguments: dict[str, Any] = {
-        "root": str(root),
+        "root": None if root is None else str(root),
         "metadata_folder": "metadata",
         "audio_folder": "audio",
         "train_sets": ["bal_train"],

@@ -51,7 +51,7 @@ def test_every_model_builds_for_its_vocabulary(option):
             n_codebooks=tokenizer.codebooks.n_codebooks,
             n_clusters=tokenizer.codebooks.n_clusters,
             n_tokens=tokenizer.n_tokens(config.data.clip_seconds),
-            n_classes=527,
+            class_prior=[0.01] * 527,
         )
     assert sum(p.numel() for p in model.parameters()) > 0
 

@@ -110,10 +110,11 @@ def test_a_resumed_run_ends_like_one_that_never_stopped(tmp_path):
     assert (scores[0] == scores[1]).all()
 
 
-def test_another_model_reuses_the_centroids(tmp_path, caplog):
+def test_another_model_reuses_the_centroids(tmp_path, capsys):
     first = run(tmp_path / "a", "clustering.n_clusters=9")
-    caplog.clear()
+    capsys.readouterr()
     second = run(tmp_path / "b", "clustering.n_clusters=9", "model.num_layers=2")
+    assert f"Reused 8 x 9 centroids {first['centroid_key']}" in capsys.readouterr().out
     assert first["centroid_key"] == second["centroid_key"]
     third = run(tmp_path / "c", "clustering.n_clusters=10")
     assert third["centroid_key"] != first["centroid_key"]

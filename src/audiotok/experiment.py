@@ -4,6 +4,7 @@ import csv
 import json
 import logging
 import os
+import pickle
 import sys
 import time
 import warnings
@@ -103,7 +104,7 @@ def build(config: DictConfig, destination: Destination, logger: Logger | None) -
     with _timed(seconds, "inspect"):
         corpus = open_corpus(_instantiate(config.data), store)
         corpus.write_skipped(destination.folder / "skipped.csv")
-    model = build_model(config, tokenizer, corpus.clip_seconds, len(corpus.classes))
+    model = build_model(config, tokenizer, corpus.clip_seconds, corpus.targets("train").mean(axis=0).tolist())
     optimizer, schedule = _instantiate(config.optimizer), _instantiate(config.schedule)
     datamodule = _instantiate(config.loader, corpus=corpus, tokenizer=tokenizer)
     trainer = _build_trainer(config, destination, logger)
@@ -127,7 +128,9 @@ def build_tokenizer(config: DictConfig) -> Tokenizer:
     return Tokenizer(_instantiate(config.features), _instantiate(config.clustering))
 
 
-def build_model(config: DictConfig, tokenizer: Tokenizer, clip_seconds: float, n_classes: int) -> nn.Module:
+def build_model(
+    config: DictConfig, tokenizer: Tokenizer, clip_seconds: float, class_prior: list[float]
+) -> nn.Module:
     """Build the model for a tokenizer's vocabulary and clip length, from the seed alone."""
     pl.seed_everything(config.seed, workers=True, verbose=False)
     model = _instantiate(
@@ -135,7 +138,7 @@ def build_model(config: DictConfig, tokenizer: Tokenizer, clip_seconds: float, n
         n_codebooks=tokenizer.codebooks.n_codebooks,
         n_clusters=tokenizer.codebooks.n_clusters,
         n_tokens=tokenizer.n_tokens(clip_seconds),
-        n_classes=n_classes,
+        class_prior=class_prior,
     )
     assert isinstance(model, nn.Module)
     return model
@@ -172,7 +175,8 @@ def restore(folder: Path) -> Restored:
             f"{folder / VOCABULARY} holds {vocabulary.key}; take both from one run."
         )
     classes = [SoundClass(id_, name) for id_, name in checkpoint["classes"]]
-    model = build_model(config, tokenizer, config.data.clip_seconds, len(classes))
+    unused_prior = [0.5] * len(classes)  # the trained weights take its place
+    model = build_model(config, tokenizer, config.data.clip_seconds, unused_prior)
     prefix = "model."
     weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
     model.load_state_dict(weights)
@@ -209,6 +213,8 @@ def _fit(trainer: pl.Trainer, module: Tagger, datamodule: ClipDataModule, ckpt_p
         raise UserError(f"ckpt_path={ckpt_path} is no file; give a checkpoint, or null to start anew.")
     try:
         trainer.fit(module, datamodule, ckpt_path=ckpt_path, weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(f"ckpt_path={ckpt_path} is no checkpoint; give one of a run's checkpoints/.") from error
     except RuntimeError as error:
         if ckpt_path is None or "state_dict" not in str(error):
             raise
@@ -318,7 +324,7 @@ def _quieten() -> None:
         r"No positive samples found in target.*",  # our policy for such classes is in metrics/multilabel.py
         r".*does not have many workers.*",  # the number of cores decides, see loader.n_workers
         r"The number of training batches .* is smaller than the logging interval.*",
-        r".*rank_zero_deprecation.*",
+        r"The dirpath has changed.*",  # a resumed run writes its last checkpoint to a folder of its own
     ):
         warnings.filterwarnings("ignore", message=message)
 

@@ -147,7 +147,9 @@ def test_a_file_that_vanished_after_inspection_is_one_sentence(make_clip: MakeCl
     clip = make_clip("gone")
     clips = dataset(clip)
     clip.path.unlink()
-    sentence = r"gone\.wav could be read when it was inspected and cannot be now \(.+\); start again, and .*\.$"
+    sentence = (
+        r"gone\.wav could be read when it was inspected and cannot be now \(.+\); start again, and .*\.$"
+    )
     with pytest.raises(UserError, match=sentence):
         clips[0]
 

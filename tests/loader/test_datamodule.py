@@ -13,6 +13,7 @@ from audiotok.loader.datamodule import ClipDataModule, default_workers
 from audiotok.tokenizer import Tokenizer
 
 Batch = dict[str, Tensor]
+pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec")  # Lightning 2.6 on torch 2.14
 
 
 def build(corpus: Corpus, tokenizer: Tokenizer, **changes: Any) -> ClipDataModule:

@@ -19,10 +19,11 @@ TINY = {
     "dropout": 0.0,
     "attention_dropout": 0.0,
     "pooling": "cls",
+    "start_at_prior": False,
     "n_codebooks": 1,
     "n_clusters": 20,
     "n_tokens": 9,
-    "n_classes": 5,
+    "class_prior": [0.5, 0.1, 0.02, 0.0, 1.0],
 }
 
 
@@ -38,7 +39,9 @@ def build(**changes: object) -> Bert:
 
 
 def random_tokens(n_clips: int = 3, n_tokens: int = 9, n_codebooks: int = 1, n_clusters: int = 20) -> Tensor:
-    return torch.randint(n_clusters, (n_clips, n_tokens, n_codebooks), generator=torch.Generator().manual_seed(1))
+    return torch.randint(
+        n_clusters, (n_clips, n_tokens, n_codebooks), generator=torch.Generator().manual_seed(1)
+    )
 
 
 def shipped(name: str) -> dict[str, object]:
@@ -187,6 +190,32 @@ def test_a_batch_gives_what_its_clips_give_one_by_one_and_unpadded(pooling: str)
     torch.testing.assert_close(model(tokens, n_tokens), torch.cat(alone), rtol=1e-4, atol=1e-5)
 
 
+# ---- the start ----
+
+
+@torch.no_grad()
+def test_training_starts_at_how_often_each_class_is_heard() -> None:
+    model = build(start_at_prior=True)
+    model.classifier.weight.zero_()
+    probabilities = model(random_tokens(), torch.tensor([9, 6, 1])).sigmoid()
+    expected = torch.tensor([0.5, 0.1, 0.02, 0.001, 0.999])  # nothing is certain, nothing impossible
+    torch.testing.assert_close(probabilities, expected.expand(3, 5))
+
+
+@torch.no_grad()
+def test_training_starts_at_one_half_if_the_prior_is_not_wanted() -> None:
+    model = build(start_at_prior=False)
+    model.classifier.weight.zero_()
+    probabilities = model(random_tokens(), torch.tensor([9, 6, 1])).sigmoid()
+    torch.testing.assert_close(probabilities, torch.full((3, 5), 0.5))
+
+
+def test_the_prior_changes_nothing_but_the_bias_of_the_logits() -> None:
+    with_prior, without = build(start_at_prior=True).state_dict(), build(start_at_prior=False).state_dict()
+    changed = {name for name in without if not torch.equal(with_prior[name], without[name])}
+    assert changed == {"classifier.bias"}
+
+
 # ---- training ----
 
 
@@ -235,7 +264,7 @@ def test_dropout_acts_before_the_logits() -> None:
 def test_parameters_of_the_default_size_are_counted_by_formula() -> None:
     settings = shipped("bert")
     with torch.device("meta"):
-        model = Bert(**settings, n_codebooks=8, n_clusters=256, n_tokens=108, n_classes=24)
+        model = Bert(**settings, n_codebooks=8, n_clusters=256, n_tokens=108, class_prior=[0.1] * 24)
     expected = expected_n_parameters(
         settings["num_layers"], settings["hidden_size"], settings["max_position_embeddings"], 2051, 24
     )
@@ -244,7 +273,9 @@ def test_parameters_of_the_default_size_are_counted_by_formula() -> None:
 
 def test_bert_base_has_86_million_parameters() -> None:
     with torch.device("meta"):
-        model = Bert(**shipped("bert_base"), n_codebooks=1, n_clusters=50, n_tokens=431, n_classes=527)
+        model = Bert(
+            **shipped("bert_base"), n_codebooks=1, n_clusters=50, n_tokens=431, class_prior=[0.01] * 527
+        )
     assert n_parameters(model) == expected_n_parameters(12, 768, 512, 53, 527)
     assert round(n_parameters(model) / 1e6) == 86
 

@@ -80,7 +80,8 @@ def test_sparing_changes_norms_and_biases_alone_in_the_first_step() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("lr", 0.0), ("lr", -0.1), ("weight_decay", -0.1), ("betas", [0.9]), ("betas", [0.9, 1.5])]
+    ("key", "value"),
+    [("lr", 0.0), ("lr", -0.1), ("weight_decay", -0.1), ("betas", [0.9]), ("betas", [0.9, 1.5])],
 )
 def test_numbers_that_do_not_train_are_refused(key: str, value: object) -> None:
     with pytest.raises(UserError, match=rf"^optimizer\.{key}=.+; \w+.*\.$"):

@@ -10,7 +10,9 @@ from audiotok.schedule.constant import Constant
 from audiotok.schedule.cosine import Cosine
 
 warmups = pytest.mark.parametrize("warmup", [0.0, 0.1, 0.25, 0.5])
-both = pytest.mark.parametrize("make", [Constant, lambda warmup: Cosine(warmup, 0.1)], ids=["constant", "cosine"])
+both = pytest.mark.parametrize(
+    "make", [Constant, lambda warmup: Cosine(warmup, 0.1)], ids=["constant", "cosine"]
+)
 
 
 def curve(schedule: Constant | Cosine, n_steps: int = 200) -> list[float]:

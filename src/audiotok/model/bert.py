@@ -4,6 +4,7 @@ Source: J. Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers
 Understanding", NAACL 2019; the layers are transformers' `BertModel`, built from its configuration.
 """
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -13,6 +14,7 @@ from transformers import BertConfig, BertModel
 from audiotok.errors import UserError
 
 PAD, CLS, MASK = range(3)
+_LEAST_PRIOR = 1e-3  # what a class that training never hears begins at
 N_SPECIAL = 3  # [PAD], [CLS], [MASK] come before the tokens of the codebooks
 
 
@@ -27,11 +29,14 @@ class Bert(nn.Module):
         max_position_embeddings: Most positions that can be read, [CLS] included.
         dropout: Share of activations dropped, in embeddings, layers and before the logits.
         attention_dropout: Share of attention weights dropped.
+        start_at_prior: Begin with the logits of `class_prior`, so that training does not spend its first
+            steps on learning how rare classes are (T. Lin et al., "Focal Loss for Dense Object Detection",
+            ICCV 2017); false begins at probabilities of 0.5.
         pooling: What the logits are made from: "cls", the [CLS] position, or "mean", all positions.
         n_codebooks: Tokens at a position, Q.
         n_clusters: Centroids per codebook, K.
         n_tokens: Positions that a clip takes, T, [CLS] not counted.
-        n_classes: Logits, C.
+        class_prior: Share of the training clips in which each class is heard (C,), 0 to 1.
 
     Raises:
         UserError: The numbers contradict each other, or a clip is longer than the positions.
@@ -48,10 +53,11 @@ class Bert(nn.Module):
         dropout: float,
         attention_dropout: float,
         pooling: Literal["cls", "mean"],
+        start_at_prior: bool,
         n_codebooks: int,
         n_clusters: int,
         n_tokens: int,
-        n_classes: int,
+        class_prior: Sequence[float],
     ) -> None:
         super().__init__()
         _check_sizes(num_layers, hidden_size, num_heads, max_position_embeddings, n_tokens)
@@ -70,9 +76,12 @@ class Bert(nn.Module):
         )
         self.bert = BertModel(config, add_pooling_layer=False)
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(hidden_size, n_classes)
+        self.classifier = nn.Linear(hidden_size, len(class_prior))
         nn.init.normal_(self.classifier.weight, std=config.initializer_range)
         nn.init.zeros_(self.classifier.bias)
+        if start_at_prior:
+            prior = torch.tensor(class_prior).clamp(_LEAST_PRIOR, 1 - _LEAST_PRIOR)
+            self.classifier.bias.data.copy_(prior.logit())
         offsets = N_SPECIAL + n_clusters * torch.arange(n_codebooks)
         self.register_buffer("offsets", offsets, persistent=False)
 

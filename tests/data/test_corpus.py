@@ -1,0 +1,213 @@
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import LIMITS, tiny_source
+from sklearn.metrics import average_precision_score
+
+from audiotok.data.clip import Clip, Listing, SoundClass
+from audiotok.data.corpus import Corpus, open_corpus
+from audiotok.data.inspection import Limits
+from audiotok.errors import UserError
+from audiotok.store import Store
+
+RATE = 8000
+CLASSES = (SoundClass("a", "A"), SoundClass("b", "B"), SoundClass("c", "C"))
+
+
+@dataclass
+class Listed:
+    """A source whose listing is given."""
+
+    clips: list[Clip]
+    clip_seconds: float = 1.0
+    limits: Limits = LIMITS
+
+    def read(self) -> Listing:
+        return Listing(CLASSES, tuple(self.clips))
+
+
+@pytest.fixture
+def sound(tmp_path: Path):
+    """Write noise of some seconds and return its path."""
+
+    def write(name: str, seconds: float = 1.0, level: float = 0.1) -> Path:
+        wave = level * np.random.default_rng(0).standard_normal(round(seconds * RATE))
+        soundfile.write(tmp_path / name, wave, RATE)
+        return tmp_path / name
+
+    return write
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "cache")
+
+
+def corpus_of(labels: dict[str, list[tuple[int, ...]]]) -> Corpus:
+    """Build a corpus of clips that have labels and no sound."""
+    clips = {
+        split: [Clip(f"{split}{n}", None, labels_, split) for n, labels_ in enumerate(labels.get(split, []))]
+        for split in ("train", "val", "test")
+    }
+    return Corpus(CLASSES, clips, [], 1.0)
+
+
+# ---- targets and chance ----
+
+
+def test_targets_are_the_labels_as_bool():
+    corpus = corpus_of({"train": [(0, 2), (), (1,)]})
+    targets = corpus.targets("train")
+    assert targets.dtype == bool
+    np.testing.assert_array_equal(targets, [[1, 0, 1], [0, 0, 0], [0, 1, 0]])
+    assert corpus.targets("val").shape == (0, 3)
+
+
+def test_chance_is_the_mean_prevalence_of_the_classes_that_occur():
+    corpus = corpus_of({"test": [(0,), (0,), (0, 1), ()]})
+    assert corpus.chance("test") == pytest.approx((3 / 4 + 1 / 4) / 2)
+
+
+def test_chance_is_the_average_precision_of_a_guess():
+    rng = np.random.default_rng(0)
+    labels = [tuple(np.flatnonzero(rng.random(3) < (0.1, 0.3, 0.7)).tolist()) for _ in range(4000)]
+    corpus = corpus_of({"test": labels})
+    guess = average_precision_score(corpus.targets("test"), rng.random((4000, 3)), average="macro")
+    assert corpus.chance("test") == pytest.approx(guess, rel=0.05)
+
+
+# ---- opening ----
+
+
+def test_tiny_corpus_is_usable_as_a_whole(tiny_corpus):
+    assert {split: len(clips) for split, clips in tiny_corpus.clips.items()} == {"train": 18, "val": 6, "test": 8}
+    assert tiny_corpus.skipped == []
+    assert all(clip.seconds == 1.0 and clip.n_bytes > 44 for clip in tiny_corpus.clips["train"])
+
+
+def test_usable_clips_know_their_length_and_size(sound, store):
+    paths = {split: sound(f"{split}.wav", 0.75) for split in ("train", "val", "test")}
+    corpus = open_corpus(Listed([Clip(s, paths[s], (0,), s) for s in paths]), store)
+    assert [clip.seconds for clip in corpus.clips["train"]] == [0.75]
+    assert corpus.clips["train"][0].n_bytes == paths["train"].stat().st_size
+
+
+@pytest.fixture
+def mixed(sound, store, tmp_path, caplog) -> Corpus:
+    """Open a corpus with every kind of clip."""
+    (tmp_path / "text.wav").write_text("no sound")
+    (tmp_path / "empty.wav").touch()
+    clips = [
+        Clip("train", sound("train.wav"), (0,), "train"),
+        Clip("padded", sound("padded.wav", 0.9), (0,), "train"),
+        Clip("cropped", sound("cropped.wav", 1.2), (0, 1), "val"),
+        Clip("test", sound("test.wav"), (1,), "test"),
+        Clip("none", None, (0,), "train"),
+        Clip("gone", tmp_path / "gone.wav", (0,), "test"),
+        Clip("text", tmp_path / "text.wav", (0,), "train"),
+        Clip("empty", tmp_path / "empty.wav", (0,), "train"),
+        Clip("short", sound("short.wav", 0.4), (0,), "train"),
+        Clip("long", sound("long.wav", 2.5), (0,), "train"),
+        Clip("silent", sound("silent.wav", 1.0, 0.0), (0,), "val"),
+    ]
+    with caplog.at_level("INFO"):
+        return open_corpus(Listed(clips, limits=Limits(0.5, 2.0, -80.0)), store)
+
+
+def test_unusable_clips_are_left_out_and_counted(mixed):
+    assert {split: [clip.id for clip in clips] for split, clips in mixed.clips.items()} == {
+        "train": ["train", "padded"],
+        "val": ["cropped"],
+        "test": ["test"],
+    }
+    assert [(skipped.clip.id, skipped.kind) for skipped in mixed.skipped] == [
+        ("none", "missing"),
+        ("gone", "missing"),
+        ("text", "broken"),
+        ("empty", "empty"),
+        ("short", "short"),
+        ("long", "long"),
+        ("silent", "silent"),
+    ]
+
+
+def test_summary_counts_what_there_is(mixed):
+    assert mixed.summary() == (
+        "2 train, 1 val, 1 test clips of 3 classes; 1 shorter than 1 s are padded, 1 longer are cropped; "
+        "skipped 7: 2 missing, 1 broken, 1 empty, 1 short, 1 long, 1 silent."
+    )
+
+
+def test_summary_says_so_where_nothing_is_skipped(tiny_corpus):
+    assert tiny_corpus.summary() == (
+        "18 train, 6 val, 8 test clips of 3 classes; 0 shorter than 1 s are padded, 0 longer are cropped; "
+        "skipped 0: none."
+    )
+
+
+def test_opening_logs_the_summary(mixed, caplog):
+    assert f"Found {mixed.summary()}" in [record.getMessage() for record in caplog.get_records("setup")]
+
+
+def test_skipped_clips_are_written_with_id_path_and_reason(mixed, tmp_path):
+    mixed.write_skipped(tmp_path / "skipped.csv")
+    with (tmp_path / "skipped.csv").open(newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0] == ["id", "path", "reason"]
+    table = {id_: (path, reason) for id_, path, reason in rows[1:]}
+    assert len(table) == 7
+    assert table["none"] == ("", "missing")
+    assert table["gone"] == (str(tmp_path / "gone.wav"), "missing")
+    assert table["empty"] == (str(tmp_path / "empty.wav"), "empty")
+    assert table["short"] == (str(tmp_path / "short.wav"), "short: 0.40 s")
+    assert table["long"][1] == "long: 2.50 s"
+    assert table["silent"][1] == "silent: peak 0.0e+00"
+    assert table["text"][1].startswith("broken: ")
+    assert "not recognised" in table["text"][1]
+
+
+def test_reason_does_not_repeat_the_path(mixed, tmp_path):
+    [text] = [skipped for skipped in mixed.skipped if skipped.clip.id == "text"]
+    assert str(tmp_path) not in text.detail
+
+
+# ---- what is refused ----
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_split_without_listed_clips_is_refused(sound, store, split):
+    path = sound("a.wav")
+    clips = [Clip(s, path, (0,), s) for s in ("train", "val", "test") if s != split]
+    with pytest.raises(UserError, match=f"The {split} split has no clips") as raised:
+        open_corpus(Listed(clips), store)
+    assert ("data.validation" in str(raised.value)) == (split == "val")
+
+
+@pytest.mark.parametrize("split", ["train", "val", "test"])
+def test_split_without_a_usable_clip_is_refused_with_an_example(sound, store, tmp_path, split):
+    path = sound("a.wav")
+    clips = [Clip(s, path, (0,), s) for s in ("train", "val", "test") if s != split]
+    clips += [Clip(f"lost{n}", tmp_path / "lost.wav", (0,), split) for n in range(3)]
+    with pytest.raises(UserError) as raised:
+        open_corpus(Listed(clips), store)
+    message = str(raised.value)
+    assert f"The {split} split has no usable clip: all 3" in message
+    assert "lost0 (missing" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_split_whose_clips_have_no_class_is_refused(sound, store, split):
+    path = sound("a.wav")
+    clips = [Clip(s, path, () if s == split else (0,), s) for s in ("train", "val", "test")]
+    with pytest.raises(UserError, match="data.classes"):
+        open_corpus(Listed(clips), store)
+
+
+def test_corpus_without_its_audio_is_one_sentence(tiny_audioset, store, tmp_path):
+    with pytest.raises(UserError, match="has no usable clip: all 18"):
+        open_corpus(tiny_source(tiny_audioset, audio_folder=str(tmp_path / "none")), store)

@@ -1,0 +1,143 @@
+from pathlib import Path
+
+import pytest
+from conftest import LIMITS
+
+from audiotok.data.clip import Clip
+from audiotok.data.csv import CSV
+from audiotok.data.validation import Validation
+from audiotok.errors import UserError
+
+TABLE = """path,labels,split
+a.wav,dog;cat,train
+b/b.flac,cat,train
+c.ogg,bird,val
+d.wav,cow; dog ,test
+"""
+
+
+def write(folder: Path, text: str = TABLE, encoding: str = "utf-8") -> Path:
+    path = folder / "clips.csv"
+    path.write_text(text, encoding=encoding)
+    return path
+
+
+def source(path: Path | str | None, **changes) -> CSV:
+    arguments = {
+        "root": None if path is None else str(path),
+        "audio_folder": None,
+        "path_column": "path",
+        "labels_column": "labels",
+        "label_separator": ";",
+        "split_column": "split",
+        "classes": "table",
+        "clip_seconds": 5.0,
+        "validation": Validation("", 0.5, 0),
+        "limits": LIMITS,
+    }
+    return CSV(**(arguments | changes))
+
+
+def class_names(listing) -> list[str]:
+    return [sound_class.name for sound_class in listing.classes]
+
+
+def test_every_row_is_a_clip_beside_the_csv(tmp_path):
+    listing = source(write(tmp_path)).read()
+    assert class_names(listing) == ["bird", "cat", "cow", "dog"]
+    assert listing.clips == (
+        Clip("a.wav", tmp_path / "a.wav", (1, 3), "train"),
+        Clip("b/b.flac", tmp_path / "b/b.flac", (1,), "train"),
+        Clip("c.ogg", tmp_path / "c.ogg", (0,), "val"),
+        Clip("d.wav", tmp_path / "d.wav", (2, 3), "test"),
+    )
+
+
+def test_audio_may_lie_elsewhere_and_paths_may_be_absolute(tmp_path):
+    path = write(tmp_path, "path,labels,split\na.wav,x,train\n/abs/b.wav,x,train\n")
+    listing = source(path, audio_folder="/audio").read()
+    assert [clip.path for clip in listing.clips] == [Path("/audio/a.wav"), Path("/abs/b.wav")]
+
+
+def test_present_keeps_the_classes_of_the_training_clips(tmp_path):
+    listing = source(write(tmp_path), classes="present").read()
+    assert class_names(listing) == ["cat", "dog"]
+    assert [clip.labels for clip in listing.clips] == [(0, 1), (0,), (), (1,)]
+
+
+def test_columns_and_separator_are_configurable(tmp_path):
+    path = write(tmp_path, 'file,tags,part,more\na.wav,"dog, cat",train,1\n')
+    listing = source(
+        path, path_column="file", labels_column="tags", split_column="part", label_separator=","
+    ).read()
+    assert class_names(listing) == ["cat", "dog"]
+
+
+def test_empty_separator_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"data\.label_separator="):
+        source(write(tmp_path), label_separator="").read()
+
+
+def test_clip_may_have_no_label(tmp_path):
+    listing = source(write(tmp_path, "path,labels,split\na.wav,,train\nb.wav, ; ,train\n")).read()
+    assert [clip.labels for clip in listing.clips] == [(), ()]
+    assert listing.classes == ()
+
+
+def test_without_validation_clips_training_clips_are_set_aside(tmp_path):
+    rows = "".join(f"{n}.wav,x,{'train' if n % 3 else 'test'}\n" for n in range(60))
+    clips = source(write(tmp_path, "path,labels,split\n" + rows)).read().clips
+    validation = Validation("", 0.5, 0)
+    for n, clip in enumerate(clips):
+        expected = "test" if n % 3 == 0 else "val" if validation.takes(f"{n}.wav") else "train"
+        assert clip.split == expected
+    assert {"train", "val", "test"} == {clip.split for clip in clips}
+
+
+def test_with_validation_clips_no_training_clip_is_set_aside(tmp_path):
+    rows = "".join(f"{n}.wav,x,train\n" for n in range(60)) + "v.wav,x,val\n"
+    clips = source(write(tmp_path, "path,labels,split\n" + rows)).read().clips
+    assert [clip.split for clip in clips] == ["train"] * 60 + ["val"]
+
+
+def test_path_listed_twice_is_one_clip(tmp_path):
+    listing = source(write(tmp_path, "path,labels,split\na.wav,x,train\na.wav,y,test\n")).read()
+    assert [(clip.id, clip.split) for clip in listing.clips] == [("a.wav", "train")]
+
+
+def test_csv_that_excel_has_saved_is_read(tmp_path):
+    assert len(source(write(tmp_path, encoding="utf-8-sig")).read().clips) == 4
+
+
+@pytest.mark.parametrize("root", [None, "", "/no/such.csv", "."])
+def test_missing_file_is_one_sentence_that_says_what_belongs_there(root):
+    with pytest.raises(UserError) as raised:
+        source(root).read()
+    message = str(raised.value)
+    assert message.startswith(f"data.root={root} ")
+    assert "path, labels and split" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("key", ["path_column", "labels_column", "split_column"])
+def test_missing_column_is_named_with_those_that_are_there(tmp_path, key):
+    with pytest.raises(UserError) as raised:
+        source(write(tmp_path), **{key: "nope"}).read()
+    message = str(raised.value)
+    assert message.startswith(f"data.{key}=nope ")
+    assert "['path', 'labels', 'split']" in message
+
+
+@pytest.mark.parametrize("row", ["a.wav,dog", "a.wav,dog,valid", ",dog,train", "a.wav"])
+def test_broken_row_is_refused_with_file_and_line(tmp_path, row):
+    path = write(tmp_path, f"path,labels,split\nb.wav,dog,train\n{row}\n")
+    with pytest.raises(UserError) as raised:
+        source(path).read()
+    assert str(raised.value).startswith(f"{path}:3: ")
+
+
+def test_file_that_is_not_utf8_is_refused_by_name(tmp_path):
+    path = write(tmp_path, "path,labels,split\na.wav,Bär,train\n", encoding="latin-1")
+    with pytest.raises(UserError) as raised:
+        source(path).read()
+    assert str(path) in str(raised.value)

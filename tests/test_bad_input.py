@@ -1,0 +1,182 @@
+"""Bad input ends in one clear sentence that names the key or file and says what to do."""
+
+import errno
+import os
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from runs import SYNTHETIC, TINY, command, run
+
+
+@pytest.fixture
+def refused(tmp_path, capsys):
+    """Run with overrides, expect exit status 1, and return the one sentence."""
+
+    def sentence(*overrides: str, data: tuple[str, ...] = SYNTHETIC) -> str:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as exit_:
+            command(f"hydra.run.dir={tmp_path}/run", *TINY, *data, "logger=none", *overrides)
+        assert exit_.value.code == 1
+        message = (tmp_path / "run" / "error.txt").read_text().strip()
+        captured = capsys.readouterr()
+        assert captured.out.strip().splitlines()[-1].endswith(message)
+        assert "Traceback" not in captured.out + captured.err
+        return message
+
+    return sentence
+
+
+@pytest.fixture
+def audioset(tiny_audioset, tmp_path):
+    """A copy of the tiny corpus that a test may break, and the overrides that read it."""
+    root = tmp_path / "corpus"
+    shutil.copytree(tiny_audioset, root)
+    data = ("data=audioset", f"data.root={root}", "data.clip_seconds=1.0", "data.validation.fraction=0.3")
+    return root, data
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["clustering.n_clusters=many"], ["clustering.n_clusters=many", "int"]),
+        (["clustering.n_clusters=2.5"], ["clustering.n_clusters=2.5", "int"]),
+        (["model.pooling=max"], ["model.pooling=max", "cls", "mean"]),
+        (["trainer.max_epochs=soon"], ["trainer.max_epochs=soon", "int"]),
+        (["data.validation.fraction=half"], ["data.validation.fraction=half", "float"]),
+        (["seed=-1"], ["seed=-1"]),
+        (["seed=x"], ["seed=x"]),
+        (["metrics.threshold=1.5"], ["metrics.threshold=1.5", "between 0 and 1"]),
+        (["clustering.n_clusters=100000"], ["clustering.n_clusters=100000", "frames"]),
+        (["features.n_fft=64"], ["features.hop_length=128", "features.n_fft=64"]),
+        (["features.n_fft=128", "features.n_mels=64"], ["features.n_mels=64", "features.n_fft=128"]),
+        (["features.f_max=8000"], ["features.f_max=8000", "features.sample_rate=8000"]),
+        (["model.max_position_embeddings=10"], ["model.max_position_embeddings=10", "16 tokens"]),
+        (["model.num_heads=3"], ["model.hidden_size=16", "model.num_heads=3"]),
+        (["clustering.n_codebooks=3"], ["clustering.n_codebooks=3", "8 dimensions"]),
+        (["data.validation.fraction=0.0"], ["val", "data.validation"]),
+        (["data.limits.min_seconds=5.0"], ["split", "short"]),
+        (["ckpt_path=nowhere.ckpt"], ["ckpt_path=nowhere.ckpt"]),
+        (["loader.batch_size=0"], ["loader.batch_size=0"]),
+        (["data.n_train_clips=0"], ["data.n_train_clips=0"]),
+        (["schedule.warmup=2.0"], ["schedule.warmup=2.0"]),
+    ],
+)
+def test_values_that_cannot_work_are_named(refused, overrides, words):
+    message = refused(*overrides)
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("clustering.n_cluster=8", "n_cluster"),
+        ("model=transformer", "transformer"),
+        ("colour=red", "colour"),
+    ],
+)
+def test_unknown_keys_and_options_are_named_by_hydra(tmp_path, capsys, override, words):
+    with pytest.raises(SystemExit):
+        command(f"hydra.run.dir={tmp_path}", override)
+    error = capsys.readouterr().err
+    assert words in error
+    assert "Traceback" not in error
+
+
+def test_an_added_key_that_nothing_understands_is_named(refused):
+    assert "model.colour=red" in refused("+model.colour=red")
+
+
+@pytest.mark.parametrize("option", ["audioset", "esc50", "csv"])
+def test_a_missing_root_says_what_to_put_there(refused, option, tmp_path):
+    assert "data.root=None" in refused(data=(f"data={option}",))
+    message = refused(data=(f"data={option}", f"data.root={tmp_path}/nowhere"))
+    assert f"data.root={tmp_path}/nowhere" in message
+    if option == "audioset":
+        assert "research.google.com/audioset" in message
+
+
+def test_a_broken_row_is_named_by_file_and_line(refused, audioset):
+    root, data = audioset
+    path = root / "metadata" / "balanced_train_segments.csv"
+    lines = path.read_text().splitlines()
+    lines[5] = "abcdefghijk, 30.000"
+    path.write_text("\n".join(lines))
+    assert "balanced_train_segments.csv:6:" in refused(data=data)
+
+
+def test_an_unknown_label_is_named_by_file_and_line(refused, audioset):
+    root, data = audioset
+    path = root / "metadata" / "eval_segments.csv"
+    lines = path.read_text().splitlines()
+    lines[3] = re.sub(r'"/m/.*"', '"/m/nothing"', lines[3])
+    path.write_text("\n".join(lines))
+    message = refused(data=data)
+    assert "eval_segments.csv:4:" in message
+    assert "/m/nothing" in message
+
+
+def test_a_corpus_without_audio_says_so(refused, audioset):
+    root, data = audioset
+    shutil.rmtree(root / "audio")
+    message = refused(data=data)
+    assert "missing" in message
+    assert "check that the audio lies" in message
+
+
+def test_classes_without_a_positive_in_validation_are_refused(refused, audioset):
+    root, _ = audioset
+    rows = ["path,labels,split"]
+    files = sorted((root / "audio" / "bal_train").rglob("*.*"))[:8]
+    rows += [f"{path},tone,train" for path in files[:6]] + [f"{path},other,val" for path in files[6:7]]
+    rows += [f"{files[7]},tone,test"]
+    (root / "mine.csv").write_text("\n".join(rows))
+    message = refused(data=("data=csv", f"data.root={root}/mine.csv", "data.clip_seconds=1.0"))
+    assert "validation" in message
+    assert "data.classes" in message
+
+
+def test_a_checkpoint_of_another_vocabulary_is_refused(refused, tmp_path):
+    run(tmp_path / "first")
+    checkpoint = tmp_path / "first" / "checkpoints" / "last.ckpt"
+    message = refused(f"ckpt_path={checkpoint}", "clustering.n_iter=4")
+    assert "centroids" in message
+
+
+def test_a_checkpoint_of_another_model_is_refused(refused, tmp_path):
+    run(tmp_path / "first")
+    checkpoint = tmp_path / "first" / "checkpoints" / "last.ckpt"
+    assert "does not fit" in refused(f"ckpt_path={checkpoint}", "model.hidden_size=32")
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(refused, tmp_path):
+    (tmp_path / "x.ckpt").write_text("not a checkpoint")
+    assert "x.ckpt" in refused(f"ckpt_path={tmp_path}/x.ckpt")
+
+
+def test_corrupt_centroids_are_fitted_again_with_a_warning(tmp_path, capsys):
+    cache = tmp_path / "cache"
+    first = run(tmp_path / "a", f"cache_dir={cache}")
+    (cache / "centroids" / first["centroid_key"] / "centroids.npy").write_bytes(b"junk")
+    capsys.readouterr()
+    second = run(tmp_path / "b", f"cache_dir={cache}")
+    assert "made again" in capsys.readouterr().out
+    assert second["val/mAP"] == first["val/mAP"]
+
+
+def test_a_cache_that_cannot_be_written_is_named(refused, tmp_path):
+    (tmp_path / "file").write_text("")
+    assert f"cache_dir={tmp_path}/file" in refused(f"cache_dir={tmp_path}/file")
+
+
+def test_a_full_disk_is_named(refused, tmp_path, monkeypatch):
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("audiotok.vocabulary.np.save", full)
+    message = refused(f"cache_dir={tmp_path}/cache")
+    assert "No space left on device" in message
+    assert f"cache_dir={tmp_path}/cache" in message
+    assert not [path for path in Path(tmp_path / "cache" / "centroids").iterdir() if path.is_dir()]

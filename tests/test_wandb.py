@@ -1,0 +1,89 @@
+"""What W&B got, read from the offline run files by wandb's own reader."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from runs import SYNTHETIC, TINY, command
+
+from audiotok.logger.wandb import has_api_key
+
+
+@pytest.fixture(autouse=True)
+def no_account(monkeypatch, tmp_path):
+    """No API key in the environment or in a netrc file."""
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
+
+
+def inspect(run_folder: Path, *options: str) -> str:
+    """Read an offline run with `wandb leet inspect`."""
+    wandb = shutil.which("wandb", path=str(Path(sys.executable).parent)) or "wandb"
+    [offline] = run_folder.glob("wandb/offline-run-*")
+    arguments = [wandb, "leet", "inspect", *options, "--json", str(offline)]
+    return subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def start(folder: Path, *overrides: str) -> str:
+    command(f"hydra.run.dir={folder}", *TINY, *SYNTHETIC, *overrides)
+    return str(folder)
+
+
+def test_without_an_account_a_run_goes_offline_and_says_how_to_look(tmp_path, capsys):
+    start(tmp_path / "run", "trainer.max_epochs=2", "clustering.n_iter=2")
+    out = capsys.readouterr().out
+    assert "wandb leet" in out
+    assert "wandb sync" in out
+    run = json.loads(inspect(tmp_path / "run", "--summary"))
+    assert (run["state"], run["exit_code"]) == ("finished", 0)
+    assert "clustering.n_iter=2" in run["name"]  # the run's name is its overrides
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert run["config"]["clustering"]["n_clusters"] == 8
+    derived = run["config"]["derived"]
+    for key in ("n_parameters", "centroid_key", "vocab_size", "n_tokens", "n_classes"):
+        assert derived[key] == metrics[key]
+    summary = run["summary"]
+    for name in ("loss", "mAP", "f1_micro", "f1_macro", "hamming_loss"):
+        for split in ("train", "val", "test"):
+            assert f"{split}/{name}" in summary, f"{split}/{name}"
+    for name in ("train/learning_rate", "train/clips_per_second", "vocabulary/used", "vocabulary/perplexity"):
+        assert name in summary
+    assert summary["test/mAP"] == pytest.approx(metrics["test/mAP"], abs=1e-6)
+    assert summary["test/per_class"]["_type"] == "table-file"
+    assert summary["epoch"] is not None
+    assert summary["trainer/global_step"] > 0
+
+
+def test_metrics_have_a_history_against_steps(tmp_path):
+    start(tmp_path, "trainer.max_epochs=3")
+    records = [json.loads(line) for line in inspect(tmp_path).splitlines() if line.strip()]
+    history = [json.dumps(record) for record in records if "history" in json.dumps(record)]
+    assert sum("val/mAP" in line for line in history) >= 3
+    assert sum("train/loss_step" in line for line in history) >= 9
+
+
+def test_every_job_of_a_sweep_is_a_finished_run_of_its_own(tmp_path):
+    with pytest.raises(SystemExit):
+        command(
+            "-m", f"hydra.sweep.dir={tmp_path}/my-sweep", *TINY, *SYNTHETIC, "model.num_heads=2,3", "data.seed=0,1"
+        )
+    for job in range(4):
+        run = json.loads(inspect(tmp_path / "my-sweep" / str(job), "--summary"))
+        assert run["exit_code"] == (0 if job < 2 else 1)  # 3 heads do not divide a width of 16
+        assert f"model.num_heads={2 if job < 2 else 3}" in run["name"]
+        assert "my-sweep" in inspect(tmp_path / "my-sweep" / str(job))  # the group
+
+
+def test_a_key_is_found_where_wandb_keeps_it(monkeypatch, tmp_path):
+    assert not has_api_key()
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    assert has_api_key()
+    monkeypatch.delenv("WANDB_API_KEY")
+    (tmp_path / "netrc").write_text("machine api.wandb.ai login user password " + "0" * 40 + "\n")
+    (tmp_path / "netrc").chmod(0o600)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    assert has_api_key()
