@@ -110,7 +110,9 @@ def build_tiny_tokenizer(
     common = {"n_clusters": 8, "n_iter": 5, "sample_frames": None, "sample_clips": None, "seed": 0}
     if clustering == "kmeans":
         return Tokenizer(LogMel(**(logmel | (features or {}))), KMeans(**(common | changes)))
-    return Tokenizer(LogMel(**(logmel | (features or {}))), Product(**(common | {"n_codebooks": 4} | changes)))
+    return Tokenizer(
+        LogMel(**(logmel | (features or {}))), Product(**(common | {"n_codebooks": 4} | changes))
+    )
 
 
 def write_tiny_audioset(root: Path) -> None:
@@ -138,5 +140,7 @@ def tones(frequencies: list[float], rng: np.random.Generator, seconds: float = 1
     """Return steady tones with a little noise, float32 (S,) at 8 kHz."""
     t = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     phases = rng.uniform(0, 2 * np.pi, len(frequencies))
-    wave = sum(0.25 * np.sin(2 * np.pi * hz * t + phase) for hz, phase in zip(frequencies, phases, strict=True))
+    wave = sum(
+        0.25 * np.sin(2 * np.pi * hz * t + phase) for hz, phase in zip(frequencies, phases, strict=True)
+    )
     return (wave + 0.003 * rng.standard_normal(len(t))).astype(np.float32)

@@ -23,7 +23,9 @@ def modules_after(code: str, *arguments: str) -> tuple[set[str], str]:
         f"try:\n    {code}\nexcept SystemExit:\n    pass\n"
         "print('MODULES', *{name.partition('.')[0] for name in sys.modules})"
     )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     output, _, modules = done.stdout.rpartition("MODULES")
     return set(modules.split()), output
 
@@ -43,8 +45,12 @@ def test_audiotok_help_names_the_verbs_and_loads_no_heavy_library():
 
 
 def test_audiotok_train_is_train_py():
-    _, by_verb = modules_after("from audiotok.cli import app; app()", "train", "model.num_layers=7", "--cfg", "job")
-    _, by_script = modules_after("from audiotok.train import train; train()", "model.num_layers=7", "--cfg", "job")
+    _, by_verb = modules_after(
+        "from audiotok.cli import app; app()", "train", "model.num_layers=7", "--cfg", "job"
+    )
+    _, by_script = modules_after(
+        "from audiotok.train import train; train()", "model.num_layers=7", "--cfg", "job"
+    )
     assert "num_layers: 7" in by_verb
     assert by_verb == by_script
 

@@ -33,7 +33,8 @@ def test_every_option_composes_and_fits_its_constructor(option):
 
 
 @pytest.mark.parametrize(
-    "option", [o for o in OPTIONS if group_of(o) in {"features", "clustering", "optimizer", "schedule", "data"}]
+    "option",
+    [o for o in OPTIONS if group_of(o) in {"features", "clustering", "optimizer", "schedule", "data"}],
 )
 def test_every_option_builds(option):
     assert experiment._instantiate(composed(option)[group_of(option)]) is not None
@@ -51,7 +52,7 @@ def test_every_model_builds_for_its_vocabulary(option):
             n_codebooks=tokenizer.codebooks.n_codebooks,
             n_clusters=tokenizer.codebooks.n_clusters,
             n_tokens=tokenizer.n_tokens(config.data.clip_seconds),
-            class_prior=[0.01] * 527,
+            n_classes=527,
         )
     assert sum(p.numel() for p in model.parameters()) > 0
 

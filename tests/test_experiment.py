@@ -11,7 +11,11 @@ from runs import TINY, command, run
 from sklearn.metrics import average_precision_score, f1_score, hamming_loss
 
 EXPECTED = {
-    *(f"{split}/{name}" for split in ("val", "test") for name in ("mAP", "f1_micro", "f1_macro", "hamming_loss")),
+    *(
+        f"{split}/{name}"
+        for split in ("val", "test")
+        for name in ("mAP", "f1_micro", "f1_macro", "hamming_loss")
+    ),
     *(f"{split}/{name}" for split in ("val", "test") for name in ("f1_micro_tuned", "f1_macro_tuned")),
     *(f"{split}/n_scored_classes" for split in ("val", "test")),
     "chance/mAP",
@@ -137,13 +141,20 @@ def test_early_stopping_can_be_chosen(tmp_path):
 
 
 def test_a_run_without_checkpoints_is_scored_with_its_last_weights(tmp_path):
-    metrics = run(tmp_path, "callbacks.best=null", "callbacks.last=null", "+trainer.enable_checkpointing=false")
+    metrics = run(
+        tmp_path, "callbacks.best=null", "callbacks.last=null", "+trainer.enable_checkpointing=false"
+    )
     assert "test/mAP" in metrics
     assert not (tmp_path / "checkpoints").exists()
 
 
 def test_audioset_in_the_seed_experiment_trains(tmp_path, tiny_audioset):
-    data = ("experiment=seed", f"data.root={tiny_audioset}", "data.clip_seconds=1.0", "clustering.n_clusters=8")
+    data = (
+        "experiment=seed",
+        f"data.root={tiny_audioset}",
+        "data.clip_seconds=1.0",
+        "clustering.n_clusters=8",
+    )
     overrides = [key for key in TINY if "n_components" not in key]
     command(f"hydra.run.dir={tmp_path}", *overrides, *data, "logger=none", "trainer.max_epochs=1")
     metrics = json.loads((tmp_path / "metrics.json").read_text())

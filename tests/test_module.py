@@ -75,11 +75,12 @@ def tagger(seed: int = 0, dropout: float = 0.2, **changes: Any) -> Tagger:
         dropout=dropout,
         attention_dropout=dropout,
         pooling="mean",
+        embedding="random",
         start_at_prior=False,
         n_codebooks=N_CODEBOOKS,
         n_clusters=N_CLUSTERS,
         n_tokens=N_TOKENS,
-        class_prior=[0.5] * N_CLASSES,
+        n_classes=N_CLASSES,
     )
     settings = {
         "classes": tuple(SoundClass(f"/m/{i}", f"class {i}") for i in range(N_CLASSES)),
@@ -322,8 +323,8 @@ def test_a_checkpoint_says_which_centroids_and_classes_it_has(tmp_path: Path) ->
 def test_a_checkpoint_of_other_centroids_is_refused_in_one_sentence(tmp_path: Path) -> None:
     fit(tagger(), tmp_path, max_epochs=1).save_checkpoint(tmp_path / "a.ckpt")
     sentence = (
-        r"^The checkpoint was trained with the centroids key of these centroids, and these settings and clips "
-        r"give other key; use .*\.$"
+        r"^The checkpoint was trained with the centroids key of these centroids, and these settings and "
+        r"clips give other key; use .*\.$"
     )
     with pytest.raises(UserError, match=sentence):
         fit(tagger(vocabulary_key="other key"), tmp_path, ckpt_path=tmp_path / "a.ckpt")

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audiotok.errors import UserError
-from audiotok.store import Stale, Store, content_key, first_difference
+from audiotok.store import StaleError, Store, content_key, first_difference
 
 SPAWN = multiprocessing.get_context("spawn")
 values = st.recursive(
@@ -24,7 +24,7 @@ def read(folder: Path) -> str:
     try:
         return (folder / "value").read_text()
     except OSError as error:
-        raise Stale("no value") from error
+        raise StaleError("no value") from error
 
 
 def writes(value: str):

@@ -69,7 +69,12 @@ def test_metrics_have_a_history_against_steps(tmp_path):
 def test_every_job_of_a_sweep_is_a_finished_run_of_its_own(tmp_path):
     with pytest.raises(SystemExit):
         command(
-            "-m", f"hydra.sweep.dir={tmp_path}/my-sweep", *TINY, *SYNTHETIC, "model.num_heads=2,3", "data.seed=0,1"
+            "-m",
+            f"hydra.sweep.dir={tmp_path}/my-sweep",
+            *TINY,
+            *SYNTHETIC,
+            "model.num_heads=2,3",
+            "data.seed=0,1",
         )
     for job in range(4):
         run = json.loads(inspect(tmp_path / "my-sweep" / str(job), "--summary"))

@@ -7,6 +7,7 @@ them while the **module** trains.
 Reading order, which is import order (a stage imports only from stages above it)::
 
     errors      one clear sentence for the user
+    signature   configured values against the types of what they configure
     store       folders of computed things, keyed by content
     data        clips: where they are, which are usable, their waveforms
     features    waveforms to frames
@@ -18,9 +19,10 @@ Reading order, which is import order (a stage imports only from stages above it)
     metrics     logits to scores
     optimizer, schedule, module    training
     callbacks, logger              watching
-    experiment  the only file that sees a Hydra configuration
-    run         a finished run, from its folder
+    experiment  the only file that sees a configuration: builds, trains, scores
+    train       the Hydra program around it
     sweep       the table after a multirun
+    prediction  tags of one's own sounds, by a finished run
     cli         the command line
 
 One alphabet of shapes, used in every docstring:

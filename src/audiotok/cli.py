@@ -12,7 +12,9 @@ import typer
 
 from audiotok.errors import UserError
 
-app = typer.Typer(help="Turn sound into words and find out what a language model can hear in them.", no_args_is_help=True)
+app = typer.Typer(
+    help="Turn sound into words and find out what a language model can hear in them.", no_args_is_help=True
+)
 
 
 @app.callback()

@@ -31,6 +31,7 @@ from audiotok.errors import UserError
 from audiotok.loader.datamodule import ClipDataModule
 from audiotok.logger.closing import finish, log_table
 from audiotok.logger.destination import Destination
+from audiotok.model.bert import Bert
 from audiotok.module import Tagger
 from audiotok.signature import check_signature
 from audiotok.store import Store
@@ -104,13 +105,16 @@ def build(config: DictConfig, destination: Destination, logger: Logger | None) -
     with _timed(seconds, "inspect"):
         corpus = open_corpus(_instantiate(config.data), store)
         corpus.write_skipped(destination.folder / "skipped.csv")
-    model = build_model(config, tokenizer, corpus.clip_seconds, corpus.targets("train").mean(axis=0).tolist())
+    model = build_model(config, tokenizer, corpus.clip_seconds, len(corpus.classes))
     optimizer, schedule = _instantiate(config.optimizer), _instantiate(config.schedule)
     datamodule = _instantiate(config.loader, corpus=corpus, tokenizer=tokenizer)
     trainer = _build_trainer(config, destination, logger)
     with _timed(seconds, "fit_centroids"):
         vocabulary = fit_or_load(tokenizer, corpus, store, datamodule.n_workers)
         copy_vocabulary(vocabulary, destination.folder / VOCABULARY)
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    class_prior = torch.from_numpy(corpus.targets("train").mean(axis=0)).float()
+    model.start_from(tokenizer.codebooks.centroids, class_prior)
     module = Tagger(
         model,
         classes=corpus.classes,
@@ -128,9 +132,7 @@ def build_tokenizer(config: DictConfig) -> Tokenizer:
     return Tokenizer(_instantiate(config.features), _instantiate(config.clustering))
 
 
-def build_model(
-    config: DictConfig, tokenizer: Tokenizer, clip_seconds: float, class_prior: list[float]
-) -> nn.Module:
+def build_model(config: DictConfig, tokenizer: Tokenizer, clip_seconds: float, n_classes: int) -> Bert:
     """Build the model for a tokenizer's vocabulary and clip length, from the seed alone."""
     pl.seed_everything(config.seed, workers=True, verbose=False)
     model = _instantiate(
@@ -138,9 +140,9 @@ def build_model(
         n_codebooks=tokenizer.codebooks.n_codebooks,
         n_clusters=tokenizer.codebooks.n_clusters,
         n_tokens=tokenizer.n_tokens(clip_seconds),
-        class_prior=class_prior,
+        n_classes=n_classes,
     )
-    assert isinstance(model, nn.Module)
+    assert isinstance(model, Bert)
     return model
 
 
@@ -163,7 +165,9 @@ def restore(folder: Path) -> Restored:
     checkpoint_path = folder / CHECKPOINTS / "best.ckpt"
     for path in (folder / CONFIG, checkpoint_path):
         if not path.is_file():
-            raise UserError(f"{folder} is not the folder of a trained run: it has no {path.name}; give another.")
+            raise UserError(
+                f"{folder} is not the folder of a trained run: it has no {path.name}; give another."
+            )
     config = OmegaConf.load(folder / CONFIG)
     assert isinstance(config, DictConfig)
     checkpoint = torch.load(checkpoint_path, map_location="cpu", weights_only=True)
@@ -175,8 +179,7 @@ def restore(folder: Path) -> Restored:
             f"{folder / VOCABULARY} holds {vocabulary.key}; take both from one run."
         )
     classes = [SoundClass(id_, name) for id_, name in checkpoint["classes"]]
-    unused_prior = [0.5] * len(classes)  # the trained weights take its place
-    model = build_model(config, tokenizer, config.data.clip_seconds, unused_prior)
+    model = build_model(config, tokenizer, config.data.clip_seconds, len(classes))
     prefix = "model."
     weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
     model.load_state_dict(weights)
@@ -214,7 +217,9 @@ def _fit(trainer: pl.Trainer, module: Tagger, datamodule: ClipDataModule, ckpt_p
     try:
         trainer.fit(module, datamodule, ckpt_path=ckpt_path, weights_only=True)
     except pickle.UnpicklingError as error:
-        raise UserError(f"ckpt_path={ckpt_path} is no checkpoint; give one of a run's checkpoints/.") from error
+        raise UserError(
+            f"ckpt_path={ckpt_path} is no checkpoint; give one of a run's checkpoints/."
+        ) from error
     except RuntimeError as error:
         if ckpt_path is None or "state_dict" not in str(error):
             raise
@@ -275,8 +280,8 @@ def _write_results(experiment: Experiment, folder: Path, results: dict[str, Any]
 
 def _final_line(results: dict[str, Any], folder: Path) -> str:
     return (
-        f"Test mAP {results['test/mAP']:.4f} (chance {results['chance/mAP']:.4f}), "
-        f"F1 micro {results['test/f1_micro_tuned']:.4f} and macro {results['test/f1_macro_tuned']:.4f} at the "
+        f"Test mAP {results['test/mAP']:.4f} (chance {results['chance/mAP']:.4f}), F1 micro "
+        f"{results['test/f1_micro_tuned']:.4f} and macro {results['test/f1_macro_tuned']:.4f} at the "
         f"threshold tuned on validation, Hamming loss {results['test/hamming_loss']:.4f}, of "
         f"{results['n_test_clips']:,} clips and {results['test/n_scored_classes']:.0f} classes that occur. "
         f"All of it is in {os.path.relpath(folder)}."
@@ -317,7 +322,7 @@ def _instantiate(node: DictConfig, **derived: object) -> Any:
 
 def _quieten() -> None:
     """Leave out what libraries say of themselves and users can do nothing about; our own lines remain."""
-    for name in ("pytorch_lightning", "lightning_fabric", "lightning.pytorch", "lightning.fabric"):
+    for name in ("pytorch_lightning", "lightning_fabric", "faiss"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         r".*isinstance\(treespec, LeafSpec\).*",  # Lightning 2.6 on torch 2.14

@@ -37,7 +37,9 @@ def tag(run: Restored, path: Path) -> list[Tag]:
     try:
         waveform = torch.from_numpy(read_waveform(path, rate))
     except UnreadableError as error:
-        raise UserError(f"{path} cannot be read as audio ({error}); give wav, flac, ogg, mp3 or opus.") from error
+        raise UserError(
+            f"{path} cannot be read as audio ({error}); give wav, flac, ogg, mp3 or opus."
+        ) from error
     if not len(waveform):
         raise UserError(f"{path} holds no sound; give another file.")
     length = round(run.clip_seconds * rate)

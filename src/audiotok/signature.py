@@ -54,8 +54,9 @@ def _check_arguments(key: str, node: Mapping[str, Any]) -> None:
 
 
 def _type_hints(target: Any) -> dict[str, Any]:
+    constructor = target.__init__ if inspect.isclass(target) else target
     try:
-        return typing.get_type_hints(target.__init__ if isinstance(target, type) else target)
+        return typing.get_type_hints(constructor)
     except (NameError, TypeError):  # some library's hints cannot be evaluated; its own checks remain
         return {}
 

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 Loaded = TypeVar("Loaded")
 
 
-class Stale(Exception):
+class StaleError(Exception):
     """What lies under a key cannot be used; the message says why. Raised by readers, caught by Store."""
 
 
@@ -63,7 +63,7 @@ class Store:
         Args:
             kind: Sub-folder, one for each sort of thing.
             key: Content key.
-            load: Reads a folder; raises `Stale` when its content cannot be used.
+            load: Reads a folder; raises `StaleError` when its content cannot be used.
             make: Writes everything into an empty folder that it is handed.
 
         Raises:
@@ -73,7 +73,7 @@ class Store:
         if folder.is_dir():
             try:
                 return load(folder)
-            except Stale as reason:
+            except StaleError as reason:
                 log.warning("%s: %s; it is made again.", folder, reason)
         with self._writable():
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ class Store:
         if folder.is_dir():  # somebody else was first, or it is stale
             try:
                 return load(folder)
-            except Stale:
+            except StaleError:
                 shutil.rmtree(folder)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:

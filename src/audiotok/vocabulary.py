@@ -21,7 +21,7 @@ from tqdm import tqdm
 from audiotok.data.corpus import Corpus
 from audiotok.errors import UserError
 from audiotok.loader.clips import ClipDataset
-from audiotok.store import Stale, Store, content_key, first_difference
+from audiotok.store import StaleError, Store, content_key, first_difference
 from audiotok.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
@@ -111,7 +111,7 @@ def load_vocabulary(tokenizer: Tokenizer, folder: Path, key: str | None = None) 
     """Read a vocabulary from its folder into a tokenizer of the same settings.
 
     Raises:
-        Stale: A file is missing or corrupt, or the sidecar does not match the settings or the arrays.
+        StaleError: A file is missing or corrupt, or the sidecar does not match the settings or the arrays.
     """
     try:
         sidecar = json.loads((folder / SIDECAR).read_text(encoding="utf-8"))
@@ -120,18 +120,18 @@ def load_vocabulary(tokenizer: Tokenizer, folder: Path, key: str | None = None) 
         settings = {**sidecar["settings"], "key": sidecar["key"], **sidecar["shapes"]}
         report, checksum = sidecar["report"], sidecar["checksum"]
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
-        raise Stale(f"the centroids cannot be read ({error!r})") from error
+        raise StaleError(f"the centroids cannot be read ({error!r})") from error
     expected = {**tokenizer.settings, "key": key or sidecar["key"], **shapes}
     difference = first_difference(expected, settings)
     if difference:
-        raise Stale(f"{SIDECAR} does not match: {difference}")
+        raise StaleError(f"{SIDECAR} does not match: {difference}")
     tokenizer.codebooks.load_centroids(arrays["centroids"])
     projection = tokenizer.features.projection
     if "mean" in arrays:
         projection.mean.copy_(torch.from_numpy(arrays["mean"]))
         projection.components.copy_(torch.from_numpy(arrays["components"]))
     if _checksum(tokenizer) != checksum:
-        raise Stale(f"the centroids are not those that {SIDECAR} describes")
+        raise StaleError(f"the centroids are not those that {SIDECAR} describes")
     return Vocabulary(tokenizer, sidecar["key"], report)
 
 
@@ -143,8 +143,10 @@ def load_run_vocabulary(tokenizer: Tokenizer, folder: Path) -> Vocabulary:
     """
     try:
         return load_vocabulary(tokenizer, folder)
-    except Stale as reason:
-        raise UserError(f"{folder}: {reason}; copy it from where the run was made, or train again.") from reason
+    except StaleError as reason:
+        raise UserError(
+            f"{folder}: {reason}; copy it from where the run was made, or train again."
+        ) from reason
 
 
 def copy_vocabulary(vocabulary: Vocabulary, folder: Path) -> None:

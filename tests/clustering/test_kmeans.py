@@ -38,7 +38,11 @@ def objective(points: np.ndarray, centroids: np.ndarray) -> float:
 
 @settings(max_examples=50)
 @given(
-    st.integers(1, 40), st.integers(1, 8), st.integers(1, 12), st.integers(0, 2**31), st.sampled_from([0.0, -60.0])
+    st.integers(1, 40),
+    st.integers(1, 8),
+    st.integers(1, 12),
+    st.integers(0, 2**31),
+    st.sampled_from([0.0, -60.0]),
 )
 def test_nearest_is_the_smallest_of_the_brute_force_distances(n, dimensions, n_clusters, seed, offset):
     rng = np.random.default_rng(seed)

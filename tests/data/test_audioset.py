@@ -20,7 +20,15 @@ from audiotok.data.validation import Validation
 from audiotok.errors import UserError
 
 MIDS = {"/m/09x0r", "/t/dd00088", "/m/0a"}
-ODD_IDS = ["--PJHxphWEs", "_0AbCdEfGhI", "YabcdefghiJ", "Y_-Y_-Y_-Y_", "abc_30_40_5", "-----------", "0123456789_"]
+ODD_IDS = [
+    "--PJHxphWEs",
+    "_0AbCdEfGhI",
+    "YabcdefghiJ",
+    "Y_-Y_-Y_-Y_",
+    "abc_30_40_5",
+    "-----------",
+    "0123456789_",
+]
 
 characters = string.ascii_letters + string.digits + "-_"
 ids = st.text(characters, min_size=11, max_size=11)
@@ -102,7 +110,7 @@ def test_quote_that_is_never_closed_is_refused_with_the_line_where_it_opens(tmp_
 
 def test_quote_that_swallows_a_large_file_is_refused_with_the_file(tmp_path):
     path = tmp_path / "s.csv"
-    path.write_text('bad__id_000, 1, 2, "/m/0a\n' + 'id_00000000, 1, 2, /m/0a\n' * 8000)
+    path.write_text('bad__id_000, 1, 2, "/m/0a\n' + "id_00000000, 1, 2, /m/0a\n" * 8000)
     with pytest.raises(UserError) as raised:
         list(read_segments(path, MIDS))
     assert str(raised.value).startswith(str(path))
@@ -243,7 +251,9 @@ def test_test_clips_never_validate(tiny_audioset):
 
 
 def test_folders_may_be_absolute(tiny_audioset, tmp_path):
-    folders = {name: str(tiny_audioset / name.partition("_")[0]) for name in ("metadata_folder", "audio_folder")}
+    folders = {
+        name: str(tiny_audioset / name.partition("_")[0]) for name in ("metadata_folder", "audio_folder")
+    }
     assert tiny_source(tmp_path, **folders).read() == tiny_source(tiny_audioset).read()
 
 
@@ -295,7 +305,8 @@ def test_id_listed_twice_is_one_clip(tmp_path):
 
 def test_validation_by_fraction_takes_no_test_clip(tmp_path):
     rows = {
-        name: "".join(f'{name[0]}{n:010d}, 1, 2, "/m/0a"\n' for n in range(40)) for name in ("bal_train", "eval")
+        name: "".join(f'{name[0]}{n:010d}, 1, 2, "/m/0a"\n' for n in range(40))
+        for name in ("bal_train", "eval")
     }
     write_metadata(tmp_path, **rows)
     splits = [clip.split for clip in tiny_source(tmp_path, validation=Validation("", 0.5, 0)).read().clips]

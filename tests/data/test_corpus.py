@@ -84,7 +84,11 @@ def test_chance_is_the_average_precision_of_a_guess():
 
 
 def test_tiny_corpus_is_usable_as_a_whole(tiny_corpus):
-    assert {split: len(clips) for split, clips in tiny_corpus.clips.items()} == {"train": 18, "val": 6, "test": 8}
+    assert {split: len(clips) for split, clips in tiny_corpus.clips.items()} == {
+        "train": 18,
+        "val": 6,
+        "test": 8,
+    }
     assert tiny_corpus.skipped == []
     assert all(clip.seconds == 1.0 and clip.n_bytes > 44 for clip in tiny_corpus.clips["train"])
 
@@ -204,7 +208,7 @@ def test_split_without_a_usable_clip_is_refused_with_an_example(sound, store, tm
 def test_split_whose_clips_have_no_class_is_refused(sound, store, split):
     path = sound("a.wav")
     clips = [Clip(s, path, () if s == split else (0,), s) for s in ("train", "val", "test")]
-    with pytest.raises(UserError, match="data.classes"):
+    with pytest.raises(UserError, match=r"data\.classes"):
         open_corpus(Listed(clips), store)
 
 

@@ -183,7 +183,12 @@ def test_stereo_is_judged_by_what_is_read_of_it(tmp_path, store):
 def test_conditions_come_in_the_order_of_the_paths(tmp_path, store):
     paths = [write(tmp_path / f"{n}.wav", noise(n / 10)) for n in (9, 3, 6)]
     conditions = inspect([paths[0], None, *paths[1:]], store)
-    assert [(c.fault, round(c.seconds, 1)) for c in conditions] == [("", 0.9), ("missing", 0), ("", 0.3), ("", 0.6)]
+    assert [(c.fault, round(c.seconds, 1)) for c in conditions] == [
+        ("", 0.9),
+        ("missing", 0),
+        ("", 0.3),
+        ("", 0.6),
+    ]
 
 
 def test_no_paths_give_no_conditions(store):

@@ -122,7 +122,11 @@ def test_frames_are_finite_however_low_the_floor():
 
 # ---- batches and padding ----
 
-shapes = {"plain": {}, "stacked": {"context": 5, "stride": 4}, "clip_minmax": {"normalization": "clip_minmax"}}
+shapes = {
+    "plain": {},
+    "stacked": {"context": 5, "stride": 4},
+    "clip_minmax": {"normalization": "clip_minmax"},
+}
 every_shape = pytest.mark.parametrize("changes", shapes.values(), ids=shapes)
 
 

@@ -58,7 +58,9 @@ def test_any_leading_dimensions_are_kept():
     frames = correlated(60, 6)
     projection = fitted(frames, 2)
     flat = projection(torch.from_numpy(frames))
-    np.testing.assert_allclose(projection(torch.from_numpy(frames).view(3, 20, 6)).view(60, 2), flat, atol=1e-5)
+    np.testing.assert_allclose(
+        projection(torch.from_numpy(frames).view(3, 20, 6)).view(60, 2), flat, atol=1e-5
+    )
 
 
 def test_no_component_vanishes_where_its_weights_sum_to_zero():

@@ -54,7 +54,7 @@ def make_clip(tmp_path: Path) -> MakeClip:
 
 @pytest.fixture
 def corpus(make_clip: MakeClip) -> Corpus:
-    """Seven training, five validation and three test clips of four classes, shorter, longer and as long as 1 s."""
+    """Seven training, five validation and three test clips of four classes, 0.6, 1.0 and 1.7 s long."""
     sizes: dict[Split, int] = {"train": 7, "val": 5, "test": 3}
     clips = {
         split: [make_clip(f"{split}{i}", (0.6, 1.0, 1.7)[i % 3], (i % 4, 3), split) for i in range(n)]

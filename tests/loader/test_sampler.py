@@ -11,7 +11,7 @@ def draws(n_clips: int = 30, seed: int = 0, epoch: int = 0) -> list[Draw]:
 
 
 def order(**arguments: int) -> list[int]:
-    return [draw.index for draw in draws(**arguments)]
+    return [draw.clip for draw in draws(**arguments)]
 
 
 def test_every_epoch_visits_every_clip_once() -> None:

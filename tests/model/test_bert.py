@@ -19,11 +19,12 @@ TINY = {
     "dropout": 0.0,
     "attention_dropout": 0.0,
     "pooling": "cls",
+    "embedding": "random",
     "start_at_prior": False,
     "n_codebooks": 1,
     "n_clusters": 20,
     "n_tokens": 9,
-    "class_prior": [0.5, 0.1, 0.02, 0.0, 1.0],
+    "n_classes": 5,
 }
 
 
@@ -190,30 +191,84 @@ def test_a_batch_gives_what_its_clips_give_one_by_one_and_unpadded(pooling: str)
     torch.testing.assert_close(model(tokens, n_tokens), torch.cat(alone), rtol=1e-4, atol=1e-5)
 
 
-# ---- the start ----
+# ---- what the weights begin at ----
+
+PRIOR = torch.tensor([0.5, 0.1, 0.02, 0.0, 1.0])
 
 
-@torch.no_grad()
-def test_training_starts_at_how_often_each_class_is_heard() -> None:
-    model = build(start_at_prior=True)
-    model.classifier.weight.zero_()
-    probabilities = model(random_tokens(), torch.tensor([9, 6, 1])).sigmoid()
-    expected = torch.tensor([0.5, 0.1, 0.02, 0.001, 0.999])  # nothing is certain, nothing impossible
-    torch.testing.assert_close(probabilities, expected.expand(3, 5))
+def random_centroids(n_codebooks: int = 2, n_clusters: int = 20) -> Tensor:
+    centroids = torch.randn(n_codebooks, n_clusters, 6, generator=torch.Generator().manual_seed(3))
+    return 30 * centroids - 50  # dB
 
 
-@torch.no_grad()
-def test_training_starts_at_one_half_if_the_prior_is_not_wanted() -> None:
-    model = build(start_at_prior=False)
-    model.classifier.weight.zero_()
-    probabilities = model(random_tokens(), torch.tensor([9, 6, 1])).sigmoid()
-    torch.testing.assert_close(probabilities, torch.full((3, 5), 0.5))
+def started(**changes: object) -> Bert:
+    model = build(n_codebooks=2, **changes)
+    torch.manual_seed(4)
+    model.start_from(random_centroids(), PRIOR)
+    return model
 
 
-def test_the_prior_changes_nothing_but_the_bias_of_the_logits() -> None:
-    with_prior, without = build(start_at_prior=True).state_dict(), build(start_at_prior=False).state_dict()
-    changed = {name for name in without if not torch.equal(with_prior[name], without[name])}
-    assert changed == {"classifier.bias"}
+def words(model: Bert) -> Tensor:
+    """Return the vectors of the tokens (Q, K, hidden)."""
+    return model.bert.embeddings.word_embeddings.weight.detach()[N_SPECIAL:].unflatten(0, (2, 20))
+
+
+def test_probabilities_begin_at_how_often_each_class_is_heard() -> None:
+    model = started(start_at_prior=True)
+    nn.init.zeros_(model.classifier.weight)
+    logits = model(random_tokens(n_codebooks=2), torch.tensor([9, 6, 1]))
+    expected = torch.tensor([0.5, 0.1, 0.02, 0.001, 0.999])  # nothing is impossible, nothing certain
+    torch.testing.assert_close(logits.sigmoid(), expected.expand(3, 5))
+
+
+def test_probabilities_begin_at_one_half_without_the_prior() -> None:
+    model = started(start_at_prior=False)
+    nn.init.zeros_(model.classifier.weight)
+    logits = model(random_tokens(n_codebooks=2), torch.tensor([9, 6, 1]))
+    torch.testing.assert_close(logits.sigmoid(), torch.full((3, 5), 0.5))
+
+
+def test_tokens_begin_as_far_apart_as_their_centroids() -> None:
+    model = started(embedding="centroids", hidden_size=1024, num_layers=1)
+    centroids = random_centroids()
+    for vectors, book in zip(words(model), centroids, strict=True):
+        ratios = torch.pdist(vectors) / torch.pdist(book)
+        assert ratios.std() < 0.05 * ratios.mean()
+
+
+def test_tokens_that_begin_at_centroids_are_as_large_as_random_ones() -> None:
+    model = started(embedding="centroids")
+    assert words(model).std() == pytest.approx(0.02, rel=1e-3)
+    assert words(model).mean(1).abs().max() < 1e-6  # each codebook around 0
+
+
+def test_special_tokens_and_all_other_weights_begin_at_random_also_with_centroids() -> None:
+    at_random, at_centroids = started(embedding="random"), started(embedding="centroids")
+    others = {
+        name: weight for name, weight in at_random.state_dict().items() if "word_embeddings" not in name
+    }
+    assert all(torch.equal(weight, at_centroids.state_dict()[name]) for name, weight in others.items())
+    special = [m.bert.embeddings.word_embeddings.weight[:N_SPECIAL] for m in (at_random, at_centroids)]
+    assert torch.equal(*special)
+    assert not torch.equal(words(at_random), words(at_centroids))
+
+
+def test_equal_centroids_begin_alike_and_stay_finite() -> None:
+    model = build(n_codebooks=2, embedding="centroids")
+    model.start_from(torch.ones(2, 20, 6), PRIOR)
+    assert not words(model).any()
+
+
+def test_a_model_that_begins_at_random_takes_nothing_from_the_clips() -> None:
+    before, after = build(n_codebooks=2).state_dict(), started().state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_started_model_learns_its_words_and_its_prior() -> None:
+    model = started(embedding="centroids", start_at_prior=True).train()
+    model(random_tokens(n_codebooks=2), torch.tensor([9, 6, 9])).square().sum().backward()
+    assert model.bert.embeddings.word_embeddings.weight.grad[N_SPECIAL:].any()
+    assert model.classifier.bias.grad.any()
 
 
 # ---- training ----
@@ -264,7 +319,7 @@ def test_dropout_acts_before_the_logits() -> None:
 def test_parameters_of_the_default_size_are_counted_by_formula() -> None:
     settings = shipped("bert")
     with torch.device("meta"):
-        model = Bert(**settings, n_codebooks=8, n_clusters=256, n_tokens=108, class_prior=[0.1] * 24)
+        model = Bert(**settings, n_codebooks=8, n_clusters=256, n_tokens=108, n_classes=24)
     expected = expected_n_parameters(
         settings["num_layers"], settings["hidden_size"], settings["max_position_embeddings"], 2051, 24
     )
@@ -273,9 +328,7 @@ def test_parameters_of_the_default_size_are_counted_by_formula() -> None:
 
 def test_bert_base_has_86_million_parameters() -> None:
     with torch.device("meta"):
-        model = Bert(
-            **shipped("bert_base"), n_codebooks=1, n_clusters=50, n_tokens=431, class_prior=[0.01] * 527
-        )
+        model = Bert(**shipped("bert_base"), n_codebooks=1, n_clusters=50, n_tokens=431, n_classes=527)
     assert n_parameters(model) == expected_n_parameters(12, 768, 512, 53, 527)
     assert round(n_parameters(model) / 1e6) == 86
 

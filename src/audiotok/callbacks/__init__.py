@@ -1,1 +1,1 @@
-"""What watches a training run: every file is an option, or a part of one, of the config group `callbacks`."""
+"""What watches a training run: the parts of the options of the config group `callbacks`."""

@@ -2,11 +2,9 @@
 
 import logging
 
+import faiss
 import numpy as np
 from torch import Tensor
-
-logging.getLogger("faiss").setLevel(logging.WARNING)  # it reports which build of itself it loads
-import faiss  # noqa: E402
 
 from audiotok.clustering.codebooks import Codebooks, nearest
 
@@ -88,4 +86,5 @@ def lloyd(points: np.ndarray, n_clusters: int, n_iter: int, seed: int) -> np.nda
         max_points_per_centroid=-(-len(points) // n_clusters),
     )
     kmeans.train(points)
+    assert kmeans.centroids is not None
     return kmeans.centroids

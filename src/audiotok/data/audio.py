@@ -17,9 +17,7 @@ class UnreadableError(Exception):
     """A file cannot be decoded; the message says why."""
 
 
-def read_mono(
-    path: Path, start_seconds: float = 0.0, seconds: float | None = None
-) -> tuple[np.ndarray, int]:
+def read_mono(path: Path, start_seconds: float = 0.0, seconds: float | None = None) -> tuple[np.ndarray, int]:
     """Decode a file, or a stretch of it, and average its channels.
 
     Args:

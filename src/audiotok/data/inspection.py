@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from audiotok.data.audio import UnreadableError, read_mono
 from audiotok.errors import UserError
-from audiotok.store import Stale, Store, content_key
+from audiotok.store import StaleError, Store, content_key
 
 _VERSION = 1  # raise it when a condition comes to mean something else: old results are then ignored
 
@@ -155,7 +155,7 @@ def _read_conditions(path: Path, n: int) -> list[Condition]:
             for r in rows
         ]
     except (OSError, KeyError, ValueError, TypeError) as error:
-        raise Stale(f"conditions.csv cannot be read ({error!r})") from error
+        raise StaleError(f"conditions.csv cannot be read ({error!r})") from error
     if len(conditions) != n:
-        raise Stale(f"conditions.csv has {len(conditions)} rows for {n} clips")
+        raise StaleError(f"conditions.csv has {len(conditions)} rows for {n} clips")
     return conditions

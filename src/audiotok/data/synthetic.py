@@ -10,7 +10,6 @@ import string
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import soundfile
@@ -22,7 +21,7 @@ from audiotok.data.inspection import Limits
 from audiotok.data.sounds import SOUNDS, mix_clip
 from audiotok.data.validation import Validation
 from audiotok.errors import UserError
-from audiotok.store import Stale, Store, content_key
+from audiotok.store import StaleError, Store, content_key
 
 _VERSION = 1  # raise it when the sounds change: a cache written by other code is then left alone
 _SAMPLE_RATE = 16_000  # Hz; enough for these sounds, and a third less to write than 22,050
@@ -96,7 +95,7 @@ class Synthetic:
 
 def _existing_root(root: Path) -> Path:
     if not (root / "metadata" / SEGMENTS["eval"]).is_file():
-        raise Stale("the corpus is incomplete")
+        raise StaleError("the corpus is incomplete")
     return root
 
 
@@ -113,6 +112,10 @@ def _write_clip(job: tuple[Path, np.random.SeedSequence, float]) -> tuple[str, l
 
 
 def _write_segments(path: Path, rows: list[tuple[str, list[str]]], seconds: float) -> None:
-    lines = ["# Segments csv", f"# num_ytids={len(rows)}", "# YTID, start_seconds, end_seconds, positive_labels"]
+    lines = [
+        "# Segments csv",
+        f"# num_ytids={len(rows)}",
+        "# YTID, start_seconds, end_seconds, positive_labels",
+    ]
     lines += [f'{id_}, 0.000, {seconds:.3f}, "{",".join(mids)}"' for id_, mids in rows]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")

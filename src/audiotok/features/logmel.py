@@ -167,7 +167,8 @@ def _check_analysis(
     if not 0 <= f_min < f_max <= sample_rate / 2:
         raise UserError(
             f"features.f_min={f_min} and features.f_max={f_max} do not lie in this order between 0 and "
-            f"{sample_rate / 2:g} Hz, half of features.sample_rate={sample_rate}; move them, or raise the rate."
+            f"{sample_rate / 2:g} Hz, half of features.sample_rate={sample_rate}; "
+            "move them, or raise the rate."
         )
 
 

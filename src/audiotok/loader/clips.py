@@ -15,9 +15,9 @@ from audiotok.tokenizer import Tokenizer
 
 
 class Draw(NamedTuple):
-    """One visit to a clip: its index in the split, and the seed of what is random in this visit."""
+    """One visit to a clip: its place in the split, and the seed of what is random in this visit."""
 
-    index: int
+    clip: int
     seed: int
 
 

@@ -1,1 +1,1 @@
-"""Where a run's figures go: every file is an option, or a part of one, of the config group `logger`."""
+"""Where a run's figures go: the options of the config group `logger`, and what they share."""

@@ -4,7 +4,6 @@ Source: J. Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers
 Understanding", NAACL 2019; the layers are transformers' `BertModel`, built from its configuration.
 """
 
-from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -29,18 +28,22 @@ class Bert(nn.Module):
         max_position_embeddings: Most positions that can be read, [CLS] included.
         dropout: Share of activations dropped, in embeddings, layers and before the logits.
         attention_dropout: Share of attention weights dropped.
-        start_at_prior: Begin with the logits of `class_prior`, so that training does not spend its first
-            steps on learning how rare classes are (T. Lin et al., "Focal Loss for Dense Object Detection",
-            ICCV 2017); false begins at probabilities of 0.5.
         pooling: What the logits are made from: "cls", the [CLS] position, or "mean", all positions.
+        embedding: What a token's vector begins at: "random", or "centroids", the projected centroid, so that
+            tokens that sound alike begin alike.
+        start_at_prior: Begin with the logits of how often each class is heard, so that training does not
+            spend its first steps on that (T. Lin et al., "Focal Loss for Dense Object Detection", ICCV
+            2017); false begins at probabilities of 0.5.
         n_codebooks: Tokens at a position, Q.
         n_clusters: Centroids per codebook, K.
         n_tokens: Positions that a clip takes, T, [CLS] not counted.
-        class_prior: Share of the training clips in which each class is heard (C,), 0 to 1.
+        n_classes: Logits, C.
 
     Raises:
         UserError: The numbers contradict each other, or a clip is longer than the positions.
     """
+
+    offsets: Tensor
 
     def __init__(
         self,
@@ -53,15 +56,16 @@ class Bert(nn.Module):
         dropout: float,
         attention_dropout: float,
         pooling: Literal["cls", "mean"],
+        embedding: Literal["random", "centroids"],
         start_at_prior: bool,
         n_codebooks: int,
         n_clusters: int,
         n_tokens: int,
-        class_prior: Sequence[float],
+        n_classes: int,
     ) -> None:
         super().__init__()
         _check_sizes(num_layers, hidden_size, num_heads, max_position_embeddings, n_tokens)
-        self.pooling = pooling
+        self.pooling, self.embedding, self.start_at_prior = pooling, embedding, start_at_prior
         self.n_codebooks, self.n_clusters = n_codebooks, n_clusters
         config = BertConfig(
             vocab_size=N_SPECIAL + n_codebooks * n_clusters,
@@ -76,12 +80,9 @@ class Bert(nn.Module):
         )
         self.bert = BertModel(config, add_pooling_layer=False)
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(hidden_size, len(class_prior))
+        self.classifier = nn.Linear(hidden_size, n_classes)
         nn.init.normal_(self.classifier.weight, std=config.initializer_range)
         nn.init.zeros_(self.classifier.bias)
-        if start_at_prior:
-            prior = torch.tensor(class_prior).clamp(_LEAST_PRIOR, 1 - _LEAST_PRIOR)
-            self.classifier.bias.data.copy_(prior.logit())
         offsets = N_SPECIAL + n_clusters * torch.arange(n_codebooks)
         self.register_buffer("offsets", offsets, persistent=False)
 
@@ -89,6 +90,25 @@ class Bert(nn.Module):
     def vocab_size(self) -> int:
         """Rows of the embedding: all codebooks' centroids and the special tokens."""
         return self.bert.config.vocab_size
+
+    @torch.no_grad()
+    def start_from(self, centroids: Tensor, class_prior: Tensor) -> None:
+        """Take from the training clips what the weights begin at, where the configuration says so.
+
+        A random projection keeps the distances between centroids (W. Johnson, J. Lindenstrauss, 1984).
+
+        Args:
+            centroids: (Q, K, dimensions of a codebook)
+            class_prior: Share of the training clips in which each class is heard, (C,).
+        """
+        if self.embedding == "centroids":
+            centred = centroids - centroids.mean(1, keepdim=True)
+            projections = torch.randn(*centroids.shape[::2], self.bert.config.hidden_size)
+            rows = (centred.cpu() @ projections).flatten(0, 1)  # (Q * K, hidden)
+            scale = self.bert.config.initializer_range / rows.std().clamp(min=1e-12)
+            self.bert.embeddings.word_embeddings.weight[N_SPECIAL:] = rows * scale
+        if self.start_at_prior:
+            self.classifier.bias.copy_(class_prior.clamp(_LEAST_PRIOR, 1 - _LEAST_PRIOR).logit())
 
     def embed(self, tokens: Tensor) -> Tensor:
         """Sum the embeddings of tokens (B, T, Q) and put [CLS] before them: (B, 1 + T, hidden)."""

@@ -1,1 +1,1 @@
-"""How weights are changed by gradients: every file is an option, or a part of one, of the config group `optimizer`."""
+"""How weights are changed by gradients: the options of the config group `optimizer`."""

@@ -1,1 +1,1 @@
-"""How the learning rate changes over training: every file is an option, or a part of one, of the config group `schedule`."""
+"""How the learning rate changes over training: the options of the config group `schedule`."""

@@ -1,0 +1,178 @@
+"""How fast one process turns files into tokens, against decoding alone, which is the limit.
+
+    python benchmarks/tokens.py                        the embedded dataset, synthesised into the cache
+    python benchmarks/tokens.py --root DIR             any folder in AudioSet's layout
+    python benchmarks/tokens.py clustering=kmeans      with Hydra overrides of the default configuration
+
+Clips are read as training reads them: `ClipDataset` with a tokenizer, in this process, on one thread. Pairs
+of measurements on the same few files, decoding first in one pair and second in the next, are taken close
+together in time, so that a busy machine slows both alike; the ratio reported is the median of theirs. All
+files have been read before, so the disk is not measured. Centroids are drawn at random: to find the nearest
+costs the same, and nothing has to be fitted first.
+"""
+
+import argparse
+import json
+import logging
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from audiotok.data.audio import read_mono
+from audiotok.data.clip import Clip
+from audiotok.data.corpus import open_corpus
+from audiotok.experiment import build_tokenizer
+from audiotok.loader.clips import ClipDataset
+from audiotok.store import Store
+from audiotok.tokenizer import Tokenizer
+from audiotok.train import config_folder
+
+
+def main(arguments: Sequence[str] | None = None) -> dict[str, object]:
+    """Measure, print a table, and return what is in it."""
+    options = parse(arguments)
+    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    torch.set_num_threads(1)
+    config = compose_config(options.root, options.overrides)
+    tokenizer = build_tokenizer(config)
+    draw_centroids(tokenizer)
+    corpus = open_corpus(instantiate(config.data, _convert_="all"), Store(config.cache_dir))
+    dataset = ClipDataset(corpus, "train", tokenizer.features.sample_rate, tokenizer)
+    chosen = np.linspace(0, len(dataset) - 1, min(options.clips, len(dataset))).round().astype(int).tolist()
+    results = {
+        "n_clips": len(chosen),
+        "clip_seconds": corpus.clip_seconds,
+        **measure(dataset, chosen, options),
+    }
+    show(results)
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    return results
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--root", help="folder in AudioSet's layout; the embedded dataset without it")
+    parser.add_argument("--json", type=Path, help="file for the results")
+    parser.add_argument("--clips", type=int, default=240, help="training clips to measure on, spread evenly")
+    parser.add_argument("--rounds", type=int, default=3, help="visits to each of them")
+    parser.add_argument("--pair", type=int, default=16, help="clips in one pair of measurements")
+    parser.add_argument("overrides", nargs="*", help="Hydra overrides, features.n_mels=128 for example")
+    return parser.parse_args(arguments)
+
+
+def compose_config(root: str | None, overrides: Sequence[str]) -> DictConfig:
+    """Compose the default configuration, with AudioSet where a root is given."""
+    data = ["data=audioset", f"data.root='{Path(root).expanduser().resolve()}'"] if root else []
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        return compose("train", [*data, *overrides])
+
+
+def draw_centroids(tokenizer: Tokenizer) -> None:
+    """Fill the fitted parts of a tokenizer with noise."""
+    noise = torch.Generator().manual_seed(0)
+    projection, codebooks = tokenizer.features.projection, tokenizer.codebooks
+    projection.mean.normal_(generator=noise)
+    projection.components.normal_(generator=noise)
+    size = (
+        codebooks.n_codebooks,
+        codebooks.n_clusters,
+        tokenizer.features.n_dimensions // codebooks.n_codebooks,
+    )
+    codebooks.load_centroids(torch.randn(size, generator=noise).numpy())
+
+
+def measure(dataset: ClipDataset, chosen: Sequence[int], options: argparse.Namespace) -> dict[str, object]:
+    """Time decoding against tokens in pairs, then every stage, in ms per clip."""
+    groups = [chosen[i : i + options.pair] for i in range(0, len(chosen), options.pair)] * options.rounds
+    for group in groups[: len(groups) // options.rounds + 1]:  # files into memory, code into caches
+        per_clip_ms(lambda i: dataset[i], group)
+    decode, tokens = [], []
+    for number, group in enumerate(groups):
+        pair: list[tuple[list[float], Callable[[int], object]]] = [
+            (decode, lambda i: decode_alone(dataset, dataset.clips[i])),
+            (tokens, lambda i: dataset[i]),
+        ]
+        for times, work in pair if number % 2 else reversed(pair):
+            times.append(per_clip_ms(work, group))
+    stages = [stage_ms(dataset, group) for group in groups]
+    return {
+        "n_pairs": len(groups),
+        "decode_ms": statistics.median(decode),
+        "tokens_ms": statistics.median(tokens),
+        "clips_per_second": 1000 / statistics.median(tokens),
+        "ratio": statistics.median(d / t for d, t in zip(decode, tokens, strict=True)),
+        "stages_ms": {name: statistics.median(stage[name] for stage in stages) for name in stages[0]},
+    }
+
+
+def per_clip_ms(work: Callable[[int], object], clips: Sequence[int]) -> float:
+    """Return what the work costs for each clip, ms."""
+    start = time.perf_counter()
+    for index in clips:
+        work(index)
+    return 1000 * (time.perf_counter() - start) / len(clips)
+
+
+def decode_alone(dataset: ClipDataset, clip: Clip) -> tuple[np.ndarray, int]:
+    """Decode the stretch of a file that the dataset reads, and nothing more."""
+    assert clip.path is not None
+    return read_mono(clip.path, max(0.0, clip.seconds - dataset.seconds) / 2, dataset.seconds)
+
+
+def stage_ms(dataset: ClipDataset, clips: Sequence[int]) -> dict[str, float]:
+    """Time the parts of `dataset[i]` one after the other; what contains an earlier part is reduced by it."""
+    tokenizer = dataset.tokenizer
+    assert tokenizer is not None
+    features, codebooks = tokenizer.features, tokenizer.codebooks
+    with torch.no_grad():
+        waveforms = [dataset.waveform(dataset.clips[i]) for i in clips]
+        batches = [(waveform[None], torch.tensor([n])) for waveform, n in waveforms]
+        stacked = [features.stack(*batch)[0] for batch in batches]
+        frames = [features.projection(x) for x in stacked]
+        of_clip = {index: place for place, index in enumerate(clips)}
+        decode = per_clip_ms(lambda i: decode_alone(dataset, dataset.clips[i]), clips)
+        waveform = per_clip_ms(lambda i: dataset.waveform(dataset.clips[i]), clips)
+        log_mel = per_clip_ms(lambda i: features.log_mel(*batches[of_clip[i]]), clips)
+        stack = per_clip_ms(lambda i: features.stack(*batches[of_clip[i]]), clips)
+        project = per_clip_ms(lambda i: features.projection(stacked[of_clip[i]]), clips)
+        nearest = per_clip_ms(lambda i: codebooks.encode(frames[of_clip[i]]), clips)
+    return {
+        "decode": decode,
+        "resample and pad": waveform - decode,
+        "log-mel": log_mel,
+        "stack": stack - log_mel,
+        "project": project,
+        "nearest centroids": nearest,
+    }
+
+
+def show(results: dict[str, object]) -> None:
+    """Print a table."""
+    table = Table(title=f"{results['n_clips']} clips of {results['clip_seconds']} s, one thread")
+    table.add_column("")
+    table.add_column("ms a clip", justify="right")
+    stages = results["stages_ms"]
+    assert isinstance(stages, dict)
+    for name, value in stages.items():
+        table.add_row(name, f"{value:.2f}")
+    table.add_section()
+    table.add_row("decoding alone", f"{results['decode_ms']:.2f}")
+    table.add_row("file to tokens", f"{results['tokens_ms']:.2f}")
+    table.add_section()
+    table.add_row("clips/s over those of decoding alone", f"{results['ratio']:.3f}")
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+import logging
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import ModelCheckpoint
+from torch import Tensor
+from torch.utils.data import DataLoader
+
+from audiotok.callbacks.checkpoint import BestCheckpoint
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*LeafSpec"),  # Lightning 2.6 on torch 2.14
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+    pytest.mark.filterwarnings("ignore:The dirpath has changed"),
+]
+
+
+class Counter(pl.LightningModule):
+    """Have one weight, the number of epochs trained, and a score in each that is given."""
+
+    def __init__(self, scores: list[float]) -> None:
+        super().__init__()
+        self.scores = scores
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def training_step(self, batch: Tensor, batch_index: int) -> Tensor:
+        return -self.weight.sum()
+
+    def validation_step(self, batch: Tensor, batch_index: int) -> None:
+        self.log("val/mAP", self.scores[self.current_epoch])
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=1.0)
+
+
+def fit(folder: Path, scores: list[float], n_epochs: int, ckpt_path: Path | None = None) -> BestCheckpoint:
+    best, last = (
+        BestCheckpoint("val/mAP", "max"),
+        ModelCheckpoint(filename="last", enable_version_counter=False),
+    )
+    best.dirpath = last.dirpath = str(folder)
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        max_epochs=n_epochs,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        callbacks=[best, last],
+    )
+    loader = DataLoader(torch.zeros(1, 1), batch_size=1)
+    trainer.fit(Counter(scores), loader, loader, ckpt_path=ckpt_path, weights_only=True)
+    return best
+
+
+def epochs_trained(path: str | Path) -> int:
+    return int(torch.load(path, weights_only=True)["state_dict"]["weight"])
+
+
+def test_the_epoch_with_the_best_score_is_kept(tmp_path: Path) -> None:
+    best = fit(tmp_path, [0.1, 0.3, 0.2], n_epochs=3)
+    assert best.best_model_path == str(tmp_path / "best.ckpt")
+    assert epochs_trained(tmp_path / "best.ckpt") == 2
+    assert epochs_trained(tmp_path / "last.ckpt") == 3
+
+
+def test_the_best_of_a_stopped_run_comes_along_into_another_folder(tmp_path: Path) -> None:
+    fit(tmp_path / "first", [0.3, 0.2], n_epochs=2)
+    best = fit(tmp_path / "rest", [0.3, 0.2, 0.1], 3, tmp_path / "first" / "last.ckpt")
+    assert best.best_model_path == str(tmp_path / "rest" / "best.ckpt")
+    assert epochs_trained(tmp_path / "rest" / "best.ckpt") == 1
+    assert float(best.best_model_score) == pytest.approx(0.3)
+
+
+def test_a_resumed_run_can_still_find_a_better_epoch(tmp_path: Path) -> None:
+    fit(tmp_path / "first", [0.3, 0.2], n_epochs=2)
+    best = fit(tmp_path / "rest", [0.3, 0.2, 0.4], 3, tmp_path / "first" / "last.ckpt")
+    assert epochs_trained(best.best_model_path) == 3
+    assert sorted(path.name for path in (tmp_path / "rest").iterdir()) == ["best.ckpt", "last.ckpt"]
+    assert epochs_trained(tmp_path / "first" / "best.ckpt") == 1  # the stopped run is left as it was
+
+
+def test_a_run_can_be_resumed_in_its_own_folder(tmp_path: Path) -> None:
+    fit(tmp_path, [0.3, 0.2], n_epochs=2)
+    best = fit(tmp_path, [0.3, 0.2, 0.1], 3, tmp_path / "last.ckpt")
+    assert epochs_trained(best.best_model_path) == 1
+
+
+def test_a_run_can_be_resumed_in_its_own_folder_by_another_name(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    fit(tmp_path / "folder", [0.3, 0.2], n_epochs=2)
+    best = fit(tmp_path / "link", [0.3, 0.2, 0.1], 3, tmp_path / "link" / "last.ckpt")
+    assert epochs_trained(best.best_model_path) == 1
+
+
+def test_a_best_checkpoint_that_is_gone_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fit(tmp_path / "first", [0.3, 0.2], n_epochs=2)
+    (tmp_path / "first" / "best.ckpt").unlink()
+    with caplog.at_level(logging.WARNING, "audiotok"):
+        best = fit(tmp_path / "rest", [0.3, 0.2, 0.1], 3, tmp_path / "first" / "last.ckpt")
+    assert f"{tmp_path / 'first' / 'best.ckpt'} is gone" in caplog.text
+    assert epochs_trained(best.best_model_path) == 3

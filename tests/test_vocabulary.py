@@ -1,0 +1,551 @@
+import json
+import multiprocessing
+import shutil
+from collections import Counter
+from dataclasses import replace
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from conftest import tiny_source, write_tiny_audioset
+from hypothesis import given
+from hypothesis import strategies as st
+
+from audiotok.data.corpus import Corpus, open_corpus
+from audiotok.errors import UserError
+from audiotok.loader import clips as loader_clips
+from audiotok.store import Store
+from audiotok.tokenizer import Tokenizer
+from audiotok.vocabulary import (
+    SIDECAR,
+    Vocabulary,
+    copy_vocabulary,
+    fit_or_load,
+    load_run_vocabulary,
+    sample_frames,
+    token_counts,
+    token_use,
+    vocabulary_key,
+)
+
+N_FRAMES = 18 * 32  # of all training clips of the tiny corpus
+KINDS = {
+    "kmeans": ("kmeans", {}),
+    "product": ("product", {}),
+    "whitened": ("kmeans", {"features": {"whiten": True}}),
+    "not projected": ("product", {"features": {"n_components": None}}),
+}
+every_kind = pytest.mark.parametrize(("clustering", "changes"), KINDS.values(), ids=KINDS)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "cache")
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The audio files that are opened."""
+    paths: list[Path] = []
+    read_waveform = loader_clips.read_waveform
+
+    def noted(path: Path, *arguments):
+        paths.append(path)
+        return read_waveform(path, *arguments)
+
+    monkeypatch.setattr(loader_clips, "read_waveform", noted)
+    return paths
+
+
+def with_clips(corpus: Corpus, **clips) -> Corpus:
+    return replace(corpus, clips={**corpus.clips, **clips})
+
+
+def arrays(vocabulary: Vocabulary) -> list[np.ndarray]:
+    projection = vocabulary.tokenizer.features.projection
+    tensors = (vocabulary.tokenizer.codebooks.centroids, projection.mean, projection.components)
+    return [tensor.numpy().copy() for tensor in tensors]
+
+
+def assert_same(one: list[np.ndarray], other: list[np.ndarray]) -> None:
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+# ---- fitted once, on training clips ----
+
+
+def test_only_training_clips_are_opened(store, tiny_tokenizer, tiny_corpus, opened, tmp_path):
+    poison = {
+        split: [replace(clip, path=tmp_path / "must not be opened") for clip in tiny_corpus.clips[split]]
+        for split in ("val", "test")
+    }
+    vocabulary = fit_or_load(tiny_tokenizer(), with_clips(tiny_corpus, **poison), store)
+    assert sorted(opened) == sorted(clip.path for clip in tiny_corpus.clips["train"])
+    assert vocabulary.tokenizer.codebooks.centroids.shape == (1, 8, 8)
+
+
+def test_sounds_of_other_splits_do_not_move_centroids(tmp_path, tiny_tokenizer, tiny_corpus):
+    found = arrays(fit_or_load(tiny_tokenizer(), tiny_corpus, Store(tmp_path / "a")))
+    swapped = with_clips(tiny_corpus, val=tiny_corpus.clips["test"], test=tiny_corpus.clips["val"])
+    assert vocabulary_key(tiny_tokenizer(), swapped) == vocabulary_key(tiny_tokenizer(), tiny_corpus)
+    assert_same(arrays(fit_or_load(tiny_tokenizer(), swapped, Store(tmp_path / "b"))), found)
+
+
+@every_kind
+def test_second_call_reuses_without_opening_audio(
+    store, tiny_tokenizer, tiny_corpus, opened, caplog, clustering, changes
+):
+    with caplog.at_level("INFO"):
+        first = fit_or_load(tiny_tokenizer(clustering, **changes), tiny_corpus, store)
+        assert len(opened) == 18
+        second = fit_or_load(tiny_tokenizer(clustering, **changes), tiny_corpus, store)
+    assert len(opened) == 18
+    assert_same(arrays(second), arrays(first))
+    assert (second.key, second.report) == (first.key, first.report)
+    lines = [message.split()[0] for message in caplog.messages if "centroids used" in message]
+    assert lines == ["Fitted", "Reused"]
+
+
+@every_kind
+def test_reused_tokenizer_says_the_same_tokens(store, tiny_tokenizer, tiny_corpus, clustering, changes):
+    waves, n_samples = torch.randn(2, 8000), torch.tensor([8000, 8000])
+    one = fit_or_load(tiny_tokenizer(clustering, **changes), tiny_corpus, store).tokenizer
+    other = fit_or_load(tiny_tokenizer(clustering, **changes), tiny_corpus, store).tokenizer
+    assert one is not other
+    assert torch.equal(one(waves, n_samples)[0], other(waves, n_samples)[0])
+
+
+def test_worker_processes_change_nothing(tmp_path, tiny_tokenizer, tiny_corpus):
+    alone = fit_or_load(tiny_tokenizer(), tiny_corpus, Store(tmp_path / "a"), n_workers=0)
+    helped = fit_or_load(tiny_tokenizer(), tiny_corpus, Store(tmp_path / "b"), n_workers=2)
+    assert_same(arrays(helped), arrays(alone))
+
+
+def test_fitting_and_reusing_leave_the_global_generators_alone(store, tiny_tokenizer, tiny_corpus):
+    for _ in ("fit", "reuse"):
+        torch.manual_seed(0)
+        np.random.seed(0)
+        fit_or_load(tiny_tokenizer(), tiny_corpus, store)
+        assert torch.initial_seed() == 0
+        assert torch.rand(1).item() == pytest.approx(0.49625659)
+        assert np.random.rand() == pytest.approx(0.54881350)
+
+
+# ---- the key ----
+
+
+@pytest.mark.parametrize(
+    ("clustering", "changes"),
+    [
+        ("kmeans", {"n_clusters": 9}),
+        ("kmeans", {"n_iter": 6}),
+        ("kmeans", {"seed": 1}),
+        ("kmeans", {"sample_frames": 500}),
+        ("kmeans", {"sample_clips": 17}),
+        ("product", {}),
+        ("product", {"n_codebooks": 2}),
+        *[
+            ("kmeans", {"features": {key: value}})
+            for key, value in {
+                "sample_rate": 8001,
+                "n_fft": 258,
+                "hop_length": 127,
+                "n_mels": 15,
+                "f_min": 20.0,
+                "f_max": 3000.0,
+                "floor_db": -90.0,
+                "normalization": "clip_minmax",
+                "context": 2,
+                "stride": 3,
+                "n_components": 7,
+                "whiten": True,
+            }.items()
+        ],
+    ],
+    ids=str,
+)
+def test_every_setting_changes_the_key(tiny_tokenizer, tiny_corpus, clustering, changes):
+    base = {vocabulary_key(tiny_tokenizer(c), tiny_corpus) for c in ("kmeans", "product")}
+    found = vocabulary_key(tiny_tokenizer(clustering, **changes), tiny_corpus)
+    assert (found in base) == (clustering == "product" and not changes)
+    assert len(base) == 2
+
+
+def test_training_clips_and_clip_length_change_the_key(tiny_tokenizer, tiny_corpus):
+    train = tiny_corpus.clips["train"]
+    corpora = [
+        tiny_corpus,
+        with_clips(tiny_corpus, train=train[1:]),
+        with_clips(tiny_corpus, train=[*train, tiny_corpus.clips["val"][0]]),
+        with_clips(tiny_corpus, train=[replace(train[0], id="another__id"), *train[1:]]),
+        with_clips(tiny_corpus, train=[replace(train[0], n_bytes=train[0].n_bytes + 1), *train[1:]]),
+        replace(tiny_corpus, clip_seconds=0.9),
+    ]
+    assert len({vocabulary_key(tiny_tokenizer(), corpus) for corpus in corpora}) == len(corpora)
+
+
+def test_another_root_does_not_change_the_key(tmp_path, tiny_tokenizer, tiny_corpus, store, opened):
+    write_tiny_audioset(tmp_path / "elsewhere")
+    moved = open_corpus(tiny_source(tmp_path / "elsewhere"), store)
+    assert vocabulary_key(tiny_tokenizer(), moved) == vocabulary_key(tiny_tokenizer(), tiny_corpus)
+    first = fit_or_load(tiny_tokenizer(), tiny_corpus, store)
+    del opened[:]
+    assert_same(arrays(fit_or_load(tiny_tokenizer(), moved, store)), arrays(first))
+    assert opened == []
+
+
+def test_other_sounds_of_the_same_names_and_sizes_change_the_key(tmp_path, tiny_tokenizer, tiny_audioset):
+    shutil.copytree(tiny_audioset, tmp_path / "corpus")
+    before = open_corpus(tiny_source(tmp_path / "corpus"), Store(tmp_path / "a"))
+    rng = np.random.default_rng(0)
+    for path in (tmp_path / "corpus" / "audio").rglob("*.wav"):  # not compressed: the size stays
+        soundfile.write(path, 0.1 * rng.standard_normal(8000), 8000)
+    after = open_corpus(tiny_source(tmp_path / "corpus"), Store(tmp_path / "b"))
+    assert [clip.n_bytes for clip in after.clips["train"]] == [clip.n_bytes for clip in before.clips["train"]]
+    assert vocabulary_key(tiny_tokenizer(), after) != vocabulary_key(tiny_tokenizer(), before)
+
+
+def test_one_key_means_one_sample_whatever_the_order_of_the_clips(tiny_tokenizer, tiny_corpus):
+    turned = with_clips(tiny_corpus, train=tiny_corpus.clips["train"][::-1])
+    tokenizer = tiny_tokenizer(sample_clips=5, sample_frames=100)
+    if vocabulary_key(tokenizer, turned) != vocabulary_key(tokenizer, tiny_corpus):
+        return
+    one, _ = sample_frames(tokenizer, tiny_corpus, 0)
+    other, _ = sample_frames(tokenizer, turned, 0)
+    np.testing.assert_array_equal(one, other)
+
+
+# ---- corrupt and foreign files ----
+
+
+def edit(**changes):
+    def damage(folder: Path) -> None:
+        sidecar = json.loads((folder / SIDECAR).read_text())
+        (folder / SIDECAR).write_text(json.dumps(sidecar | changes))
+
+    return damage
+
+
+def change_a_setting(folder: Path) -> None:
+    sidecar = json.loads((folder / SIDECAR).read_text())
+    sidecar["settings"]["features.hop_length"] = 64
+    (folder / SIDECAR).write_text(json.dumps(sidecar))
+
+
+def truncate(name: str, share: float):
+    def damage(folder: Path) -> None:
+        content = (folder / name).read_bytes()
+        (folder / name).write_bytes(content[: int(share * len(content))])
+
+    return damage
+
+
+def permute_centroids(folder: Path) -> None:
+    np.save(folder / "centroids.npy", np.load(folder / "centroids.npy")[:, ::-1])
+
+
+def swap_files(folder: Path) -> None:
+    (folder / "mean.npy").rename(folder / "x.npy")
+    (folder / "components.npy").rename(folder / "mean.npy")
+    (folder / "x.npy").rename(folder / "components.npy")
+
+
+def pickle_centroids(folder: Path) -> None:
+    np.save(folder / "centroids.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+
+
+DAMAGES = {
+    "centroids of other bytes": lambda folder: (folder / "centroids.npy").write_bytes(b"no array at all"),
+    "centroids empty": truncate("centroids.npy", 0),
+    "centroids truncated": truncate("centroids.npy", 0.7),
+    "centroids gone": lambda folder: (folder / "centroids.npy").unlink(),
+    "centroids permuted": permute_centroids,
+    "centroids pickled": pickle_centroids,
+    "mean gone": lambda folder: (folder / "mean.npy").unlink(),
+    "mean and components swapped": swap_files,
+    "sidecar truncated": truncate(SIDECAR, 0.5),
+    "sidecar empty": truncate(SIDECAR, 0),
+    "sidecar gone": lambda folder: (folder / SIDECAR).unlink(),
+    "sidecar a list": lambda folder: (folder / SIDECAR).write_text("[]"),
+    "sidecar of bytes": lambda folder: (folder / SIDECAR).write_bytes(b"\xff\xfe{}"),
+    "sidecar of other settings": change_a_setting,
+    "sidecar of another key": edit(key="0" * 16),
+    "sidecar of another checksum": edit(checksum="0" * 16),
+    "sidecar without shapes": edit(shapes={}),
+    "sidecar without a report": edit(report={}),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_damaged_vocabulary_is_fitted_again_with_a_warning(
+    store, tiny_tokenizer, tiny_corpus, opened, caplog, damage
+):
+    first = fit_or_load(tiny_tokenizer(), tiny_corpus, store)
+    folder = store.folder("centroids", first.key)
+    damage(folder)
+    del opened[:]
+    second = fit_or_load(tiny_tokenizer(), tiny_corpus, store)
+    assert len(opened) == 18
+    assert_same(arrays(second), arrays(first))
+    [warning] = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert "made again" in warning
+    assert str(folder) in warning
+    del opened[:]
+    fit_or_load(tiny_tokenizer(), tiny_corpus, store)
+    assert opened == []
+
+
+def test_warning_names_the_setting_that_differs(store, tiny_tokenizer, tiny_corpus, caplog):
+    vocabulary = fit_or_load(tiny_tokenizer(), tiny_corpus, store)
+    change_a_setting(store.folder("centroids", vocabulary.key))
+    fit_or_load(tiny_tokenizer(), tiny_corpus, store)
+    assert "features.hop_length is 64, not 128" in caplog.text
+
+
+@every_kind
+def test_files_are_plain_arrays_and_json(store, tiny_tokenizer, tiny_corpus, clustering, changes):
+    vocabulary = fit_or_load(tiny_tokenizer(clustering, **changes), tiny_corpus, store)
+    folder = store.folder("centroids", vocabulary.key)
+    sidecar = json.loads((folder / SIDECAR).read_text())
+    names = {f"{name}.npy" for name in sidecar["shapes"]}
+    assert {path.name for path in folder.iterdir()} == names | {SIDECAR}
+    for name, shape in sidecar["shapes"].items():
+        array = np.load(folder / f"{name}.npy", allow_pickle=False)
+        assert list(array.shape) == shape
+        assert array.dtype == np.float32
+    assert sidecar["settings"] == vocabulary.tokenizer.settings
+    assert sidecar["key"] == vocabulary.key == vocabulary_key(vocabulary.tokenizer, tiny_corpus)
+
+
+# ---- the copy in a run's folder ----
+
+
+def test_copy_in_a_run_is_read_without_the_corpus(store, tiny_tokenizer, tiny_corpus, tmp_path):
+    vocabulary = fit_or_load(tiny_tokenizer("product"), tiny_corpus, store)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "left over").touch()
+    copy_vocabulary(vocabulary, tmp_path / "run")
+    shutil.rmtree(store.root)
+    again = load_run_vocabulary(tiny_tokenizer("product"), tmp_path / "run")
+    assert_same(arrays(again), arrays(vocabulary))
+    assert (again.key, again.report, again.size) == (vocabulary.key, vocabulary.report, 4 * 8)
+    assert not (tmp_path / "run" / "left over").exists()
+
+
+def test_copy_of_other_settings_is_refused_in_a_sentence(store, tiny_tokenizer, tiny_corpus, tmp_path):
+    fit_or_load(tiny_tokenizer(), tiny_corpus, store).save(tmp_path / "run")
+    with pytest.raises(UserError) as raised:
+        load_run_vocabulary(tiny_tokenizer(features={"hop_length": 64}), tmp_path / "run")
+    message = str(raised.value)
+    assert str(tmp_path / "run") in message
+    assert "features.hop_length is 128, not 64" in message
+    assert "\n" not in message
+
+
+def test_missing_copy_is_refused_in_a_sentence(tiny_tokenizer, tmp_path):
+    with pytest.raises(UserError, match="cannot be read") as raised:
+        load_run_vocabulary(tiny_tokenizer(), tmp_path / "none")
+    assert "\n" not in str(raised.value)
+
+
+# ---- several processes ----
+
+
+def fit_in_a_process(tokenizer: Tokenizer, corpus: Corpus, folder: Path, barrier: Barrier) -> None:
+    torch.set_num_threads(1)
+    read_waveform = loader_clips.read_waveform
+
+    def noted(path: Path, *arguments):
+        with (folder / "opened").open("a") as file:
+            file.write(f"{path.name}\n")
+        return read_waveform(path, *arguments)
+
+    loader_clips.read_waveform = noted
+    barrier.wait(120)
+    vocabulary = fit_or_load(tokenizer, corpus, Store(folder / "cache"))
+    with (folder / "checksums").open("a") as file:
+        file.write(f"{vocabulary.tokenizer.codebooks.centroids.double().sum().item()}\n")
+
+
+def test_of_two_processes_at_once_one_fits_and_both_read(tmp_path, tiny_tokenizer, tiny_corpus):
+    spawn = multiprocessing.get_context("spawn")
+    barrier = spawn.Barrier(2)
+    arguments = (tiny_tokenizer(), tiny_corpus, tmp_path, barrier)
+    processes = [spawn.Process(target=fit_in_a_process, args=arguments) for _ in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(180)
+    assert [process.exitcode for process in processes] == [0, 0]
+    counts = Counter((tmp_path / "opened").read_text().split())
+    assert set(counts) == {clip.path.name for clip in tiny_corpus.clips["train"]}
+    assert set(counts.values()) == {1}
+    checksums = (tmp_path / "checksums").read_text().split()
+    assert len(checksums) == 2
+    assert len(set(checksums)) == 1
+
+
+# ---- sampling ----
+
+
+def marked(sample_frames: int | None, sample_clips: int | None, seed: int = 0) -> SimpleNamespace:
+    """A tokenizer whose frames say which clip they are from, and their position in it."""
+
+    def stack(waveforms, n_samples):
+        n_frames = 32
+        clip = waveforms.double().abs().sum(1)[:, None].expand(-1, n_frames)
+        position = torch.arange(n_frames).expand(len(waveforms), -1)
+        return torch.stack([clip, position.double()], -1), torch.full((len(waveforms),), n_frames)
+
+    codebooks = SimpleNamespace(sample_frames=sample_frames, sample_clips=sample_clips, seed=seed)
+    return SimpleNamespace(features=SimpleNamespace(sample_rate=8000, stack=stack), codebooks=codebooks)
+
+
+def test_sample_is_repeatable_and_depends_on_the_seed(tiny_corpus):
+    one, again, other = (sample_frames(marked(100, 9, seed), tiny_corpus, 0)[0] for seed in (0, 0, 1))
+    np.testing.assert_array_equal(one, again)
+    assert {tuple(row) for row in one} != {tuple(row) for row in other}
+
+
+@pytest.mark.parametrize("size", [1, 18, 20, 100, 180, 575, 576])
+def test_sample_has_the_asked_frames_about_as_many_from_each_clip(tiny_corpus, size):
+    frames, n_clips = sample_frames(marked(size, None), tiny_corpus, 0)
+    assert len(frames) == len({tuple(frame) for frame in frames}) == size
+    counts = Counter(frames[:, 0])
+    assert n_clips == len(counts) == min(18, size)
+    assert max(counts.values()) - min(counts.values()) <= 1
+
+
+def test_sample_larger_than_the_corpus_is_all_of_it(tiny_corpus):
+    for size in (None, 577, 10_000):
+        frames, n_clips = sample_frames(marked(size, None), tiny_corpus, 0)
+        assert (len(frames), n_clips) == (N_FRAMES, 18)
+        assert set(Counter(frames[:, 0]).values()) == {32}
+
+
+def test_sample_of_clips_opens_so_many(tiny_corpus, opened):
+    frames, n_clips = sample_frames(marked(None, 5), tiny_corpus, 0)
+    assert n_clips == len(set(opened)) == len(opened) == 5
+    assert len(frames) == 5 * 32
+
+
+def test_sample_is_drawn_from_all_over_the_clips_and_the_corpus(tiny_corpus):
+    positions, chosen = set(), set()
+    for seed in range(20):
+        positions |= set(sample_frames(marked(36, None, seed), tiny_corpus, 0)[0][:, 1])
+        chosen |= set(sample_frames(marked(None, 3, seed), tiny_corpus, 0)[0][:, 0])
+    assert positions == set(range(32))
+    assert len(chosen) == 18
+
+
+def test_padding_is_not_sampled(tmp_path, tiny_tokenizer, tiny_corpus):
+    soundfile.write(tmp_path / "half.wav", 0.1 * np.random.default_rng(0).standard_normal(4000), 8000)
+    half = replace(tiny_corpus.clips["train"][0], path=tmp_path / "half.wav", seconds=0.5)
+    frames, _ = sample_frames(tiny_tokenizer(), with_clips(tiny_corpus, train=[half]), 0)
+    assert len(frames) == 16
+    assert frames.max(1).min() > -60  # dB; padding is at the floor of -100
+
+
+# ---- the report ----
+
+
+@every_kind
+def test_report_can_be_recomputed(store, tiny_tokenizer, tiny_corpus, clustering, changes):
+    vocabulary = fit_or_load(tiny_tokenizer(clustering, **changes), tiny_corpus, store)
+    tokenizer, report = vocabulary.tokenizer, vocabulary.report
+    stacked, _ = sample_frames(tokenizer, tiny_corpus, 0)
+    frames = tokenizer.features.projection(torch.from_numpy(stacked)).double()
+    tokens = tokenizer.codebooks.encode(frames.float())
+    residual = (frames - tokenizer.codebooks.decode(tokens)).square().sum()
+    total = (frames - frames.mean(0)).square().sum()
+    assert report["variance_kept"] == pytest.approx(1 - (residual / total).item(), abs=1e-3)
+    assert 0 < report["variance_kept"] < 1
+    n_codebooks, n_clusters = tokenizer.codebooks.n_codebooks, tokenizer.codebooks.n_clusters
+    used = [len(set(codes.tolist())) / n_clusters for codes in tokens.T]
+    assert report["centroids_used"] == pytest.approx(np.mean(used), abs=1e-4)
+    assert 1 <= report["perplexity"] <= n_clusters
+    assert (report["n_frames"], report["n_clips"]) == (N_FRAMES, 18)
+    assert vocabulary.size == n_codebooks * n_clusters
+
+
+def test_more_centroids_keep_more_variance(tmp_path, tiny_tokenizer, tiny_corpus):
+    kept = [
+        fit_or_load(tiny_tokenizer(n_clusters=k), tiny_corpus, Store(tmp_path)).report["variance_kept"]
+        for k in (1, 4, 16)
+    ]
+    assert kept[0] == pytest.approx(0, abs=1e-3)
+    assert kept[0] < kept[1] < kept[2]
+
+
+@pytest.mark.parametrize("n_clusters", [1, 2, 500])
+def test_perplexity_of_uniform_counts_is_the_number_of_centroids(n_clusters):
+    used, perplexity = token_use(torch.full((3, n_clusters), 7))
+    assert used == 1
+    assert perplexity == pytest.approx(n_clusters)
+
+
+def test_perplexity_of_a_single_centroid_is_one():
+    counts = torch.zeros(2, 8, dtype=torch.int64)
+    counts[:, 3] = 100
+    used, perplexity = token_use(counts)
+    assert used == 1 / 8
+    assert perplexity == pytest.approx(1)
+
+
+def test_use_is_the_mean_over_codebooks():
+    counts = torch.tensor([[5, 5, 5, 5], [9, 0, 0, 0]])
+    used, perplexity = token_use(counts)
+    assert used == pytest.approx((1 + 1 / 4) / 2)
+    assert perplexity == pytest.approx((4 + 1) / 2)
+
+
+@given(st.lists(st.integers(0, 50), min_size=2, max_size=10).filter(any))
+def test_perplexity_is_the_exponential_of_the_entropy(counts):
+    shares = [n / sum(counts) for n in counts if n]
+    expected = np.prod([share**-share for share in shares])
+    used, perplexity = token_use(torch.tensor([counts]))
+    assert perplexity == pytest.approx(expected)
+    assert used == pytest.approx(len(shares) / len(counts))
+
+
+@given(st.lists(st.lists(st.integers(0, 5), min_size=3, max_size=3), min_size=1, max_size=30))
+def test_counts_are_how_often_each_centroid_occurs(rows):
+    counts = token_counts(torch.tensor(rows), 6)
+    assert counts.shape == (3, 6)
+    for q in range(3):
+        for k in range(6):
+            assert counts[q, k] == sum(row[q] == k for row in rows)
+
+
+# ---- what is refused ----
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"n_clusters": N_FRAMES + 1}, f"clustering.n_clusters={N_FRAMES + 1} exceeds the {N_FRAMES} frames"),
+        ({"sample_frames": 9, "n_clusters": 10}, "clustering.n_clusters=10 exceeds the 9 frames"),
+        ({"sample_frames": 7, "n_clusters": 2}, "features.n_components=8 exceeds the 7 frames"),
+    ],
+    ids=str,
+)
+def test_too_few_frames_are_refused_and_leave_nothing(store, tiny_tokenizer, tiny_corpus, changes, words):
+    with pytest.raises(UserError, match=words):
+        fit_or_load(tiny_tokenizer(**changes), tiny_corpus, store)
+    assert [path for path in store.root.glob("centroids/*") if path.suffix != ".lock"] == []
+
+
+def test_clip_that_has_vanished_is_named_and_not_blamed_on_the_cache(
+    store, tiny_tokenizer, tiny_corpus, tmp_path
+):
+    train = tiny_corpus.clips["train"]
+    lost = with_clips(tiny_corpus, train=[*train[1:], replace(train[0], path=tmp_path / "lost.wav")])
+    with pytest.raises(UserError) as raised:
+        fit_or_load(tiny_tokenizer(), lost, store)
+    assert str(tmp_path / "lost.wav") in str(raised.value)
+    assert "cache_dir" not in str(raised.value)
