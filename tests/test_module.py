@@ -44,7 +44,7 @@ class Sentences(Dataset):
         return len(self.tokens)
 
     def __getitem__(self, draw: Draw | int) -> dict[str, Any]:
-        index = draw.index if isinstance(draw, Draw) else draw
+        index = draw.clip if isinstance(draw, Draw) else draw
         return {
             "tokens": self.tokens[index],
             "n_tokens": self.n_tokens[index],
@@ -380,7 +380,23 @@ def test_every_batch_of_every_epoch_has_a_dropout_of_its_own(tmp_path: Path) -> 
     assert len(numbers) == len(set(numbers)) == 12
 
 
-# ---- on a GPU ----
+# ---- lower precision ----
+
+
+def assert_trained_and_scored(module: Tagger, result: pl.Trainer, before: Tensor) -> None:
+    result.test(module, loader(TEST), verbose=False)
+    scores = module.predictions()[1]
+    assert result.callback_metrics["test/loss"].isfinite()
+    assert not torch.equal(module.model.classifier.weight.cpu(), before)
+    assert scores.dtype == torch.float32
+    assert not torch.equal(scores, scores.bfloat16().float())  # as bf16 they would tie
+
+
+def test_a_bf16_step_trains_and_scores_in_float32(tmp_path: Path) -> None:
+    module = tagger()
+    before = module.model.classifier.weight.detach().clone()
+    result = fit(module, tmp_path, max_epochs=1, precision="bf16-mixed", limit_train_batches=1)
+    assert_trained_and_scored(module, result, before)
 
 
 @pytest.mark.gpu
@@ -388,17 +404,6 @@ def test_every_batch_of_every_epoch_has_a_dropout_of_its_own(tmp_path: Path) -> 
 def test_a_bf16_step_on_the_gpu_trains_and_scores_in_float32(tmp_path: Path) -> None:
     module = tagger()
     before = module.model.classifier.weight.detach().clone()
-    result = fit(
-        module,
-        tmp_path,
-        max_epochs=1,
-        accelerator="gpu",
-        devices=1,
-        precision="bf16-mixed",
-        limit_train_batches=1,
-    )
-    result.test(module, loader(TEST), verbose=False)
-    scores = module.predictions()[1]
-    assert result.callback_metrics["train/loss"].isfinite()
-    assert not torch.equal(module.model.classifier.weight.cpu(), before)
-    assert scores.dtype == torch.float32
+    device = {"accelerator": "gpu", "devices": 1}
+    result = fit(module, tmp_path, max_epochs=1, precision="bf16-mixed", limit_train_batches=1, **device)
+    assert_trained_and_scored(module, result, before)

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from conftest import tiny_source, write_tiny_audioset
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny import tiny_source, write_tiny_audioset
 
 from audiotok.data.corpus import Corpus, open_corpus
 from audiotok.errors import UserError

@@ -2,9 +2,9 @@ import string
 from pathlib import Path
 
 import pytest
-from conftest import tiny_source
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from tiny import tiny_source
 
 from audiotok.data.audioset import (
     CLASS_TABLE,

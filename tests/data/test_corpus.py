@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import LIMITS, tiny_source
 from sklearn.metrics import average_precision_score
+from tiny import LIMITS, tiny_source
 
 from audiotok.data.clip import Clip, Listing, SoundClass
 from audiotok.data.corpus import Corpus, open_corpus

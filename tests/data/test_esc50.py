@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import LIMITS
+from tiny import LIMITS
 
 from audiotok.data.clip import SoundClass
 from audiotok.data.esc50 import ESC50

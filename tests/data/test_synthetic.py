@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import LIMITS, tiny_source
+from tiny import LIMITS, tiny_source
 
 from audiotok.data.audioset import CLASS_TABLE, SEGMENTS
 from audiotok.data.corpus import open_corpus

@@ -1,5 +1,6 @@
 """The interface of every clustering: frames in, tokens out, and back."""
 
+import logging
 from abc import ABC, abstractmethod
 
 import numpy as np
@@ -7,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from audiotok.errors import UserError
+
+log = logging.getLogger(__name__)
 
 
 class Codebooks(nn.Module, ABC):
@@ -79,6 +82,13 @@ class Codebooks(nn.Module, ABC):
             raise UserError(
                 f"clustering.n_clusters={self.n_clusters} exceeds the {len(frames)} frames of the training "
                 "sample; lower it, raise clustering.sample_frames, or add clips."
+            )
+        if len(frames) < 39 * self.n_clusters:  # FAISS's own bound for a warning
+            log.warning(
+                "%s frames are few for clustering.n_clusters=%d: under 39 a centroid; "
+                "raise clustering.sample_frames or lower n_clusters.",
+                f"{len(frames):,}",
+                self.n_clusters,
             )
         self.load_centroids(self.fit_centroids(np.ascontiguousarray(frames, dtype=np.float32)))
 

@@ -1,14 +1,10 @@
 """One codebook by k-means: the token of a frame is the index of its nearest centroid."""
 
-import logging
-
 import faiss
 import numpy as np
 from torch import Tensor
 
 from audiotok.clustering.codebooks import Codebooks, nearest
-
-log = logging.getLogger(__name__)
 
 
 class KMeans(Codebooks):
@@ -69,13 +65,6 @@ def lloyd(points: np.ndarray, n_clusters: int, n_iter: int, seed: int) -> np.nda
     Returns:
         float32 (K, dimensions)
     """
-    if len(points) < 39 * n_clusters:  # FAISS's own bound for a warning
-        log.warning(
-            "%s frames are few for clustering.n_clusters=%d: under 39 a centroid; "
-            "raise clustering.sample_frames or lower n_clusters.",
-            f"{len(points):,}",
-            n_clusters,
-        )
     kmeans = faiss.Kmeans(
         points.shape[1],
         n_clusters,

@@ -105,6 +105,10 @@ def open_corpus(source: Source, store: Store) -> Corpus:
 
 
 def _require_clips(corpus: Corpus, listing: Listing) -> None:
+    if len(corpus.classes) < 2:
+        raise UserError(
+            f"The data has {len(corpus.classes)} class; tagging needs 2 or more: label what is not it, too."
+        )
     for split in SPLITS:
         if corpus.clips[split]:
             continue

@@ -1,0 +1,115 @@
+"""The README's commands run as written, in a tiny world."""
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+from runs import SYNTHETIC, TINY, command, run
+from typer.testing import CliRunner
+
+from audiotok.cli import app
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+COMMANDS = [
+    line.split("  #")[0].strip()
+    for block in re.findall(r"```sh\n(.*?)```", README, flags=re.DOTALL)
+    for line in block.splitlines()
+    if line.strip() and not line.startswith("#")
+]
+TRAIN = [line for line in COMMANDS if line.startswith("python train.py")]
+
+
+def test_the_readme_has_commands_and_fits_its_length():
+    assert len(TRAIN) >= 8
+    assert len(README.splitlines()) < 200
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("first")
+    run(folder)
+    return folder
+
+
+@pytest.fixture
+def roots(tiny_audioset, tmp_path):
+    """A folder or file for DIR of each data option."""
+    sounds = sorted((tiny_audioset / "audio" / "bal_train").rglob("*.*"))[:12]
+    esc = tmp_path / "esc"
+    (esc / "audio").mkdir(parents=True)
+    rows = ["filename,fold,target,category,esc10,src_file,take"]
+    for i, sound in enumerate(sounds):
+        (esc / "audio" / sound.name).symlink_to(sound)
+        rows.append(f"{sound.name},{1 + i % 2},{i % 3},class{i % 3},True,{i // 2},A")
+    (esc / "meta.csv").write_text("\n".join(rows))
+    lines = [
+        f"{sound},tone,{split}" for sound, split in zip(sounds, ("train", "val", "test") * 4, strict=True)
+    ]
+    (tmp_path / "FILE.csv").write_text("\n".join(["path,labels,split", *lines]))
+    return {"audioset": tiny_audioset, "esc50": esc, "csv": tmp_path / "FILE.csv"}
+
+
+@pytest.mark.parametrize("line", TRAIN)
+def test_every_train_command_runs(line, tmp_path, roots, first_run, capsys):
+    _, _, *overrides = shlex.split(line)
+    if "--help" in overrides:
+        with pytest.raises(SystemExit) as exit_:
+            command(*overrides)
+        assert exit_.value.code in (None, 0)
+        assert "clustering: kmeans, product" in capsys.readouterr().out
+        return
+    given = dict(override.split("=", 1) for override in overrides if "=" in override)
+    data = "audioset" if "experiment" in given else given.get("data", "synthetic")
+    tiny = [*TINY, "logger=none"]
+    if data == "synthetic":
+        tiny += SYNTHETIC
+    else:
+        tiny += ["data.clip_seconds=1.0", "data.validation.fraction=0.3"]
+        overrides = [re.sub(r"^data.root=.*", f"data.root={roots[data]}", o) for o in overrides]
+    if given.get("experiment") == "seed":
+        tiny = [o for o in tiny if "n_components" not in o and "fraction" not in o]
+    if given.get("trainer") == "gpu":  # what is left of the preset runs on any machine
+        tiny += ["trainer.precision=32-true"]
+    overrides = [o.replace("RUN", str(first_run)) for o in overrides]
+    shown = {key for key in given if key.startswith(("clustering.", "model."))}
+    tiny = [o for o in tiny if o.split("=")[0] not in shown]
+    tiny = [o for o in tiny if "ckpt_path" not in given or "max_epochs" not in o] + (
+        ["trainer.max_epochs=2"] if "ckpt_path" in given else []
+    )
+    if "-m" in overrides:
+        tiny = [o for o in tiny if "n_iter" not in o] + ["clustering.n_iter=1", f"hydra.sweep.dir={tmp_path}"]
+        command(*overrides, *tiny)
+        assert len(list(tmp_path.glob("[0-9]/metrics.json"))) == 6
+    else:
+        command(*overrides, *tiny, f"hydra.run.dir={tmp_path}/run")
+        assert (tmp_path / "run" / "metrics.json").is_file()
+
+
+def test_the_predict_command_runs(first_run, tiny_audioset):
+    [line] = [line for line in COMMANDS if line.startswith("audiotok predict")]
+    sound = next((tiny_audioset / "audio" / "eval").rglob("*.*"))
+    _, *arguments = shlex.split(line.replace("RUN", str(first_run)).replace("FILE...", str(sound)))
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+
+
+@pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("make")])
+def test_every_make_command_is_a_target(line):
+    done = subprocess.run(
+        [*shlex.split(line), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert {"train": "train.py", "test": "pytest"}[line.split()[1]] in done.stdout
+
+
+def test_no_command_of_the_readme_is_left_out():
+    tested = ("python train.py", "audiotok predict", "make ")
+    assert all(line.startswith(tested) for line in COMMANDS)
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)]+)\)", README):
+        assert (ROOT / target).exists(), target
+    for path in re.findall(r"`(src/audiotok/[\w/.]+)`", README):
+        assert (ROOT / path).exists(), path
