@@ -24,8 +24,8 @@ def corpus_of(tmp_path, *overrides):
 @pytest.mark.skipif(not (CORPORA / "soundscapes").is_dir(), reason="no soundscapes beside the checkout")
 def test_every_planted_defect_of_soundscapes_is_found(tmp_path):
     root = CORPORA / "soundscapes"
-    corpus = corpus_of(tmp_path, "data=audioset", f"data.root={root}", "data.validation.first_characters=ABCDEF",
-                       "data.validation.fraction=0")  # fmt: skip
+    letters = ("data.validation.first_characters=ABCDEF", "data.validation.fraction=0")
+    corpus = corpus_of(tmp_path, "data=audioset", f"data.root={root}", *letters)
     kinds = {
         "missing": "missing", "zero_byte": "empty", "text_as_wav": "broken", "truncated_flac": "broken",
         "truncated_ogg": "broken", "silence": "silent", "short_0.3s": "short",

@@ -45,9 +45,9 @@ def roots(tiny_audioset, tmp_path):
         (esc / "audio" / sound.name).symlink_to(sound)
         rows.append(f"{sound.name},{1 + i % 2},{i % 3},class{i % 3},True,{i // 2},A")
     (esc / "meta.csv").write_text("\n".join(rows))
-    lines = [
-        f"{sound},tone,{split}" for sound, split in zip(sounds, ("train", "val", "test") * 4, strict=True)
-    ]
+    splits = ("train", "train", "train", "val", "val", "test") * 2
+    labels = ("tone", "other") * 6
+    lines = [f"{s},{label},{split}" for s, label, split in zip(sounds, labels, splits, strict=True)]
     (tmp_path / "FILE.csv").write_text("\n".join(["path,labels,split", *lines]))
     return {"audioset": tiny_audioset, "esc50": esc, "csv": tmp_path / "FILE.csv"}
 

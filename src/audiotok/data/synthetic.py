@@ -36,7 +36,7 @@ class Synthetic:
         n_train_clips: Clips to train and validate on.
         n_test_clips: Clips to test on.
         seed: Chooses every sound.
-        cache_dir: Where the audio files are written, about 200 kB for a clip of 10 s.
+        cache_dir: Where the audio files are written, about 20 kB for a second.
         clip_seconds: Length of the clips, s.
         validation: Which of the training clips validate.
         limits: Which files are skipped.
