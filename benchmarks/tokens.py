@@ -18,6 +18,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -37,7 +38,7 @@ from audiotok.tokenizer import Tokenizer
 from audiotok.train import config_folder
 
 
-def main(arguments: Sequence[str] | None = None) -> dict[str, object]:
+def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     """Measure, print a table, and return what is in it."""
     options = parse(arguments)
     logging.basicConfig(format="%(message)s", level=logging.INFO)
@@ -68,14 +69,16 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3, help="visits to each of them")
     parser.add_argument("--pair", type=int, default=16, help="clips in one pair of measurements")
     parser.add_argument("overrides", nargs="*", help="Hydra overrides, features.n_mels=128 for example")
-    return parser.parse_args(arguments)
+    return parser.parse_intermixed_args(arguments)  # overrides may stand anywhere
 
 
 def compose_config(root: str | None, overrides: Sequence[str]) -> DictConfig:
     """Compose the default configuration, with AudioSet where a root is given."""
-    data = ["data=audioset", f"data.root='{Path(root).expanduser().resolve()}'"] if root else []
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return compose("train", [*data, *overrides])
+        config = compose("train", ["data=audioset" if root else "data=synthetic", *overrides])
+    if root:
+        config.data.root = root
+    return config
 
 
 def draw_centroids(tokenizer: Tokenizer) -> None:
@@ -92,11 +95,11 @@ def draw_centroids(tokenizer: Tokenizer) -> None:
     codebooks.load_centroids(torch.randn(size, generator=noise).numpy())
 
 
-def measure(dataset: ClipDataset, chosen: Sequence[int], options: argparse.Namespace) -> dict[str, object]:
+def measure(dataset: ClipDataset, chosen: Sequence[int], options: argparse.Namespace) -> dict[str, Any]:
     """Time decoding against tokens in pairs, then every stage, in ms per clip."""
+    for index in chosen:  # files into memory, code into caches
+        dataset[index]
     groups = [chosen[i : i + options.pair] for i in range(0, len(chosen), options.pair)] * options.rounds
-    for group in groups[: len(groups) // options.rounds + 1]:  # files into memory, code into caches
-        per_clip_ms(lambda i: dataset[i], group)
     decode, tokens = [], []
     for number, group in enumerate(groups):
         pair: list[tuple[list[float], Callable[[int], object]]] = [
@@ -131,46 +134,44 @@ def decode_alone(dataset: ClipDataset, clip: Clip) -> tuple[np.ndarray, int]:
 
 
 def stage_ms(dataset: ClipDataset, clips: Sequence[int]) -> dict[str, float]:
-    """Time the parts of `dataset[i]` one after the other; what contains an earlier part is reduced by it."""
-    tokenizer = dataset.tokenizer
-    assert tokenizer is not None
-    features, codebooks = tokenizer.features, tokenizer.codebooks
+    """Time the parts of `dataset[i]` one by one; what contains another part is reduced by it."""
+    assert dataset.tokenizer is not None
+    features, codebooks = dataset.tokenizer.features, dataset.tokenizer.codebooks
     with torch.no_grad():
-        waveforms = [dataset.waveform(dataset.clips[i]) for i in clips]
-        batches = [(waveform[None], torch.tensor([n])) for waveform, n in waveforms]
-        stacked = [features.stack(*batch)[0] for batch in batches]
-        frames = [features.projection(x) for x in stacked]
-        of_clip = {index: place for place, index in enumerate(clips)}
+        batches = {}
+        for i in clips:
+            waveform, n_samples = dataset.waveform(dataset.clips[i])
+            batches[i] = waveform[None], torch.tensor([n_samples])
+        stacked = {i: features.stack(*batch)[0] for i, batch in batches.items()}
+        frames = {i: features.projection(stack) for i, stack in stacked.items()}
         decode = per_clip_ms(lambda i: decode_alone(dataset, dataset.clips[i]), clips)
-        waveform = per_clip_ms(lambda i: dataset.waveform(dataset.clips[i]), clips)
-        log_mel = per_clip_ms(lambda i: features.log_mel(*batches[of_clip[i]]), clips)
-        stack = per_clip_ms(lambda i: features.stack(*batches[of_clip[i]]), clips)
-        project = per_clip_ms(lambda i: features.projection(stacked[of_clip[i]]), clips)
-        nearest = per_clip_ms(lambda i: codebooks.encode(frames[of_clip[i]]), clips)
+        read = per_clip_ms(lambda i: dataset.waveform(dataset.clips[i]), clips)
+        log_mel = per_clip_ms(lambda i: features.log_mel(*batches[i]), clips)
+        stack = per_clip_ms(lambda i: features.stack(*batches[i]), clips)
+        project = per_clip_ms(lambda i: features.projection(stacked[i]), clips)
+        nearest = per_clip_ms(lambda i: codebooks.encode(frames[i]), clips)
     return {
         "decode": decode,
-        "resample and pad": waveform - decode,
+        "resample, pad": read - decode,
         "log-mel": log_mel,
         "stack": stack - log_mel,
         "project": project,
-        "nearest centroids": nearest,
+        "nearest centroid": nearest,
     }
 
 
-def show(results: dict[str, object]) -> None:
+def show(results: dict[str, Any]) -> None:
     """Print a table."""
-    table = Table(title=f"{results['n_clips']} clips of {results['clip_seconds']} s, one thread")
-    table.add_column("")
+    table = Table(title=f"{results['n_clips']} clips of {results['clip_seconds']:g} s, one thread")
+    table.add_column("median of")
     table.add_column("ms a clip", justify="right")
-    stages = results["stages_ms"]
-    assert isinstance(stages, dict)
-    for name, value in stages.items():
+    for name, value in results["stages_ms"].items():
         table.add_row(name, f"{value:.2f}")
     table.add_section()
     table.add_row("decoding alone", f"{results['decode_ms']:.2f}")
     table.add_row("file to tokens", f"{results['tokens_ms']:.2f}")
     table.add_section()
-    table.add_row("clips/s over those of decoding alone", f"{results['ratio']:.3f}")
+    table.add_row(f"{results['n_pairs']} ratios of these two", f"{results['ratio']:.3f}")
     Console().print(table)
 
 

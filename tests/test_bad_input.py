@@ -130,7 +130,9 @@ def test_classes_without_a_positive_in_validation_are_refused(refused, audioset)
     root, _ = audioset
     rows = ["path,labels,split"]
     files = sorted((root / "audio" / "bal_train").rglob("*.*"))[:8]
-    rows += [f"{path},tone,train" for path in files[:6]] + [f"{path},other,val" for path in files[6:7]]
+    rows += [f"{path},{'tone' if i else 'hum'},train" for i, path in enumerate(files[:6])] + [
+        f"{path},other,val" for path in files[6:7]
+    ]
     rows += [f"{files[7]},tone,test"]
     (root / "mine.csv").write_text("\n".join(rows))
     message = refused(data=("data=csv", f"data.root={root}/mine.csv", "data.clip_seconds=1.0"))

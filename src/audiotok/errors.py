@@ -3,3 +3,7 @@
 
 class UserError(ValueError):
     """Bad input or configuration; its message is shown alone, without a traceback."""
+
+    def __init__(self, message: str) -> None:
+        # torch re-raises a worker's error with the worker's traceback before the message: drop that
+        super().__init__(message.rstrip().rpartition(f"{type(self).__name__}: ")[2])

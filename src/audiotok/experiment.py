@@ -306,6 +306,16 @@ def _build_trainer(config: DictConfig, destination: Destination, logger: Logger 
         enable_progress_bar=sys.stderr.isatty() if bar is None else bar,
     )
     assert isinstance(trainer, pl.Trainer)
+    if trainer.world_size > 1:
+        raise UserError(
+            f"trainer.devices={config.trainer.devices} uses {trainer.world_size} devices, and test scores "
+            "are gathered from one only; choose trainer.devices=1, or start one job per device with -m."
+        )
+    if config.trainer.max_epochs is None or config.trainer.max_epochs < 1:
+        raise UserError(
+            f"trainer.max_epochs={config.trainer.max_epochs} has no end, and schedules need one; "
+            "choose 1 or more."
+        )
     return trainer
 
 

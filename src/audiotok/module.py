@@ -42,7 +42,7 @@ class Tagger(pl.LightningModule):
     Args:
         model: Called with tokens (B, T, Q) and n_tokens (B,), gives logits (B, C).
         classes: What the C logits stand for; kept with the weights.
-        threshold: Probability from which a class counts as heard.
+        threshold: Probability above which a class counts as heard.
         optimizer: An option of the config group.
         schedule: An option of the config group.
         vocabulary_key: Key of the centroids; kept with the weights, which mean nothing without them.

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from audiotok.data.audio import UnreadableError, read_waveform
 from audiotok.data.clip import SoundClass
@@ -23,8 +24,8 @@ class Tag:
 def tag(run: Restored, path: Path) -> list[Tag]:
     """Tag a sound, the most probable class first.
 
-    A sound longer than the run's clips is cut into clips of their length, and a class is as probable as in
-    the clip where it is most so.
+    A sound longer than the run's clips is cut into clips of their length, the last one beginning earlier
+    where it would be short; a class is as probable as in the clip where it is most so.
 
     Args:
         run: A finished run.
@@ -43,10 +44,15 @@ def tag(run: Restored, path: Path) -> list[Tag]:
     if not len(waveform):
         raise UserError(f"{path} holds no sound; give another file.")
     length = round(run.clip_seconds * rate)
-    clips = waveform.split(length)
-    n_samples = torch.tensor([len(clip) for clip in clips])
-    batch = torch.nn.utils.rnn.pad_sequence([*clips, torch.zeros(length)], batch_first=True)[:-1]
-    logits = run.model(*run.tokenizer(batch, n_samples))  # (clips, C)
+    starts = [*range(0, len(waveform) - length, length), max(0, len(waveform) - length)]
+    clips = [waveform[start : start + length] for start in starts]
+    logits = torch.cat([_logits(run, clip, length) for clip in clips])  # (clips, C)
     probabilities = logits.sigmoid().amax(0)
     order = probabilities.argsort(descending=True).tolist()
     return [Tag(run.classes[i], float(probabilities[i])) for i in order]
+
+
+def _logits(run: Restored, clip: Tensor, length: int) -> Tensor:
+    """Return the logits (1, C) of a clip (S,), padded with zeros to a length in samples."""
+    padded = torch.nn.functional.pad(clip, (0, length - len(clip)))
+    return run.model(*run.tokenizer(padded[None], torch.tensor([len(clip)])))

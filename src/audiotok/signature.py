@@ -7,15 +7,14 @@ a type stands, and Hydra does not look at them.
 import inspect
 import typing
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from hydra.utils import get_object
 from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation
+from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError
 
 from audiotok.errors import UserError
-
-_CONFIG = ConfigDict(arbitrary_types_allowed=True, strict=True)
 
 
 def check_signature(key: str, node: object) -> None:
@@ -26,8 +25,12 @@ def check_signature(key: str, node: object) -> None:
         node: Plain dictionaries, lists and values; a dictionary with `_target_` names what it configures.
 
     Raises:
-        UserError: A value is not of the type that the constructor wants, or the constructor lacks the key.
+        UserError: A value is not of the type that the constructor wants, the constructor lacks the key, or
+            there is no such constructor.
     """
+    if isinstance(node, list):
+        for i, value in enumerate(node):
+            check_signature(f"{key}.{i}", value)
     if not isinstance(node, Mapping):
         return
     for name, value in node.items():
@@ -37,20 +40,39 @@ def check_signature(key: str, node: object) -> None:
 
 
 def _check_arguments(key: str, node: Mapping[str, Any]) -> None:
-    target = get_object(node["_target_"])
-    parameters = inspect.signature(target).parameters
+    target = _find(key, node["_target_"])
+    try:
+        parameters = inspect.signature(target).parameters
+    except ValueError:  # some built-in types have none
+        return
     takes_anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     hints = _type_hints(target)
     for name, value in node.items():
-        if name.startswith("_") or (isinstance(value, Mapping) and "_target_" in value):
+        if name.startswith("_"):
             continue
         if name not in parameters and not takes_anything:
             raise UserError(
                 f"{key}.{name}={value} is not understood by {node['_target_']}; "
                 f"its keys are {', '.join(parameters)}."
             )
-        if name in hints:
+        if name in hints and not _holds_a_node(value):
             _check_value(f"{key}.{name}", value, hints[name])
+
+
+def _find(key: str, target: str) -> Any:
+    try:
+        return get_object(target)
+    except (ImportError, ValueError) as error:
+        raise UserError(
+            f"{key}._target_={target} cannot be imported; give the dotted path of a class or function."
+        ) from error
+
+
+def _holds_a_node(value: object) -> bool:
+    """Tell whether a value names something that is yet to be built, or a list of such."""
+    if isinstance(value, list):
+        return any(_holds_a_node(item) for item in value)
+    return isinstance(value, Mapping) and "_target_" in value
 
 
 def _type_hints(target: Any) -> dict[str, Any]:
@@ -62,20 +84,35 @@ def _type_hints(target: Any) -> dict[str, Any]:
 
 
 def _check_value(key: str, value: object, hint: Any) -> None:
-    try:
-        adapter: TypeAdapter[Any] = TypeAdapter(hint, config=_CONFIG)
-    except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation):
+    adapter = _adapter(hint)
+    if adapter is None or any(_accepts(adapter, form) for form in _forms(value)):
         return
-    except Exception as error:  # pydantic refuses a config for classes that bring their own
-        if type(error).__name__ != "PydanticUserError":
-            raise
-        adapter = TypeAdapter(hint)
+    shown = "null" if value is None else value
+    expected = hint.__name__ if isinstance(hint, type) else str(hint)
+    expected = expected.replace("typing.", "").replace("NoneType", "null").replace("None", "null")
+    raise UserError(f"{key}={shown} is of the wrong type; give {expected}.")
+
+
+def _adapter(hint: Any) -> TypeAdapter[Any] | None:
+    """Return a checker of a hint, or None for hints that pydantic knows nothing of."""
+    try:
+        return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True, strict=True))
+    except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation):
+        return None
+    except PydanticUserError:  # a class that brings its own configuration wants no other
+        return TypeAdapter(hint)
+
+
+def _forms(value: object) -> list[object]:
+    """Return what a value of YAML may stand for: YAML has no tuples and no paths."""
+    if isinstance(value, list):
+        return [value, tuple(value)]
+    return [value, Path(value)] if isinstance(value, str) else [value]
+
+
+def _accepts(adapter: TypeAdapter[Any], value: object) -> bool:
     try:
         adapter.validate_python(value)
-    except ValidationError as error:
-        shown = "null" if value is None else value
-        wanted = getattr(hint, "__name__", None) if isinstance(hint, type) else None
-        expected = wanted or str(hint).replace("typing.", "").replace("NoneType", "null")
-        raise UserError(
-            f"{key}={shown} is of the wrong type ({error.errors()[0]['msg'].lower()}); give {expected}."
-        ) from error
+    except ValidationError:
+        return False
+    return True

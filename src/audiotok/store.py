@@ -5,9 +5,11 @@ processes that want the same key, one computes and the others wait and read. A p
 it holds the lock frees it (the lock is the operating system's, not a file's existence).
 """
 
+import errno
 import hashlib
 import json
 import logging
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
@@ -29,8 +31,23 @@ class StaleError(Exception):
 
 def content_key(content: object) -> str:
     """Return 16 hex digits that name a JSON-like value; equal values give equal keys."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    text = json.dumps(_whole_as_int(content), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _whole_as_int(content: object) -> object:
+    """Write 1.0 as 1: YAML and Python take them for equal, JSON does not."""
+    if isinstance(content, float) and content.is_integer():
+        return int(content)
+    if isinstance(content, dict):
+        return {key: _whole_as_int(value) for key, value in content.items()}
+    return [_whole_as_int(value) for value in content] if isinstance(content, list | tuple) else content
 
 
 def first_difference(expected: dict[str, object], found: dict[str, object]) -> str:
@@ -89,7 +106,10 @@ class Store:
                 return load(folder)
             except StaleError:
                 shutil.rmtree(folder)
+        for abandoned in folder.parent.glob(f".{folder.name}-*"):  # by a process that was killed
+            shutil.rmtree(abandoned, ignore_errors=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+        temporary.chmod(0o777 & ~_umask())  # mkdtemp's folders are the user's alone; caches may be shared
         try:
             make(temporary)
             temporary.rename(folder)
@@ -102,7 +122,19 @@ class Store:
         try:
             yield
         except OSError as error:
+            if not self._is_ours(error):
+                raise
             raise UserError(
                 f"cache_dir={self.root} cannot be written ({error.strerror or error}); "
                 "free some space there, or set cache_dir to a folder that you may write."
             ) from error
+
+    def _is_ours(self, error: OSError) -> bool:
+        """Tell an error of the cache from one of a file that is read to make something."""
+        if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
+            return True
+        name = error.filename
+        return isinstance(name, str | bytes | os.PathLike) and (
+            Path(os.fsdecode(name)).absolute().is_relative_to(self.root.absolute())
+            or self.root.absolute().is_relative_to(Path(os.fsdecode(name)).absolute())
+        )

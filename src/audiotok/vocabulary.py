@@ -27,6 +27,7 @@ from audiotok.tokenizer import Tokenizer
 log = logging.getLogger(__name__)
 _VERSION = 1  # raise it when frames or centroids come to mean something else
 SIDECAR = "vocabulary.json"
+REPORTED = {"n_clips", "n_frames", "variance_kept", "centroids_used", "perplexity", "seconds"}
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ def fit_or_load(tokenizer: Tokenizer, corpus: Corpus, store: Store, n_workers: i
 
 def vocabulary_key(tokenizer: Tokenizer, corpus: Corpus) -> str:
     """Name the centroids by all that they depend on: settings, clip length and training clips."""
-    clips = sorted((clip.id, clip.n_bytes) for clip in corpus.clips["train"])
+    clips = sorted((clip.id, clip.digest) for clip in corpus.clips["train"])
     return content_key([_VERSION, tokenizer.settings, corpus.clip_seconds, clips])
 
 
@@ -119,6 +120,9 @@ def load_vocabulary(tokenizer: Tokenizer, folder: Path, key: str | None = None) 
         shapes = {name: list(array.shape) for name, array in arrays.items()}
         settings = {**sidecar["settings"], "key": sidecar["key"], **sidecar["shapes"]}
         report, checksum = sidecar["report"], sidecar["checksum"]
+        missing = ({"centroids"} - arrays.keys()) | (REPORTED - report.keys())
+        if missing:
+            raise KeyError(*sorted(missing))
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
         raise StaleError(f"the centroids cannot be read ({error!r})") from error
     expected = {**tokenizer.settings, "key": key or sidecar["key"], **shapes}
@@ -191,25 +195,46 @@ def sample_frames(tokenizer: Tokenizer, corpus: Corpus, n_workers: int) -> tuple
     """
     codebooks = tokenizer.codebooks
     dataset = ClipDataset(corpus, "train", tokenizer.features.sample_rate)
+    by_id = sorted(range(len(dataset)), key=lambda i: dataset.clips[i].id)  # as in the key
     rng = np.random.default_rng(codebooks.seed)
-    n_clips = min(len(dataset), codebooks.sample_clips or len(dataset))
-    chosen = np.sort(rng.permutation(len(dataset))[:n_clips]).tolist()
-    per_clip = None if codebooks.sample_frames is None else -(-codebooks.sample_frames // n_clips)
-    batches = DataLoader(Subset(dataset, chosen), batch_size=8, num_workers=n_workers)
-    frames = []
+    n_clips = min(
+        len(dataset), codebooks.sample_clips or len(dataset), codebooks.sample_frames or len(dataset)
+    )
+    chosen = [by_id[i] for i in np.sort(rng.permutation(len(dataset))[:n_clips])]
+    shares = _shares(codebooks.sample_frames, n_clips)
+    batches = DataLoader(
+        Subset(dataset, chosen),
+        batch_size=8,
+        num_workers=n_workers,
+        generator=torch.Generator(),  # its own, so that fitting leaves the global one as it was
+    )
+    frames: list[np.ndarray] = []
     for batch in tqdm(batches, "Sampling frames", unit="batch", disable=None, leave=False):
-        frames += _sample_batch(tokenizer, batch["waveform"], batch["n_samples"], per_clip, rng)
-    return np.concatenate(frames)[: codebooks.sample_frames], n_clips
+        wanted = shares[len(frames) : len(frames) + len(batch["waveform"])]
+        frames += _sample_batch(tokenizer, batch["waveform"], batch["n_samples"], wanted, rng)
+    return np.concatenate(frames), n_clips
+
+
+def _shares(n_frames: int | None, n_clips: int) -> list[int | None]:
+    """Share out frames to clips as evenly as whole numbers go; None asks each clip for all of its frames."""
+    if n_frames is None:
+        return [None] * n_clips
+    each, rest = divmod(n_frames, n_clips)
+    return [each + (i < rest) for i in range(n_clips)]
 
 
 @torch.no_grad()
 def _sample_batch(
-    tokenizer: Tokenizer, waveforms: Tensor, n_samples: Tensor, per_clip: int | None, rng: np.random.Generator
+    tokenizer: Tokenizer,
+    waveforms: Tensor,
+    n_samples: Tensor,
+    wanted: list[int | None],
+    rng: np.random.Generator,
 ) -> list[np.ndarray]:
     stacked, n_frames = tokenizer.features.stack(waveforms, n_samples)
     sampled = []
-    for clip, n in zip(stacked, n_frames.tolist(), strict=True):
-        rows = np.arange(n) if per_clip is None or per_clip >= n else np.sort(rng.permutation(n)[:per_clip])
+    for clip, n, k in zip(stacked, n_frames.tolist(), wanted, strict=True):
+        rows = np.arange(n) if k is None else np.sort(rng.permutation(n)[:k])
         sampled.append(clip[rows].numpy())
     return sampled
 

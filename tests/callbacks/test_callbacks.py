@@ -152,6 +152,18 @@ def test_vocabulary_use_of_one_word_is_one(tmp_path: Path) -> None:
     assert logged["vocabulary/perplexity"] == pytest.approx(1.0)
 
 
+def test_vocabulary_use_counts_each_epoch_anew(tmp_path: Path) -> None:
+    clips = Sentences()
+
+    class OneWord(pl.Callback):
+        def on_train_epoch_end(self, *_: Any) -> None:
+            clips.tokens[:] = 3
+
+    first, second = fit(tmp_path, [VocabularyUse(N_CLUSTERS), OneWord()], clips)
+    assert first["vocabulary/used"] > 0.5
+    assert second["vocabulary/used"] == pytest.approx(1 / N_CLUSTERS)
+
+
 def test_vocabulary_use_of_all_words_alike_is_the_number_of_words(tmp_path: Path) -> None:
     clips = Sentences()
     clips.tokens = torch.arange(160).reshape(10, 16, 1).expand(-1, -1, 2) % N_CLUSTERS

@@ -166,10 +166,10 @@ def test_frames_that_are_all_alike_can_be_fitted():
 
 def test_few_frames_a_centroid_are_warned_of(caplog):
     with caplog.at_level(logging.WARNING):
-        lloyd(blobs(39 * 5), 5, 2, 0)
+        kmeans().fit(blobs(39 * 5))
     assert caplog.messages == []
     with caplog.at_level(logging.WARNING):
-        lloyd(blobs(39 * 5 - 1), 5, 2, 0)
+        kmeans().fit(blobs(39 * 5 - 1))
     [message] = caplog.messages
     assert "194 frames" in message
     assert "clustering.n_clusters=5" in message

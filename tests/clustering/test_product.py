@@ -103,6 +103,11 @@ def test_same_seed_gives_the_same_centroids(fitted):
     assert torch.equal(codebooks.centroids, fitted.centroids)
 
 
+def test_few_frames_a_centroid_are_warned_of_once_for_all_codebooks(caplog):
+    product().fit(frames(39 * 6 - 1))
+    assert [message.split()[0] for message in caplog.messages] == ["233"]
+
+
 @pytest.mark.parametrize("n_codebooks", [3, 5, 16])
 def test_codebooks_that_do_not_divide_the_dimensions_are_refused(n_codebooks):
     words = f"clustering.n_codebooks={n_codebooks} does not divide the 8 dimensions"

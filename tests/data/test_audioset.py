@@ -208,6 +208,12 @@ def test_files_are_found_in_every_layout(tmp_path, id_, layout):
     assert find_audio(tmp_path, {id_, "another__id"}) == {id_: path}
 
 
+def test_id_that_is_not_youtubes_is_found_by_its_whole_name(tmp_path):
+    path = touch(tmp_path / "clip_7.wav")
+    touch(tmp_path / "Yclip_7.wav")
+    assert find_audio(tmp_path, {"clip_7"}) == {"clip_7": path}
+
+
 def test_files_that_are_not_audio_or_not_listed_are_passed_over(tmp_path):
     for name in ("abcdefghijk.txt", "abcdefghijk", "abcdefghijk.wav.part", "zzzzzzzzzzz.wav", ".wav"):
         touch(tmp_path / name)

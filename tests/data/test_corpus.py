@@ -23,11 +23,12 @@ class Listed:
     """A source whose listing is given."""
 
     clips: list[Clip]
+    classes: tuple[SoundClass, ...] = CLASSES
     clip_seconds: float = 1.0
     limits: Limits = LIMITS
 
     def read(self) -> Listing:
-        return Listing(CLASSES, tuple(self.clips))
+        return Listing(self.classes, tuple(self.clips))
 
 
 @pytest.fixture
@@ -90,14 +91,14 @@ def test_tiny_corpus_is_usable_as_a_whole(tiny_corpus):
         "test": 8,
     }
     assert tiny_corpus.skipped == []
-    assert all(clip.seconds == 1.0 and clip.n_bytes > 44 for clip in tiny_corpus.clips["train"])
+    assert all(clip.seconds == 1.0 and len(clip.digest) == 16 for clip in tiny_corpus.clips["train"])
 
 
 def test_usable_clips_know_their_length_and_size(sound, store):
     paths = {split: sound(f"{split}.wav", 0.75) for split in ("train", "val", "test")}
     corpus = open_corpus(Listed([Clip(s, paths[s], (0,), s) for s in paths]), store)
     assert [clip.seconds for clip in corpus.clips["train"]] == [0.75]
-    assert corpus.clips["train"][0].n_bytes == paths["train"].stat().st_size
+    assert len(corpus.clips["train"][0].digest) == 16
 
 
 @pytest.fixture
@@ -210,6 +211,14 @@ def test_split_whose_clips_have_no_class_is_refused(sound, store, split):
     clips = [Clip(s, path, () if s == split else (0,), s) for s in ("train", "val", "test")]
     with pytest.raises(UserError, match=r"data\.classes"):
         open_corpus(Listed(clips), store)
+
+
+def test_fewer_than_two_classes_are_refused(sound, store):
+    path = sound("a.wav")
+    clips = [Clip(s, path, (0,), s) for s in ("train", "val", "test")]
+    with pytest.raises(UserError, match="1 class"):
+        open_corpus(Listed(clips, classes=CLASSES[:1]), store)
+    assert len(open_corpus(Listed(clips, classes=CLASSES[:2]), store).classes) == 2
 
 
 def test_corpus_without_its_audio_is_one_sentence(tiny_audioset, store, tmp_path):

@@ -47,7 +47,7 @@ def make_clip(tmp_path: Path) -> MakeClip:
             rng = np.random.default_rng(list(name.encode()))
             samples = rng.uniform(-1, 1, round(seconds * rate)) * 10 ** rng.uniform(-3, 0)
         soundfile.write(path, samples, rate, subtype="FLOAT")
-        return Clip(name, path, labels, split, seconds=len(samples) / rate, n_bytes=path.stat().st_size)
+        return Clip(name, path, labels, split, seconds=len(samples) / rate)
 
     return make
 

@@ -177,11 +177,6 @@ def test_a_threshold_that_is_no_probability_is_refused(threshold: float) -> None
         TaggingMetrics(3, threshold, "val/")
 
 
-def test_a_single_class_is_refused_in_a_sentence() -> None:
-    with pytest.raises(UserError, match=r"1 class"):  # torchmetrics scores two labels or more
-        TaggingMetrics(1, 0.5, "val/")
-
-
 # ---- thresholds chosen elsewhere ----
 
 

@@ -128,8 +128,8 @@ def test_embeddings_of_several_codebooks_are_summed() -> None:
 
 def test_every_codebook_has_rows_of_its_own() -> None:
     model = build(n_codebooks=4, n_clusters=7)
-    assert model.vocab_size == 3 + 4 * 7
-    assert len(model.bert.embeddings.word_embeddings.weight) == 3 + 4 * 7
+    assert model.vocab_size == N_SPECIAL + 4 * 7
+    assert len(model.bert.embeddings.word_embeddings.weight) == N_SPECIAL + 4 * 7
 
 
 @torch.no_grad()
@@ -321,7 +321,7 @@ def test_parameters_of_the_default_size_are_counted_by_formula() -> None:
     with torch.device("meta"):
         model = Bert(**settings, n_codebooks=8, n_clusters=256, n_tokens=108, n_classes=24)
     expected = expected_n_parameters(
-        settings["num_layers"], settings["hidden_size"], settings["max_position_embeddings"], 2051, 24
+        settings["num_layers"], settings["hidden_size"], settings["max_position_embeddings"], 2050, 24
     )
     assert n_parameters(model) == expected
 
@@ -329,7 +329,7 @@ def test_parameters_of_the_default_size_are_counted_by_formula() -> None:
 def test_bert_base_has_86_million_parameters() -> None:
     with torch.device("meta"):
         model = Bert(**shipped("bert_base"), n_codebooks=1, n_clusters=50, n_tokens=431, n_classes=527)
-    assert n_parameters(model) == expected_n_parameters(12, 768, 512, 53, 527)
+    assert n_parameters(model) == expected_n_parameters(12, 768, 512, 52, 527)
     assert round(n_parameters(model) / 1e6) == 86
 
 

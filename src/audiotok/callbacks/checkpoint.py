@@ -27,18 +27,20 @@ class BestCheckpoint(ModelCheckpoint):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the best score, and the file that reached it."""
         best = Path(state_dict["best_model_path"])
-        folder = Path(self.dirpath or ".")
-        if best.is_file() and best.parent != folder:
-            folder.mkdir(parents=True, exist_ok=True)
-            path = str(shutil.copy2(best, folder / best.name))
-            state_dict = {
-                **state_dict,
-                "dirpath": self.dirpath,
-                "best_model_path": path,
-                "kth_best_model_path": path,
-                "best_k_models": {path: state_dict["best_model_score"]},
-            }
-        elif not best.is_file():
+        if not best.is_file():
             log.warning("%s is gone, so the best checkpoint is chosen among the epochs to come.", best)
             return
-        super().load_state_dict(state_dict)
+        folder = Path(self.dirpath or ".")
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / best.name
+        if not (path.exists() and path.samefile(best)):
+            shutil.copy2(best, path)
+        super().load_state_dict(
+            {
+                **state_dict,
+                "dirpath": self.dirpath,
+                "best_model_path": str(path),
+                "kth_best_model_path": str(path),
+                "best_k_models": {str(path): state_dict["best_model_score"]},
+            }
+        )

@@ -15,7 +15,6 @@ class EpochLine(pl.Callback):
         metrics = trainer.callback_metrics
         names = ("train/loss", "val/loss", "train/mAP", "val/mAP", "val/f1_micro_tuned")
         scores = ", ".join(f"{name} {metrics[name]:.4f}" for name in names if name in metrics)
-        speed = float(metrics.get("train/clips_per_second", 0.0))
-        log.info(
-            "Epoch %d of %s: %s; %.0f clips/s.", trainer.current_epoch + 1, trainer.max_epochs, scores, speed
-        )
+        rate = metrics.get("train/clips_per_second")
+        speed = "" if rate is None else f"; {rate:.0f} clips/s"
+        log.info("Epoch %d of %s: %s%s.", trainer.current_epoch + 1, trainer.max_epochs, scores, speed)

@@ -38,14 +38,14 @@ class Codebooks(nn.Module, ABC):
         seed: int,
     ) -> None:
         super().__init__()
-        for key, value in {
-            "n_clusters": n_clusters,
-            "n_codebooks": n_codebooks,
-            "sample_frames": sample_frames,
-            "sample_clips": sample_clips,
-        }.items():
-            if value is not None and value < 1:
-                raise UserError(f"clustering.{key}={value} is too small; choose 1 or more.")
+        check_at_least_one(
+            n_clusters=n_clusters,
+            n_codebooks=n_codebooks,
+            sample_frames=sample_frames,
+            sample_clips=sample_clips,
+        )
+        if seed < 0:
+            raise UserError(f"clustering.seed={seed} is no seed; choose 0 or more.")
         self.n_clusters, self.n_codebooks, self.seed = n_clusters, n_codebooks, seed
         self.sample_frames, self.sample_clips = sample_frames, sample_clips
         self.register_buffer("centroids", torch.empty(0))
@@ -104,6 +104,13 @@ class Codebooks(nn.Module, ABC):
             "sample_clips": self.sample_clips,
             "seed": self.seed,
         }
+
+
+def check_at_least_one(**counts: int | None) -> None:
+    """Raise `UserError` for a key of the group `clustering` that counts less than one; None is no count."""
+    for key, value in counts.items():
+        if value is not None and value < 1:
+            raise UserError(f"clustering.{key}={value} is too small; choose 1 or more.")
 
 
 def nearest(points: Tensor, centroids: Tensor) -> Tensor:

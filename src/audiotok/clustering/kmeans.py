@@ -4,7 +4,7 @@ import faiss
 import numpy as np
 from torch import Tensor
 
-from audiotok.clustering.codebooks import Codebooks, nearest
+from audiotok.clustering.codebooks import Codebooks, check_at_least_one, nearest
 
 
 class KMeans(Codebooks):
@@ -28,6 +28,7 @@ class KMeans(Codebooks):
             sample_clips=sample_clips,
             seed=seed,
         )
+        check_at_least_one(n_iter=n_iter)
         self.n_iter = n_iter
 
     @property

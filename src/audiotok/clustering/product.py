@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from audiotok.clustering.codebooks import Codebooks, nearest
+from audiotok.clustering.codebooks import Codebooks, check_at_least_one, nearest
 from audiotok.clustering.kmeans import lloyd
 from audiotok.errors import UserError
 
@@ -41,6 +41,7 @@ class Product(Codebooks):
             sample_clips=sample_clips,
             seed=seed,
         )
+        check_at_least_one(n_iter=n_iter)
         self.n_iter = n_iter
 
     @property

@@ -7,7 +7,7 @@ Source of the format: research.google.com/audioset/download.html. Three header l
 import csv
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -27,8 +27,9 @@ SEGMENTS: dict[SourceSet, str] = {
 }
 CLASS_TABLE = "class_labels_indices.csv"
 
-# An optional Y, the eleven characters of a YouTube id, an optional _start or _start-end.
-_STEM = re.compile(r"(Y?)([A-Za-z0-9_-]{11})(?:_\d+(?:\.\d+)?(?:-\d+(?:\.\d+)?)?)?")
+# The eleven characters of a YouTube id and an optional _start or _start-end; the same after a Y.
+_ID_AND_TIMES = r"([A-Za-z0-9_-]{11})(?:_\d+(?:\.\d+)?(?:-\d+(?:\.\d+)?)?)?"
+_STEMS = (re.compile(_ID_AND_TIMES), re.compile("Y" + _ID_AND_TIMES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +151,7 @@ def read_segments(path: Path, mids: set[str]) -> Iterator[Segment]:
         UserError: The file is missing, a row is broken, or a label is not among the mids.
     """
     with _open_csv(path) as file:
-        reader = csv.reader(file, skipinitialspace=True)
+        reader = csv.reader(_lines_with_closed_quotes(path, file), skipinitialspace=True)
         for row in reader:
             if not row or row[0].startswith("#"):
                 continue
@@ -167,6 +168,14 @@ def read_segments(path: Path, mids: set[str]) -> Iterator[Segment]:
                     "use the table and the segments of one release."
                 )
             yield Segment(row[0], labels)
+
+
+def _lines_with_closed_quotes(path: Path, file: Iterable[str]) -> Iterator[str]:
+    """Pass lines on; a quote left open would swallow those after it."""
+    for number, line in enumerate(file, start=1):
+        if line.count('"') % 2:
+            raise UserError(f"{path}:{number}: a quote is never closed; mend or delete that row.")
+        yield line
 
 
 def _open_csv(path: Path):  # type: ignore[no-untyped-def]  # a context manager over an open file
@@ -187,11 +196,11 @@ def id_of_stem(stem: str, ids: set[str]) -> str | None:
     """
     if stem in ids:
         return stem
-    match = _STEM.fullmatch(stem)
-    if match and match[2] in ids:
-        return match[2]
-    whole = re.match(r"[A-Za-z0-9_-]{11}", stem)  # an id that begins with Y, followed by a start
-    return whole[0] if whole and whole[0] in ids and _STEM.fullmatch("Y" + stem) else None
+    for pattern in _STEMS:
+        match = pattern.fullmatch(stem)
+        if match and match[1] in ids:
+            return match[1]
+    return None
 
 
 def find_audio(folder: Path, ids: set[str]) -> dict[str, Path]:

@@ -28,7 +28,7 @@ class Clip:
         labels: Indices into the listing's classes.
         split: The part of the corpus that it belongs to.
         seconds: Length of the file in s; 0.0 until it has been inspected.
-        n_bytes: Size of the file; 0 until it has been inspected.
+        digest: Of the bytes of the file; "" until it has been inspected.
     """
 
     id: str
@@ -36,7 +36,7 @@ class Clip:
     labels: tuple[int, ...]
     split: Split
     seconds: float = 0.0
-    n_bytes: int = 0
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)

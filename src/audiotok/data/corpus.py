@@ -96,7 +96,7 @@ def open_corpus(source: Source, store: Store) -> Corpus:
         if kind:
             skipped.append(Skipped(clip, kind, detail))
         else:
-            usable = replace(clip, seconds=condition.seconds, n_bytes=condition.n_bytes)
+            usable = replace(clip, seconds=condition.seconds, digest=condition.digest)
             clips[clip.split].append(usable)
     corpus = Corpus(listing.classes, clips, skipped, source.clip_seconds)
     log.info("Found %s", corpus.summary())
@@ -107,10 +107,12 @@ def open_corpus(source: Source, store: Store) -> Corpus:
 def _require_clips(corpus: Corpus, listing: Listing) -> None:
     if len(corpus.classes) < 2:
         raise UserError(
-            f"The data has {len(corpus.classes)} class; tagging needs 2 or more: label what is not it, too."
+            f"The data has {'1 class' if corpus.classes else 'no classes'}; tagging needs 2 or more, "
+            "so label what is not it, too."
         )
     for split in SPLITS:
         if corpus.clips[split]:
+            _require_positives(corpus, split)
             continue
         n_listed = sum(clip.split == split for clip in listing.clips)
         if not n_listed:
@@ -122,8 +124,12 @@ def _require_clips(corpus: Corpus, listing: Listing) -> None:
             f"for example {example.clip.id} ({example.kind} {example.detail or example.clip.path or ''}); "
             "check that the audio lies where the data option looks for it."
         )
-    if not corpus.targets("val").any():
+
+
+def _require_positives(corpus: Corpus, split: Split) -> None:
+    if not corpus.targets(split).any():
+        advice = "another data.validation" if split == "val" else "check its labels"
         raise UserError(
-            f"data.classes leaves {len(corpus.classes)} classes, and none of them occurs in a validation "
-            "clip; choose other classes or another data.validation."
+            f"data.classes leaves {len(corpus.classes)} classes, and none of them occurs in the usable clips "
+            f"of the {split} split; choose other classes, or {advice}."
         )

@@ -39,6 +39,12 @@ class CSV:
     validation: Validation
     limits: Limits
 
+    def __post_init__(self) -> None:
+        if not self.label_separator:
+            raise UserError(
+                'data.label_separator="" separates nothing; give what stands between labels, ";" for example.'
+            )
+
     def read(self) -> Listing:
         """Read the CSV.
 
@@ -51,7 +57,10 @@ class CSV:
                 f"data.root={self.root} is no file; give a CSV with the columns {self.path_column}, "
                 f"{self.labels_column} and {self.split_column} (train, val or test)."
             )
-        rows = self._read_rows(path)
+        try:
+            rows = self._read_rows(path)
+        except UnicodeDecodeError as error:
+            raise UserError(f"{path} is not UTF-8 text ({error.reason}); save it as UTF-8.") from error
         listed = [(row, self._labels(row)) for row in rows]
         names = sorted(
             {name for row, labels in listed for name in labels if self._counts(row[self.split_column])}
@@ -90,7 +99,7 @@ class CSV:
             "split_column": self.split_column,
         }
         rows: dict[str, dict[str, str]] = {}
-        with path.open(newline="", encoding="utf-8") as file:
+        with path.open(newline="", encoding="utf-8-sig") as file:  # Excel puts a mark before the text
             reader = csv.DictReader(file)
             for key, column in columns.items():
                 if column not in (reader.fieldnames or ()):

@@ -6,6 +6,7 @@ since libsndfile works without Python's lock.
 """
 
 import csv
+import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass, fields
@@ -18,7 +19,7 @@ from audiotok.data.audio import UnreadableError, read_mono
 from audiotok.errors import UserError
 from audiotok.store import StaleError, Store, content_key
 
-_VERSION = 1  # raise it when a condition comes to mean something else: old results are then ignored
+_VERSION = 2  # raise it when a condition comes to mean something else: old results are then ignored
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +53,14 @@ class Condition:
         detail: What the decoder said about a broken file.
         seconds: Length, s.
         peak: Loudest sample, 1.0 being full scale.
-        n_bytes: Size of the file.
+        digest: Of the bytes of the file: what is made from it is kept under this, not under its name.
     """
 
     fault: str = ""
     detail: str = ""
     seconds: float = 0.0
     peak: float = 0.0
-    n_bytes: int = 0
+    digest: str = ""
 
     def reason_to_skip(self, limits: Limits) -> tuple[str, str]:
         """Return why a clip cannot be used, as (kind, detail), or ("", "") where it can."""
@@ -112,31 +113,36 @@ def _stat(path: Path | None) -> tuple[int, int]:
 def _inspect_file(path: Path | None) -> Condition:
     if path is None or not path.is_file():
         return Condition("missing")
-    n_bytes = path.stat().st_size
-    if n_bytes == 0:
+    if path.stat().st_size == 0:
         return Condition("empty")
     try:
         samples, rate = read_mono(path)
-        if path.suffix in {".ogg", ".opus"} and not _ogg_is_complete(path):
+        if not _is_complete_ogg_or_other(path):
             raise UnreadableError("the Ogg stream breaks off: its last page is missing")
     except UnreadableError as error:
-        return Condition("broken", str(error), n_bytes=n_bytes)
+        return Condition("broken", str(error))
     peak = float(np.abs(samples).max()) if len(samples) else 0.0
     if not np.isfinite(peak):
-        return Condition("broken", "samples that are not finite", n_bytes=n_bytes)
-    return Condition("", "", len(samples) / rate, peak, n_bytes)
+        return Condition("broken", "samples that are not finite")
+    digest = hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
+    return Condition("", "", len(samples) / rate, peak, digest)
 
 
-def _ogg_is_complete(path: Path) -> bool:
-    """Tell whether the last page is marked as the last of its stream (RFC 3533, section 6).
+def _is_complete_ogg_or_other(path: Path) -> bool:
+    """Tell whether an Ogg file ends with a whole page that is marked as its last (RFC 3533, section 6).
 
     libsndfile reads an Ogg file that was cut short without a word, as a shorter one.
     """
     with path.open("rb") as file:
+        if file.read(4) != b"OggS":
+            return True
         file.seek(max(0, path.stat().st_size - 2 * 65_307))  # a page has 65,307 bytes at most
         tail = file.read()
-    page = tail.rfind(b"OggS")
-    return page >= 0 and len(tail) > page + 5 and bool(tail[page + 5] & 4)
+    page = tail[tail.rfind(b"OggS") :]
+    if len(page) < 27 or not page[5] & 4:
+        return False
+    n_segments = page[26]
+    return len(page) >= 27 + n_segments + sum(page[27 : 27 + n_segments])
 
 
 def _write_conditions(path: Path, conditions: list[Condition]) -> None:
@@ -151,7 +157,7 @@ def _read_conditions(path: Path, n: int) -> list[Condition]:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         conditions = [
-            Condition(r["fault"], r["detail"], float(r["seconds"]), float(r["peak"]), int(r["n_bytes"]))
+            Condition(r["fault"], r["detail"], float(r["seconds"]), float(r["peak"]), r["digest"])
             for r in rows
         ]
     except (OSError, KeyError, ValueError, TypeError) as error:

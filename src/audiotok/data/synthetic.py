@@ -59,6 +59,8 @@ class Synthetic:
         for key in ("n_train_clips", "n_test_clips", "clip_seconds"):
             if getattr(self, key) <= 0:
                 raise UserError(f"data.{key}={getattr(self, key)} gives no clips; choose more than 0.")
+        if self.seed < 0:
+            raise UserError(f"data.seed={self.seed} is no seed; choose 0 or more.")
         settings = [_VERSION, self.n_train_clips, self.n_test_clips, self.seed, self.clip_seconds]
         root = Store(self.cache_dir).load_or_make(
             "synthetic", content_key(settings), _existing_root, self._write

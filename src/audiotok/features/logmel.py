@@ -11,6 +11,8 @@ from torchaudio.transforms import Spectrogram
 from audiotok.errors import UserError
 from audiotok.features.projection import Projection
 
+_LOWEST_FLOOR_DB = -300.0
+
 
 class LogMel(nn.Module):
     """Waveforms to frames, on any device and in any process.
@@ -72,7 +74,13 @@ class LogMel(nn.Module):
         }
         f_max = sample_rate / 2 if f_max is None else f_max
         _check_analysis(sample_rate, n_fft, hop_length, n_mels, f_min, f_max, context, stride)
+        if floor_db < _LOWEST_FLOOR_DB:
+            raise UserError(
+                f"features.floor_db={floor_db} is below what float32 holds; "
+                f"choose {_LOWEST_FLOOR_DB:g} or more."
+            )
         self.sample_rate, self.hop_length, self.n_mels = sample_rate, hop_length, n_mels
+        self.n_fft = n_fft
         self.floor_db, self.normalization = floor_db, normalization
         self.context, self.stride = context, stride
         self.spectrogram = Spectrogram(n_fft, hop_length=hop_length, power=2.0)
@@ -101,6 +109,11 @@ class LogMel(nn.Module):
         Returns:
             (B, mel frames, M)
         """
+        if waveforms.shape[1] <= self.n_fft // 2:
+            raise UserError(
+                f"features.n_fft={self.n_fft} is too long for clips of {waveforms.shape[1]} samples; "
+                "shorten it, or lengthen data.clip_seconds."
+            )
         power = self.spectrogram(waveforms).transpose(1, 2) @ self.mel_filters  # (B, mel frames, M)
         decibels = 10 * power.clamp(min=10 ** (self.floor_db / 10)).log10()
         return decibels if self.normalization == "none" else self._to_clip_range(decibels, n_samples)
@@ -159,6 +172,8 @@ def _check_analysis(
     for key, value in counts.items():
         if value < 1:
             raise UserError(f"features.{key}={value} is too small; choose 1 or more.")
+    if n_fft % 2:
+        raise UserError(f"features.n_fft={n_fft} is odd; choose an even number of samples.")
     if hop_length > n_fft:
         raise UserError(
             f"features.hop_length={hop_length} is longer than features.n_fft={n_fft}, so samples would be "

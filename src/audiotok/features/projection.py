@@ -54,7 +54,8 @@ class Projection(nn.Module):
         variances, vectors = torch.linalg.eigh((x - mean).T @ (x - mean) / len(x))
         order = variances.argsort(descending=True)[: self.n_components]
         components = vectors[:, order]
-        components = components * components.sum(0).sign()  # an eigenvector's sign is arbitrary: fix it
+        largest = components.gather(0, components.abs().argmax(0, keepdim=True))
+        components = components * largest.sign()  # an eigenvector's sign is arbitrary: fix it
         if self.whiten:
             components = components / variances[order].clamp(min=1e-10).sqrt()
         self.mean.copy_(mean)

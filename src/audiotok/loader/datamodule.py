@@ -1,6 +1,7 @@
 """The LightningDataModule: spectrograms and tokens on the fly, from the cached centroids."""
 
 import os
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import pytorch_lightning as pl
@@ -14,6 +15,17 @@ from audiotok.errors import UserError
 from audiotok.loader.clips import ClipDataset
 from audiotok.loader.sampler import EpochSampler
 from audiotok.tokenizer import Tokenizer
+
+
+class EpochLoader(DataLoader[Any]):
+    """Begin an epoch when its first batch is asked for, not before.
+
+    Lightning makes the first iterator before it restores a checkpoint, and workers would fetch the clips of
+    epoch 0 for a run that resumes in a later one.
+    """
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        yield from super().__iter__()
 
 
 class ClipDataModule(pl.LightningDataModule):
@@ -80,7 +92,7 @@ class ClipDataModule(pl.LightningDataModule):
                 self.tokenizer if self.in_workers else None,
                 random_crop=training and self.random_crop,
             )
-            self._loaders[split] = DataLoader(
+            self._loaders[split] = EpochLoader(
                 dataset,
                 batch_size=self.batch_size,
                 sampler=EpochSampler(len(dataset), self.seed) if training else None,

@@ -83,7 +83,7 @@ class TaggingMetrics(MetricCollection):
 
     Args:
         n_classes: C.
-        threshold: Probability from which a class counts as heard, for F1 and Hamming loss.
+        threshold: Probability above which a class counts as heard, for F1 and Hamming loss.
         prefix: Put before every name, `val/` for example.
     """
 
@@ -113,7 +113,7 @@ def f1_at(threshold: float, scores: Tensor, targets: Tensor) -> dict[str, Tensor
     """Return micro and macro F1 at a threshold that was chosen elsewhere.
 
     Args:
-        threshold: Probability from which a class counts as heard.
+        threshold: Probability above which a class counts as heard.
         scores: Probabilities (clips, C).
         targets: (clips, C), integer.
     """
@@ -142,4 +142,5 @@ def best_threshold(scores: Tensor, targets: Tensor) -> float:
     is_last_of_ties[:-1] = ranked[:-1] != ranked[1:]
     best = int(torch.where(is_last_of_ties, f1, -1.0).argmax())
     below = ranked[best + 1] if best + 1 < len(ranked) else torch.zeros_like(ranked[0])
-    return float((ranked[best].double() + below.double()) / 2)
+    middle = (ranked[best] + below) / 2
+    return float(middle if middle < ranked[best] else below)

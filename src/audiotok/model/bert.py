@@ -12,9 +12,9 @@ from transformers import BertConfig, BertModel
 
 from audiotok.errors import UserError
 
-PAD, CLS, MASK = range(3)
+PAD, CLS = range(2)
+N_SPECIAL = 2  # [PAD] and [CLS] come before the tokens of the codebooks
 _LEAST_PRIOR = 1e-3  # what a class that training never hears begins at
-N_SPECIAL = 3  # [PAD], [CLS], [MASK] come before the tokens of the codebooks
 
 
 class Bert(nn.Module):
@@ -64,7 +64,15 @@ class Bert(nn.Module):
         n_classes: int,
     ) -> None:
         super().__init__()
-        _check_sizes(num_layers, hidden_size, num_heads, max_position_embeddings, n_tokens)
+        intermediate_size = 4 * hidden_size if intermediate_size is None else intermediate_size
+        _check_sizes(
+            num_layers=num_layers,
+            hidden_size=hidden_size,
+            num_heads=num_heads,
+            intermediate_size=intermediate_size,
+        )
+        _check_shares(dropout=dropout, attention_dropout=attention_dropout)
+        _check_positions(max_position_embeddings, n_tokens)
         self.pooling, self.embedding, self.start_at_prior = pooling, embedding, start_at_prior
         self.n_codebooks, self.n_clusters = n_codebooks, n_clusters
         config = BertConfig(
@@ -72,7 +80,7 @@ class Bert(nn.Module):
             hidden_size=hidden_size,
             num_hidden_layers=num_layers,
             num_attention_heads=num_heads,
-            intermediate_size=intermediate_size or 4 * hidden_size,
+            intermediate_size=intermediate_size,
             max_position_embeddings=max_position_embeddings,
             hidden_dropout_prob=dropout,
             attention_probs_dropout_prob=attention_dropout,
@@ -141,16 +149,24 @@ class Bert(nn.Module):
         return (states * weights).sum(1) / weights.sum(1)
 
 
-def _check_sizes(
-    num_layers: int, hidden_size: int, num_heads: int, max_position_embeddings: int, n_tokens: int
-) -> None:
-    for key, value in {"num_layers": num_layers, "hidden_size": hidden_size, "num_heads": num_heads}.items():
+def _check_sizes(**sizes: int) -> None:
+    for key, value in sizes.items():
         if value < 1:
             raise UserError(f"model.{key}={value} is too small; choose 1 or more.")
-    if hidden_size % num_heads:
+    if sizes["hidden_size"] % sizes["num_heads"]:
         raise UserError(
-            f"model.hidden_size={hidden_size} is not a multiple of model.num_heads={num_heads}; change one."
+            f"model.hidden_size={sizes['hidden_size']} is not a multiple of "
+            f"model.num_heads={sizes['num_heads']}; change one."
         )
+
+
+def _check_shares(**shares: float) -> None:
+    for key, share in shares.items():
+        if not 0 <= share < 1:
+            raise UserError(f"model.{key}={share} is no share; choose 0 or more, and less than 1.")
+
+
+def _check_positions(max_position_embeddings: int, n_tokens: int) -> None:
     if max_position_embeddings < n_tokens + 1:
         raise UserError(
             f"model.max_position_embeddings={max_position_embeddings} is smaller than the {n_tokens} tokens "

@@ -30,6 +30,13 @@ class AdamW:
         if self.lr <= 0:
             raise UserError(f"optimizer.lr={self.lr} does not train; choose more than 0.")
 
+        if self.weight_decay < 0:
+            raise UserError(f"optimizer.weight_decay={self.weight_decay} is negative; choose 0 or more.")
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise UserError(
+                f"optimizer.betas={self.betas} are no two shares; give two numbers from 0 to below 1."
+            )
+
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
         """Return the optimiser of a model's trainable parameters."""
         parameters = [p for p in model.parameters() if p.requires_grad]

@@ -6,6 +6,7 @@ Source: I. Loshchilov, F. Hutter, "SGDR: Stochastic Gradient Descent with Warm R
 import math
 from dataclasses import dataclass
 
+from audiotok.errors import UserError
 from audiotok.schedule.warmup import check_warmup, warmup_factor, warmup_steps
 
 
@@ -15,7 +16,7 @@ class Cosine:
 
     Args:
         warmup: Share of the training steps over which the rate rises linearly.
-        final: Factor at the last step.
+        final: Factor that it falls towards, reached when the last step is done.
     """
 
     warmup: float
@@ -23,6 +24,8 @@ class Cosine:
 
     def __post_init__(self) -> None:
         check_warmup(self.warmup)
+        if not 0 <= self.final <= 1:
+            raise UserError(f"schedule.final={self.final} is no share of the learning rate; choose 0 to 1.")
 
     def factor(self, step: int, n_steps: int) -> float:
         """Return what the learning rate is multiplied by at a step."""

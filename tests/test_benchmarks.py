@@ -1,0 +1,51 @@
+"""The benchmark runs on a few synthesised clips; what it measures is not asserted."""
+
+import json
+import runpy
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "tokens.py"
+FEW = (
+    "--clips=4",
+    "--rounds=2",
+    "--pair=2",
+    "data.n_train_clips=24",
+    "data.n_test_clips=6",
+    "data.clip_seconds=1.0",
+)
+
+KEYS = {
+    "n_clips",
+    "clip_seconds",
+    "n_pairs",
+    "decode_ms",
+    "tokens_ms",
+    "clips_per_second",
+    "ratio",
+    "stages_ms",
+}
+STAGES = {"decode", "resample, pad", "log-mel", "stack", "project", "nearest centroid"}
+
+
+@pytest.fixture(scope="module")
+def benchmark():
+    return runpy.run_path(str(SCRIPT))["main"]
+
+
+@pytest.mark.parametrize("clustering", ["product", "kmeans"])
+def test_the_embedded_dataset_is_measured_by_default(benchmark, clustering, tmp_path, capsys):
+    path = tmp_path / "tokens.json"
+    benchmark([*FEW, f"--json={path}", f"clustering={clustering}"])
+    results = json.loads(path.read_text())
+    assert set(results) == KEYS
+    assert (results["n_clips"], results["clip_seconds"], results["n_pairs"]) == (4, 1.0, 4)
+    assert set(results["stages_ms"]) == STAGES
+    assert "file to tokens" in capsys.readouterr().out
+
+
+def test_a_folder_in_the_layout_of_audioset_is_measured_with_root(benchmark, tiny_audioset):
+    results = benchmark([f"--root={tiny_audioset}", *FEW[:3], "data.clip_seconds=1.0"])
+    assert results["n_clips"] == 4
+    assert results["ratio"] > 0
