@@ -25,6 +25,7 @@ from pytorch_lightning.loggers import Logger
 from torch import nn
 
 from audiotok.callbacks.checkpoint import BestCheckpoint
+from audiotok.callbacks.progress import Progress
 from audiotok.data.clip import SoundClass
 from audiotok.data.corpus import Corpus, open_corpus
 from audiotok.errors import UserError
@@ -298,12 +299,15 @@ def _build_trainer(config: DictConfig, destination: Destination, logger: Logger 
         if isinstance(callback, ModelCheckpoint):
             callback.dirpath = str(destination.folder / CHECKPOINTS)
     bar = config.trainer.enable_progress_bar
+    bar = sys.stderr.isatty() if bar is None else bar
+    if bar:
+        callbacks.append(Progress())
     trainer = _instantiate(
         config.trainer,
         callbacks=callbacks,
         logger=logger or False,
         default_root_dir=destination.folder,
-        enable_progress_bar=sys.stderr.isatty() if bar is None else bar,
+        enable_progress_bar=bar,
     )
     assert isinstance(trainer, pl.Trainer)
     if trainer.world_size > 1:

@@ -8,6 +8,7 @@ import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from audiotok.errors import UserError
 
@@ -35,7 +36,8 @@ def run(config: DictConfig) -> float:
     group = Path(job.sweep.dir).name if in_sweep else None
     destination = Destination(folder, job.job.override_dirname or folder.name, group)
     try:
-        results = experiment.train(config, destination)
+        with logging_redirect_tqdm():  # log lines go above progress bars, not into them
+            results = experiment.train(config, destination)
     except UserError as error:
         log.error("%s", error)
         _leave_error(folder, str(error))

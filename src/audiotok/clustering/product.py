@@ -6,6 +6,7 @@ Source: H. Jégou, M. Douze, C. Schmid, "Product quantization for nearest neighb
 import numpy as np
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
 from audiotok.clustering.codebooks import Codebooks, check_at_least_one, nearest
 from audiotok.clustering.kmeans import lloyd
@@ -60,12 +61,12 @@ class Product(Codebooks):
     def fit_centroids(self, frames: np.ndarray) -> np.ndarray:
         """Cluster frames (N, D) into centroids (Q, K, D / Q)."""
         parts = np.split(frames, self.n_codebooks, axis=1)
-        return np.stack(
-            [
-                lloyd(np.ascontiguousarray(part), self.n_clusters, self.n_iter, self.seed + q)
-                for q, part in enumerate(parts)
-            ]
-        )
+        progress = tqdm(parts, "Fitting centroids", unit="codebook", disable=None, leave=False)
+        books = [
+            lloyd(np.ascontiguousarray(part), self.n_clusters, self.n_iter, self.seed + q)
+            for q, part in enumerate(progress)
+        ]
+        return np.stack(books)
 
     def encode(self, frames: Tensor) -> Tensor:
         """Return the nearest centroid in every codebook: (..., D) to (..., Q)."""
