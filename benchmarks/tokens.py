@@ -96,11 +96,13 @@ def draw_centroids(tokenizer: Tokenizer) -> None:
 
 
 def measure(dataset: ClipDataset, chosen: Sequence[int], options: argparse.Namespace) -> dict[str, Any]:
-    """Time decoding against tokens in pairs, then every stage, in ms per clip."""
+    """Time decoding against tokens in pairs, and after each pair the stages, in ms per clip."""
     for index in chosen:  # files into memory, code into caches
         dataset[index]
     groups = [chosen[i : i + options.pair] for i in range(0, len(chosen), options.pair)] * options.rounds
-    decode, tokens = [], []
+    decode: list[float] = []
+    tokens: list[float] = []
+    stages: list[dict[str, float]] = []
     for number, group in enumerate(groups):
         pair: list[tuple[list[float], Callable[[int], object]]] = [
             (decode, lambda i: decode_alone(dataset, dataset.clips[i])),
@@ -108,7 +110,7 @@ def measure(dataset: ClipDataset, chosen: Sequence[int], options: argparse.Names
         ]
         for times, work in pair if number % 2 else reversed(pair):
             times.append(per_clip_ms(work, group))
-    stages = [stage_ms(dataset, group) for group in groups]
+        stages.append(stage_ms(dataset, group))
     return {
         "n_pairs": len(groups),
         "decode_ms": statistics.median(decode),
