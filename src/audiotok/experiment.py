@@ -43,6 +43,16 @@ log = logging.getLogger(__name__)
 CONFIG, METRICS, CHECKPOINTS, VOCABULARY = "config.yaml", "metrics.json", "checkpoints", "vocabulary"
 
 
+@dataclass(frozen=True)
+class Root:
+    """The keys at the root of `configs/train.yaml`, and their types."""
+
+    seed: int
+    cache_dir: str
+    ckpt_path: str | None
+    optimized_metric: str
+
+
 @dataclass
 class Experiment:
     """Everything that a configuration builds."""
@@ -92,10 +102,13 @@ def check(config: DictConfig) -> None:
     """
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
-    for key, node in plain.items():
-        check_signature(str(key), node)
-    if not isinstance(plain["seed"], int) or isinstance(plain["seed"], bool) or plain["seed"] < 0:
-        raise UserError(f"seed={plain['seed']} is no seed; give a whole number, 0 or more.")
+    groups = {str(key): node for key, node in plain.items() if isinstance(node, dict)}
+    for key, node in groups.items():
+        check_signature(key, node)
+    root = {key: value for key, value in plain.items() if key not in groups and key != "logger"}
+    check_signature("", {"_target_": f"{__name__}.Root", **root})
+    if root["seed"] < 0:
+        raise UserError(f"seed={root['seed']} is no seed; choose 0 or more.")
 
 
 def build(config: DictConfig, destination: Destination, logger: Logger | None) -> Experiment:
@@ -104,8 +117,7 @@ def build(config: DictConfig, destination: Destination, logger: Logger | None) -
     store = Store(config.cache_dir)
     tokenizer = build_tokenizer(config)
     with _timed(seconds, "inspect"):
-        corpus = open_corpus(_instantiate(config.data), store)
-        corpus.write_skipped(destination.folder / "skipped.csv")
+        corpus = open_corpus(_instantiate(config.data), store, destination.folder / "skipped.csv")
     model = build_model(config, tokenizer, corpus.clip_seconds, len(corpus.classes))
     optimizer, schedule = _instantiate(config.optimizer), _instantiate(config.schedule)
     datamodule = _instantiate(config.loader, corpus=corpus, tokenizer=tokenizer)

@@ -21,7 +21,7 @@ def check_signature(key: str, node: object) -> None:
     """Check a node of a resolved configuration, and the nodes in it.
 
     Args:
-        key: Where the node stands, `clustering` for example.
+        key: Where the node stands, `clustering` for example; "" for the root.
         node: Plain dictionaries, lists and values; a dictionary with `_target_` names what it configures.
 
     Raises:
@@ -34,7 +34,7 @@ def check_signature(key: str, node: object) -> None:
     if not isinstance(node, Mapping):
         return
     for name, value in node.items():
-        check_signature(f"{key}.{name}", value)
+        check_signature(_join(key, name), value)
     if node.get("_target_"):
         _check_arguments(key, node)
 
@@ -52,11 +52,15 @@ def _check_arguments(key: str, node: Mapping[str, Any]) -> None:
             continue
         if name not in parameters and not takes_anything:
             raise UserError(
-                f"{key}.{name}={value} is not understood by {node['_target_']}; "
+                f"{_join(key, name)}={value} is not understood by {node['_target_']}; "
                 f"its keys are {', '.join(parameters)}."
             )
         if name in hints and not _holds_a_node(value):
-            _check_value(f"{key}.{name}", value, hints[name])
+            _check_value(_join(key, name), value, hints[name])
+
+
+def _join(key: str, name: str) -> str:
+    return f"{key}.{name}" if key else name
 
 
 def _find(key: str, target: str) -> Any:

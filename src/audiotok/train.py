@@ -38,6 +38,12 @@ def run(config: DictConfig) -> float:
     try:
         with logging_redirect_tqdm():  # log lines go above progress bars, not into them
             results = experiment.train(config, destination)
+        if config.optimized_metric not in results:
+            raise UserError(
+                f"optimized_metric={config.optimized_metric} is no key of {folder / 'metrics.json'}, which "
+                f"has {', '.join(results)}; choose one of these."
+            )
+        return float(results[config.optimized_metric])
     except UserError as error:
         log.error("%s", error)
         _leave_error(folder, str(error))
@@ -48,11 +54,6 @@ def run(config: DictConfig) -> float:
             raise
         log.exception("The job failed.")
         _leave_error(folder, f"{type(error).__name__}: {error}")
-    else:
-        if config.optimized_metric not in results:
-            log.error("optimized_metric=%s is none of %s.", config.optimized_metric, ", ".join(results))
-            return math.nan
-        return float(results[config.optimized_metric])
     return math.nan
 
 

@@ -77,12 +77,13 @@ class Corpus:
                 writer.writerow([skipped.clip.id, skipped.clip.path or "", reason])
 
 
-def open_corpus(source: Source, store: Store) -> Corpus:
+def open_corpus(source: Source, store: Store, skipped_csv: Path | None = None) -> Corpus:
     """List a source's clips, inspect their files and keep the usable ones.
 
     Args:
         source: An option of the config group `data`.
         store: Where inspections are kept.
+        skipped_csv: Where skipped clips are listed, also where no clip is left; None for nowhere.
 
     Raises:
         UserError: The metadata is broken, or a split has no usable clip.
@@ -100,6 +101,8 @@ def open_corpus(source: Source, store: Store) -> Corpus:
             clips[clip.split].append(usable)
     corpus = Corpus(listing.classes, clips, skipped, source.clip_seconds)
     log.info("Found %s", corpus.summary())
+    if skipped_csv is not None:
+        corpus.write_skipped(skipped_csv)
     _require_clips(corpus, listing)
     return corpus
 
