@@ -119,11 +119,12 @@ def nearest(points: Tensor, centroids: Tensor) -> Tensor:
     |x - c|² = |x|² - 2 x·c + |c|², and |x|² is the same for all centroids of a point.
 
     Args:
-        points: (..., dimensions)
-        centroids: (K, dimensions)
+        points: (N, dimensions), or (Q, N, dimensions)
+        centroids: (K, dimensions), or (Q, K, dimensions), a codebook for each set of points
 
     Returns:
-        (...), int64
+        (N,) or (Q, N), int64
     """
     half_squares = centroids.square().sum(-1) / 2
-    return (half_squares - points @ centroids.T).argmin(-1)
+    distances = half_squares[..., None, :] - points @ centroids.mT
+    return distances.min(-1).indices  # argmin alone takes twice as long on a CPU

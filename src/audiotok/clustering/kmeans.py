@@ -45,7 +45,8 @@ class KMeans(Codebooks):
 
     def encode(self, frames: Tensor) -> Tensor:
         """Return the index of the nearest centroid of every frame: (..., D) to (..., 1)."""
-        return nearest(frames, self.centroids[0])[..., None]
+        tokens = nearest(frames.flatten(0, -2), self.centroids[0])
+        return tokens.reshape(*frames.shape[:-1], 1)
 
     def decode(self, tokens: Tensor) -> Tensor:
         """Return the centroid of every token: (..., 1) to (..., D)."""

@@ -70,10 +70,9 @@ class Product(Codebooks):
 
     def encode(self, frames: Tensor) -> Tensor:
         """Return the nearest centroid in every codebook: (..., D) to (..., Q)."""
-        parts = frames.chunk(self.n_codebooks, -1)
-        return torch.stack(
-            [nearest(part, book) for part, book in zip(parts, self.centroids, strict=True)], -1
-        )
+        parts = frames.flatten(0, -2).unflatten(-1, (self.n_codebooks, -1)).transpose(0, 1)  # (Q, N, D / Q)
+        tokens = nearest(parts, self.centroids)  # (Q, N)
+        return tokens.T.reshape(*frames.shape[:-1], self.n_codebooks)
 
     def decode(self, tokens: Tensor) -> Tensor:
         """Return the centroids of all codebooks, side by side: (..., Q) to (..., D)."""

@@ -54,7 +54,9 @@ def read_mono(path: Path, start_seconds: float = 0.0, seconds: float | None = No
         raise UnreadableError(f"breaks off after {promised[2]} of {promised[1]} bytes")
     if len(samples) < expected:
         raise UnreadableError(f"breaks off after {len(samples)} of {expected} samples")
-    return samples.mean(axis=1) if samples.shape[1] > 1 else samples[:, 0], rate
+    n_channels = samples.shape[1]
+    shares = np.full(n_channels, 1 / n_channels, dtype=np.float32)
+    return samples @ shares if n_channels > 1 else samples[:, 0], rate  # mean(axis=1) takes 7 ms of 10 s
 
 
 def read_waveform(

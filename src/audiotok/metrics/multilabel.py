@@ -69,7 +69,7 @@ class ScoredClasses(Metric):
 
     def update(self, preds: Tensor, target: Tensor) -> None:
         """Take in targets (B, C)."""
-        self.positives += target.sum(0)
+        self.positives = self.positives + target.sum(0)  # in place would fail after inference mode
 
     def compute(self) -> Tensor:
         """Count the classes that occur."""
