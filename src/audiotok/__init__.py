@@ -19,6 +19,7 @@ Reading order, which is import order (a stage imports only from stages above it)
     metrics     logits to scores
     optimizer, schedule, module    training
     callbacks, logger              watching
+    results     what a run leaves behind
     experiment  the only file that sees a configuration: builds, trains, scores
     train       the Hydra program around it
     sweep       the table after a multirun

@@ -1,7 +1,5 @@
 """From a Hydra configuration to a trained and scored tagger: the only file that sees a DictConfig."""
 
-import csv
-import json
 import logging
 import os
 import pickle
@@ -14,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from hydra.errors import InstantiationException
@@ -30,17 +27,18 @@ from audiotok.data.clip import SoundClass
 from audiotok.data.corpus import Corpus, open_corpus
 from audiotok.errors import UserError
 from audiotok.loader.datamodule import ClipDataModule
-from audiotok.logger.closing import finish, log_table
+from audiotok.logger.closing import finish
 from audiotok.logger.destination import Destination
 from audiotok.model.bert import Bert
 from audiotok.module import Tagger
+from audiotok.results import summary, write_results
 from audiotok.signature import check_signature
 from audiotok.store import Store
 from audiotok.tokenizer import Tokenizer
 from audiotok.vocabulary import Vocabulary, copy_vocabulary, fit_or_load, load_run_vocabulary
 
 log = logging.getLogger(__name__)
-CONFIG, METRICS, CHECKPOINTS, VOCABULARY = "config.yaml", "metrics.json", "checkpoints", "vocabulary"
+CONFIG, CHECKPOINTS, VOCABULARY = "config.yaml", "checkpoints", "vocabulary"
 
 
 @dataclass(frozen=True)
@@ -219,8 +217,8 @@ def _fit_and_test(experiment: Experiment, config: DictConfig, destination: Desti
     scores = {name: value for name, value in {**validated, **tested}.items() if name != "epoch"}
     seconds = {f"seconds/{stage}": round(value, 2) for stage, value in experiment.seconds.items()}
     results = {**scores, **facts, **seconds}
-    _write_results(experiment, destination.folder, results)
-    log.info("%s", _final_line(results, destination.folder))
+    write_results(destination.folder, experiment.corpus, module.predictions(), results, trainer.logger)
+    log.info("%s All of it is in %s.", summary(results), os.path.relpath(destination.folder))
     return results
 
 
@@ -265,40 +263,6 @@ def _facts(experiment: Experiment) -> dict[str, Any]:
         "n_parameters": sum(p.numel() for p in experiment.module.model.parameters()),
         "centroid_key": experiment.vocabulary.key,
     }
-
-
-def _write_results(experiment: Experiment, folder: Path, results: dict[str, Any]) -> None:
-    index, scores, targets, precision = (tensor.numpy() for tensor in experiment.module.predictions())
-    clips, classes = experiment.corpus.clips["test"], experiment.corpus.classes
-    np.savez_compressed(
-        folder / "predictions.npz",
-        ids=np.array([clips[i].id for i in index]),
-        classes=np.array([sound_class.id for sound_class in classes]),
-        scores=scores.astype(np.float32),
-        targets=targets,
-    )
-    columns = ["id", "name", "test_positives", "average_precision"]
-    rows = [
-        [sound_class.id, sound_class.name, int(n), None if np.isnan(ap) else round(float(ap), 6)]
-        for sound_class, n, ap in zip(classes, targets.sum(0), precision, strict=True)
-    ]
-    with (folder / "per_class.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([columns, *rows])
-    logger = experiment.trainer.logger
-    log_table(logger, "test/per_class", columns, rows)
-    if logger is not None:
-        logger.log_metrics({key: value for key, value in results.items() if key.startswith("seconds/")})
-    (folder / METRICS).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
-
-
-def _final_line(results: dict[str, Any], folder: Path) -> str:
-    return (
-        f"Test mAP {results['test/mAP']:.4f} (chance {results['chance/mAP']:.4f}), F1 micro "
-        f"{results['test/f1_micro_tuned']:.4f} and macro {results['test/f1_macro_tuned']:.4f} at the "
-        f"threshold tuned on validation, Hamming loss {results['test/hamming_loss']:.4f}, of "
-        f"{results['n_test_clips']:,} clips and {results['test/n_scored_classes']:.0f} classes that occur. "
-        f"All of it is in {os.path.relpath(folder)}."
-    )
 
 
 def _build_logger(config: DictConfig, destination: Destination) -> Logger | None:

@@ -1,7 +1,7 @@
 """The LightningModule: a model, its loss, its scores, and how it is trained."""
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import pytorch_lightning as pl
@@ -14,6 +14,22 @@ from torchmetrics.utilities import dim_zero_cat
 from audiotok.data.clip import SPLITS, SoundClass
 from audiotok.errors import UserError
 from audiotok.metrics.multilabel import TaggingMetrics, best_threshold, f1_at
+
+
+class Predictions(NamedTuple):
+    """What a model says of the test clips.
+
+    Args:
+        clips: Place of each clip in its split, (clips,).
+        scores: Probabilities, float32 (clips, C).
+        targets: Labels, bool (clips, C).
+        average_precision: Of each class (C,), NaN for those that do not occur.
+    """
+
+    clips: Tensor
+    scores: Tensor
+    targets: Tensor
+    average_precision: Tensor
 
 
 class Optimizer(Protocol):
@@ -117,7 +133,7 @@ class Tagger(pl.LightningModule):
     def on_test_epoch_end(self) -> None:
         """Log the scores of the test clips, and keep them for `predictions`."""
         precision = self._metrics("test").precision
-        self._predictions = (
+        self._predictions = Predictions(
             dim_zero_cat(self.seen.value).long().cpu(),
             precision.scores().cpu(),
             precision.targets().bool().cpu(),
@@ -125,13 +141,8 @@ class Tagger(pl.LightningModule):
         )
         self._log_scores("test")
 
-    def predictions(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return what the last test found.
-
-        Returns:
-            Index of each test clip (clips,), its probabilities (clips, C) float32, its targets (clips, C)
-            bool, and the average precision of each class (C,), NaN for those that do not occur.
-        """
+    def predictions(self) -> Predictions:
+        """Return what the last test found."""
         return self._predictions
 
     def configure_optimizers(self) -> Any:
