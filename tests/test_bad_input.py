@@ -176,6 +176,17 @@ def test_a_cache_that_cannot_be_written_is_named(refused, tmp_path):
     assert f"cache_dir={tmp_path}/file" in refused(f"cache_dir={tmp_path}/file")
 
 
+def test_a_full_disk_under_the_run_folder_is_named(tmp_path, monkeypatch, capsys):
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("audiotok.results.np.savez_compressed", full)
+    with pytest.raises(SystemExit) as exit_:
+        run(tmp_path / "run")
+    assert exit_.value.code == 1
+    assert f"hydra.run.dir={tmp_path}/run cannot be written (No space left" in capsys.readouterr().out
+
+
 def test_a_full_disk_is_named(refused, tmp_path, monkeypatch):
     def full(*arguments: object, **options: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

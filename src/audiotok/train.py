@@ -1,7 +1,9 @@
 """The Hydra program: from the command line to one run, or to a sweep of runs."""
 
+import errno
 import logging
 import math
+from contextlib import suppress
 from pathlib import Path
 
 import hydra
@@ -50,6 +52,9 @@ def run(config: DictConfig) -> float:
         if not in_sweep:
             raise SystemExit(1) from None
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
+            log.error("hydra.run.dir=%s cannot be written (%s); free some space.", folder, error.strerror)
+            raise SystemExit(1) from None  # also of a sweep: its other jobs would find the disk as full
         if not in_sweep:
             raise
         log.exception("The job failed.")
@@ -58,8 +63,9 @@ def run(config: DictConfig) -> float:
 
 
 def _leave_error(folder: Path, message: str) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "error.txt").write_text(message + "\n", encoding="utf-8")
+    with suppress(OSError):  # where the disk is full, the log has said it
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "error.txt").write_text(message + "\n", encoding="utf-8")
 
 
 train = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")(run)
