@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     torch.set_num_threads(1)
     config = compose_config(options.root, options.overrides)
     tokenizer = build_tokenizer(config)
-    draw_centroids(tokenizer)
+    fit_to_noise(tokenizer)
     corpus = open_corpus(instantiate(config.data, _convert_="all"), Store(config.cache_dir))
     dataset = ClipDataset(corpus, "train", tokenizer.features.sample_rate, tokenizer)
     chosen = np.linspace(0, len(dataset) - 1, min(options.clips, len(dataset))).round().astype(int).tolist()
@@ -81,18 +81,14 @@ def compose_config(root: str | None, overrides: Sequence[str]) -> DictConfig:
     return config
 
 
-def draw_centroids(tokenizer: Tokenizer) -> None:
-    """Fill the fitted parts of a tokenizer with noise."""
+def fit_to_noise(tokenizer: Tokenizer) -> None:
+    """Fit a tokenizer to noise: what it costs does not depend on where its centroids lie."""
     noise = torch.Generator().manual_seed(0)
     projection, codebooks = tokenizer.features.projection, tokenizer.codebooks
     projection.mean.normal_(generator=noise)
     projection.components.normal_(generator=noise)
-    size = (
-        codebooks.n_codebooks,
-        codebooks.n_clusters,
-        tokenizer.features.n_dimensions // codebooks.n_codebooks,
-    )
-    codebooks.load_centroids(torch.randn(size, generator=noise).numpy())
+    frames = torch.randn(39 * codebooks.n_clusters, tokenizer.features.n_dimensions, generator=noise)
+    codebooks.fit(frames.numpy())
 
 
 def measure(dataset: ClipDataset, chosen: Sequence[int], options: argparse.Namespace) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """The fitted tokenizer of a corpus: centroids are fitted once on training clips, and kept by content.
 
-A vocabulary's folder holds `centroids.npy` (Q, K, dimensions of a codebook), `mean.npy` and
-`components.npy` where the features are projected, and `vocabulary.json`, which says in plain words what
-they are made of. There is no pickle in it.
+A vocabulary's folder holds `centroids.npy` (Q, K, dimensions of a codebook) and one `.npy` for each further
+array of the clustering, `mean.npy` and `components.npy` where the features are projected, and
+`vocabulary.json`, which says in plain words what they are made of. There is no pickle in it.
 """
 
 import json
@@ -11,6 +11,7 @@ import shutil
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 from tqdm import tqdm
 
+from audiotok.clustering.codebooks import PART
 from audiotok.data.corpus import Corpus
 from audiotok.errors import UserError
 from audiotok.loader.clips import ClipDataset
@@ -27,7 +29,16 @@ from audiotok.tokenizer import Tokenizer
 log = logging.getLogger(__name__)
 _VERSION = 1  # raise it when frames or centroids come to mean something else
 SIDECAR = "vocabulary.json"
-REPORTED = {"n_clips", "n_frames", "variance_kept", "centroids_used", "perplexity", "seconds"}
+REPORTED = {  # of the frames that the codebooks were fitted to
+    "n_clips",
+    "n_frames",
+    "variance_kept",  # 1 where decoded tokens are the frames, 0 where they are no better than the mean frame
+    "centroids_used",  # share over all codebooks
+    "dead_centroids",  # how many of each codebook are the token of no frame
+    "perplexity",  # mean over the codebooks
+    "perplexity_per_codebook",
+    "seconds",  # for sampling and fitting
+}
 
 
 @dataclass(frozen=True)
@@ -37,12 +48,12 @@ class Vocabulary:
     Args:
         tokenizer: Ready for use.
         key: Content key of the centroids.
-        report: What the sidecar says of the fitting: frames used, variance kept, use of the codebooks.
+        report: What the sidecar says of the fitting, by the names of `REPORTED`.
     """
 
     tokenizer: Tokenizer
     key: str
-    report: dict[str, object]
+    report: dict[str, Any]
 
     @property
     def size(self) -> int:
@@ -89,17 +100,19 @@ def fit_or_load(tokenizer: Tokenizer, corpus: Corpus, store: Store, n_workers: i
         return load_vocabulary(tokenizer, folder, key)
 
     vocabulary = store.load_or_make("centroids", key, load, make)
-    size = f"{tokenizer.codebooks.n_codebooks} x {tokenizer.codebooks.n_clusters} centroids {key}"
-    log.info(
-        "%s %s: %s frames of %s clips, %.0f %% of variance kept, %.0f %% of centroids used.",
-        "Reused" if reused else "Fitted",
-        size,
-        f"{vocabulary.report['n_frames']:,}",
-        f"{vocabulary.report['n_clips']:,}",
-        100 * float(str(vocabulary.report["variance_kept"])),
-        100 * float(str(vocabulary.report["centroids_used"])),
-    )
+    log.info("%s %s", "Reused" if reused else "Fitted", _summary(vocabulary))
     return vocabulary
+
+
+def _summary(vocabulary: Vocabulary) -> str:
+    codebooks, report = vocabulary.tokenizer.codebooks, vocabulary.report
+    return (
+        f"{codebooks.n_codebooks} x {codebooks.n_clusters} centroids {vocabulary.key}: "
+        f"{report['n_frames']:,} frames of {report['n_clips']:,} clips, "
+        f"{100 * report['variance_kept']:.0f} % of variance kept, "
+        f"{100 * report['centroids_used']:.0f} % of centroids used ({sum(report['dead_centroids'])} dead), "
+        f"mean perplexity {report['perplexity']:.0f}."
+    )
 
 
 def vocabulary_key(tokenizer: Tokenizer, corpus: Corpus) -> str:
@@ -120,7 +133,7 @@ def load_vocabulary(tokenizer: Tokenizer, folder: Path, key: str | None = None) 
         shapes = {name: list(array.shape) for name, array in arrays.items()}
         settings = {**sidecar["settings"], "key": sidecar["key"], **sidecar["shapes"]}
         report, checksum = sidecar["report"], sidecar["checksum"]
-        missing = ({"centroids"} - arrays.keys()) | (REPORTED - report.keys())
+        missing = (_arrays(tokenizer).keys() - arrays.keys()) | (REPORTED - report.keys())
         if missing:
             raise KeyError(*sorted(missing))
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
@@ -129,7 +142,7 @@ def load_vocabulary(tokenizer: Tokenizer, folder: Path, key: str | None = None) 
     difference = first_difference(expected, settings)
     if difference:
         raise StaleError(f"{SIDECAR} does not match: {difference}")
-    tokenizer.codebooks.load_centroids(arrays["centroids"])
+    tokenizer.codebooks.load_arrays(arrays)
     projection = tokenizer.features.projection
     if "mean" in arrays:
         projection.mean.copy_(torch.from_numpy(arrays["mean"]))
@@ -160,11 +173,13 @@ def copy_vocabulary(vocabulary: Vocabulary, folder: Path) -> None:
 
 
 def _arrays(tokenizer: Tokenizer) -> dict[str, np.ndarray]:
-    arrays = {"centroids": tokenizer.codebooks.centroids}
+    arrays = tokenizer.codebooks.arrays()
     projection = tokenizer.features.projection
     if projection.n_components is not None:
-        arrays |= {"mean": projection.mean, "components": projection.components}
-    return {name: tensor.cpu().numpy() for name, tensor in arrays.items()}
+        fitted = {"mean": projection.mean, "components": projection.components}
+        assert not fitted.keys() & arrays.keys(), "a clustering's buffer has the name of the projection's"
+        arrays |= {name: tensor.cpu().numpy() for name, tensor in fitted.items()}
+    return arrays
 
 
 def _checksum(tokenizer: Tokenizer) -> str:
@@ -239,20 +254,23 @@ def _sample_batch(
     return sampled
 
 
-def _diagnose(tokenizer: Tokenizer, frames: Tensor) -> dict[str, float]:
+def _diagnose(tokenizer: Tokenizer, frames: Tensor) -> dict[str, object]:
     """Measure the codebooks on the frames (N, D) that they were fitted to."""
     codebooks = tokenizer.codebooks
-    tokens = torch.cat([codebooks.encode(part) for part in frames.split(8192)])  # (N, Q)
+    tokens = codebooks.encode_sample(frames)  # (N, Q)
     residual = sum(
         (part - codebooks.decode(chosen)).square().sum().item()
-        for part, chosen in zip(frames.split(8192), tokens.split(8192), strict=True)
+        for part, chosen in zip(frames.split(PART), tokens.split(PART), strict=True)
     )
     total = (frames - frames.mean(0)).square().sum().item()
-    used, perplexity = token_use(token_counts(tokens, codebooks.n_clusters))
+    counts = token_counts(tokens, codebooks.n_clusters)
+    used, perplexity = token_use(counts)
     return {
         "variance_kept": round(1 - residual / max(total, 1e-12), 4),
         "centroids_used": round(used, 4),
+        "dead_centroids": (counts == 0).sum(1).tolist(),
         "perplexity": round(perplexity, 2),
+        "perplexity_per_codebook": [round(value, 2) for value in perplexities(counts).tolist()],
     }
 
 
@@ -264,11 +282,17 @@ def token_counts(tokens: Tensor, n_clusters: int) -> Tensor:
 def token_use(counts: Tensor) -> tuple[float, float]:
     """Return the share of centroids that occur and the mean perplexity of the codebooks.
 
-    The perplexity is exp(-Σ p log p): K where all centroids are used alike, 1 where one takes all.
-
     Args:
         counts: (Q, K)
     """
+    return float((counts > 0).double().mean()), float(perplexities(counts).mean())
+
+
+def perplexities(counts: Tensor) -> Tensor:
+    """Return the perplexity of each codebook: counts (Q, K) to (Q,), float64.
+
+    It is exp(-Σ p log p): K where all centroids are used alike, 1 where one takes all.
+    """
     shares = counts.double() / counts.sum(1, keepdim=True).clamp(min=1)
     entropy = -(shares * shares.clamp(min=1e-300).log()).sum(1)
-    return float((counts > 0).double().mean()), float(entropy.exp().mean())
+    return entropy.exp()

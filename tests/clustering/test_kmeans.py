@@ -218,13 +218,13 @@ def test_loaded_centroids_encode_as_the_fitted_ones():
     points = torch.from_numpy(blobs())
     codebook, other = kmeans(), kmeans()
     codebook.fit(points.numpy())
-    other.load_centroids(codebook.centroids.numpy())
+    other.load_arrays(codebook.arrays())
     assert torch.equal(other.encode(points), codebook.encode(points))
 
 
 def test_loading_copies_the_array():
     centroids = np.zeros((1, 5, 4), dtype=np.float32)
     codebook = kmeans()
-    codebook.load_centroids(centroids)
+    codebook.load_arrays({"centroids": centroids})
     centroids += 1
     assert not codebook.centroids.any()

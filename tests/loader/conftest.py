@@ -26,7 +26,7 @@ def tokenizer(tiny_tokenizer: Callable[..., Tokenizer]) -> Tokenizer:
     stacked, _ = tokenizer.features.stack(fading, n_samples)
     tokenizer.features.projection.fit(stacked[0].numpy())
     frames, _ = tokenizer.features(fading, n_samples)  # (1, 32, 8)
-    tokenizer.codebooks.load_centroids(frames[:, ::4].numpy())
+    tokenizer.codebooks.load_arrays({"centroids": frames[:, ::4].numpy()})
     return tokenizer
 
 

@@ -2,6 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -10,13 +11,15 @@ from torch import Tensor, nn
 from audiotok.errors import UserError
 
 log = logging.getLogger(__name__)
+PART = 8192  # frames of a sample that are encoded at once: distances of all would fill the memory
 
 
 class Codebooks(nn.Module, ABC):
     """Q codebooks of K centroids each.
 
-    Another kind of clustering is a subclass in a file of its own: say which shape the centroids have,
-    how they are fitted, and how frames are encoded and decoded.
+    Another kind of clustering is a subclass in a file of its own: say how the centroids are fitted, and how
+    frames are encoded and decoded. `centroids` is what a token's embedding may begin at; what else encoding
+    and decoding need is registered as further buffers, float32, which are kept and read as `centroids` is.
 
     Args:
         n_clusters: Centroids per codebook, K.
@@ -53,15 +56,15 @@ class Codebooks(nn.Module, ABC):
     @property
     @abstractmethod
     def settings(self) -> dict[str, object]:
-        """Everything that the centroids depend on, JSON-like: part of their key."""
+        """Everything that the arrays depend on, JSON-like: part of their key."""
 
     @abstractmethod
     def check_dimensions(self, n_dimensions: int) -> None:
         """Raise `UserError` where frames of D dimensions cannot be clustered so."""
 
     @abstractmethod
-    def fit_centroids(self, frames: np.ndarray) -> np.ndarray:
-        """Cluster float32 frames (N, D) into centroids (Q, K, dimensions of a codebook)."""
+    def fit_arrays(self, frames: np.ndarray) -> None:
+        """Fit `centroids` (Q, K, dimensions of a codebook) and all other buffers to float32 frames (N, D)."""
 
     @abstractmethod
     def encode(self, frames: Tensor) -> Tensor:
@@ -72,10 +75,10 @@ class Codebooks(nn.Module, ABC):
         """Return the frames (..., D) that tokens (..., Q) stand for."""
 
     def fit(self, frames: np.ndarray) -> None:
-        """Fit the centroids to a sample of frames, float32 (N, D).
+        """Fit the codebooks to a sample of frames, float32 (N, D), on the CPU.
 
         Raises:
-            UserError: There are fewer frames than clusters.
+            UserError: There are fewer frames than clusters, or their dimensions will not do.
         """
         self.check_dimensions(frames.shape[1])
         if len(frames) < self.n_clusters:
@@ -90,11 +93,20 @@ class Codebooks(nn.Module, ABC):
                 f"{len(frames):,}",
                 self.n_clusters,
             )
-        self.load_centroids(self.fit_centroids(np.ascontiguousarray(frames, dtype=np.float32)))
+        self.fit_arrays(np.ascontiguousarray(frames, dtype=np.float32))
 
-    def load_centroids(self, centroids: np.ndarray) -> None:
-        """Take over centroids (Q, K, dimensions of a codebook) that were fitted before."""
-        self.centroids = torch.from_numpy(np.array(centroids, dtype=np.float32)).to(self.centroids.device)
+    def encode_sample(self, frames: Tensor) -> Tensor:
+        """Return the tokens (N, Q) of a sample of any size (N, D), a part after the other."""
+        return torch.cat([self.encode(part) for part in frames.split(PART)])
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return all that was fitted or drawn, by name: `centroids` and what else a kind has."""
+        return {name: buffer.cpu().numpy() for name, buffer in self.named_buffers()}
+
+    def load_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take over copies of what `arrays` returned."""
+        for name, buffer in list(self.named_buffers()):
+            setattr(self, name, torch.from_numpy(np.array(arrays[name], dtype=np.float32)).to(buffer.device))
 
     def _common_settings(self) -> dict[str, object]:
         return {

@@ -2,6 +2,7 @@
 
 import faiss
 import numpy as np
+import torch
 from torch import Tensor
 
 from audiotok.clustering.codebooks import Codebooks, check_at_least_one, nearest
@@ -39,9 +40,9 @@ class KMeans(Codebooks):
     def check_dimensions(self, n_dimensions: int) -> None:
         """Accept any number of dimensions."""
 
-    def fit_centroids(self, frames: np.ndarray) -> np.ndarray:
+    def fit_arrays(self, frames: np.ndarray) -> None:
         """Cluster frames (N, D) into centroids (1, K, D)."""
-        return lloyd(frames, self.n_clusters, self.n_iter, self.seed)[None]
+        self.centroids = torch.from_numpy(lloyd(frames, self.n_clusters, self.n_iter, self.seed)[None])
 
     def encode(self, frames: Tensor) -> Tensor:
         """Return the index of the nearest centroid of every frame: (..., D) to (..., 1)."""
@@ -53,7 +54,7 @@ class KMeans(Codebooks):
         return self.centroids[0][tokens[..., 0]]
 
 
-def lloyd(points: np.ndarray, n_clusters: int, n_iter: int, seed: int) -> np.ndarray:
+def lloyd(points: np.ndarray, n_clusters: int, n_iter: int, seed: int, spherical: bool = False) -> np.ndarray:
     """Run FAISS k-means over all points, on a GPU where FAISS sees one.
 
     Left to itself, FAISS silently takes 256 points a centroid; what it is handed here it uses.
@@ -63,6 +64,7 @@ def lloyd(points: np.ndarray, n_clusters: int, n_iter: int, seed: int) -> np.nda
         n_clusters: Centroids, K.
         n_iter: Iterations.
         seed: Seed of the starting centroids.
+        spherical: Assign points by the largest product, and scale centroids to length 1.
 
     Returns:
         float32 (K, dimensions)
@@ -71,7 +73,8 @@ def lloyd(points: np.ndarray, n_clusters: int, n_iter: int, seed: int) -> np.nda
         points.shape[1],
         n_clusters,
         niter=n_iter,
-        seed=seed,
+        seed=seed % 2**31,  # FAISS holds it in a C int
+        spherical=spherical,
         gpu=faiss.get_num_gpus() > 0,
         min_points_per_centroid=1,
         max_points_per_centroid=-(-len(points) // n_clusters),

@@ -58,7 +58,7 @@ class Product(Codebooks):
                 "a frame; choose a divisor, or set features.n_components to a multiple."
             )
 
-    def fit_centroids(self, frames: np.ndarray) -> np.ndarray:
+    def fit_arrays(self, frames: np.ndarray) -> None:
         """Cluster frames (N, D) into centroids (Q, K, D / Q)."""
         parts = np.split(frames, self.n_codebooks, axis=1)
         progress = tqdm(parts, "Fitting centroids", unit="codebook", disable=None, leave=False)
@@ -66,7 +66,7 @@ class Product(Codebooks):
             lloyd(np.ascontiguousarray(part), self.n_clusters, self.n_iter, self.seed + q)
             for q, part in enumerate(progress)
         ]
-        return np.stack(books)
+        self.centroids = torch.from_numpy(np.stack(books))
 
     def encode(self, frames: Tensor) -> Tensor:
         """Return the nearest centroid in every codebook: (..., D) to (..., Q)."""
