@@ -59,7 +59,7 @@ def test_every_train_command_runs(line, tmp_path, roots, first_run, capsys):
         with pytest.raises(SystemExit) as exit_:
             command(*overrides)
         assert exit_.value.code in (None, 0)
-        assert "clustering: kmeans, product" in capsys.readouterr().out
+        assert "kmeans, product, random, residual, spherical" in capsys.readouterr().out
         return
     given = dict(override.split("=", 1) for override in overrides if "=" in override)
     data = "audioset" if "experiment" in given else given.get("data", "synthetic")

@@ -13,7 +13,7 @@ import soundfile
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import tiny_source, write_tiny_audioset
+from tiny import CLUSTERINGS, tiny_source, write_tiny_audioset
 
 from audiotok.data.corpus import Corpus, open_corpus
 from audiotok.errors import UserError
@@ -21,6 +21,7 @@ from audiotok.loader import clips as loader_clips
 from audiotok.store import Store
 from audiotok.tokenizer import Tokenizer
 from audiotok.vocabulary import (
+    REPORTED,
     SIDECAR,
     Vocabulary,
     copy_vocabulary,
@@ -34,8 +35,7 @@ from audiotok.vocabulary import (
 
 N_FRAMES = 18 * 32  # of all training clips of the tiny corpus
 KINDS = {
-    "kmeans": ("kmeans", {}),
-    "product": ("product", {}),
+    **{clustering: (clustering, {}) for clustering in CLUSTERINGS},
     "whitened": ("kmeans", {"features": {"whiten": True}}),
     "not projected": ("product", {"features": {"n_components": None}}),
 }
@@ -67,7 +67,7 @@ def with_clips(corpus: Corpus, **clips) -> Corpus:
 
 def arrays(vocabulary: Vocabulary) -> list[np.ndarray]:
     projection = vocabulary.tokenizer.features.projection
-    tensors = (vocabulary.tokenizer.codebooks.centroids, projection.mean, projection.components)
+    tensors = (*vocabulary.tokenizer.codebooks.buffers(), projection.mean, projection.components)
     return [tensor.numpy().copy() for tensor in tensors]
 
 
@@ -107,8 +107,9 @@ def test_second_call_reuses_without_opening_audio(
     assert len(opened) == 18
     assert_same(arrays(second), arrays(first))
     assert (second.key, second.report) == (first.key, first.report)
-    lines = [message.split()[0] for message in caplog.messages if "centroids used" in message]
-    assert lines == ["Fitted", "Reused"]
+    lines = [message.split() for message in caplog.messages if "centroids used" in message]
+    assert [line[0] for line in lines] == ["Fitted", "Reused"]
+    assert lines[0][1:] == lines[1][1:]
 
 
 @every_kind
@@ -149,6 +150,8 @@ def test_fitting_and_reusing_leave_the_global_generators_alone(store, tiny_token
         ("kmeans", {"sample_clips": 17}),
         ("product", {}),
         ("product", {"n_codebooks": 2}),
+        *[(clustering, {}) for clustering in CLUSTERINGS if clustering not in {"kmeans", "product"}],
+        ("random", {"code_dimensions": 7}),
         *[
             ("kmeans", {"features": {key: value}})
             for key, value in {
@@ -249,6 +252,10 @@ def permute_centroids(folder: Path) -> None:
     np.save(folder / "centroids.npy", np.load(folder / "centroids.npy")[:, ::-1])
 
 
+def swap_random_projections(folder: Path) -> None:
+    np.save(folder / "projections.npy", np.load(folder / "projections.npy")[::-1])
+
+
 def swap_files(folder: Path) -> None:
     (folder / "mean.npy").rename(folder / "x.npy")
     (folder / "components.npy").rename(folder / "mean.npy")
@@ -298,6 +305,30 @@ def test_damaged_vocabulary_is_fitted_again_with_a_warning(
     del opened[:]
     fit_or_load(tiny_tokenizer(), tiny_corpus, store)
     assert opened == []
+
+
+FURTHER_DAMAGES = {
+    "lengths gone": ("spherical", lambda folder: (folder / "lengths.npy").unlink()),
+    "lengths truncated": ("spherical", truncate("lengths.npy", 0.7)),
+    "projections permuted": ("random", swap_random_projections),
+    "codes those of the centroids": (
+        "random",
+        lambda folder: shutil.copy(folder / "centroids.npy", folder / "codes.npy"),
+    ),
+}
+
+
+@pytest.mark.parametrize(("clustering", "damage"), FURTHER_DAMAGES.values(), ids=FURTHER_DAMAGES)
+def test_damage_to_the_further_arrays_of_a_clustering_is_found(
+    store, tiny_tokenizer, tiny_corpus, opened, caplog, clustering, damage
+):
+    first = fit_or_load(tiny_tokenizer(clustering), tiny_corpus, store)
+    damage(store.folder("centroids", first.key))
+    del opened[:]
+    second = fit_or_load(tiny_tokenizer(clustering), tiny_corpus, store)
+    assert len(opened) == 18
+    assert_same(arrays(second), arrays(first))
+    assert "made again" in caplog.text
 
 
 def test_warning_names_the_setting_that_differs(store, tiny_tokenizer, tiny_corpus, caplog):
@@ -466,11 +497,41 @@ def test_report_can_be_recomputed(store, tiny_tokenizer, tiny_corpus, clustering
     assert report["variance_kept"] == pytest.approx(1 - (residual / total).item(), abs=1e-3)
     assert 0 < report["variance_kept"] < 1
     n_codebooks, n_clusters = tokenizer.codebooks.n_codebooks, tokenizer.codebooks.n_clusters
-    used = [len(set(codes.tolist())) / n_clusters for codes in tokens.T]
-    assert report["centroids_used"] == pytest.approx(np.mean(used), abs=1e-4)
-    assert 1 <= report["perplexity"] <= n_clusters
+    used = [len(set(codes.tolist())) for codes in tokens.T]
+    assert report["centroids_used"] == pytest.approx(np.mean(used) / n_clusters, abs=1e-4)
+    assert report["dead_centroids"] == [n_clusters - n for n in used]
+    shares = [np.array(list(Counter(codes.tolist()).values())) / len(codes) for codes in tokens.T]
+    perplexity = [np.prod(share**-share) for share in shares]
+    assert report["perplexity_per_codebook"] == pytest.approx(perplexity, abs=0.01)
+    assert report["perplexity"] == pytest.approx(np.mean(perplexity), abs=0.01)
     assert (report["n_frames"], report["n_clips"]) == (N_FRAMES, 18)
     assert vocabulary.size == n_codebooks * n_clusters
+
+
+def test_report_is_flat_json_of_the_reported_names(store, tiny_tokenizer, tiny_corpus):
+    report = fit_or_load(tiny_tokenizer("product"), tiny_corpus, store).report
+    assert report.keys() == REPORTED
+    for value in report.values():
+        for number in value if isinstance(value, list) else [value]:
+            assert isinstance(number, int | float)
+
+
+def test_centroids_that_no_frame_has_are_counted_and_logged(store, tiny_tokenizer, tiny_corpus, caplog):
+    """In half of the codebooks, all centroids but the first are moved out of reach of any frame."""
+    tokenizer = tiny_tokenizer("product")
+    fit = tokenizer.codebooks.fit
+
+    def fit_badly(frames: np.ndarray) -> None:
+        fit(frames)
+        tokenizer.codebooks.centroids[2:, 1:] = 1e6
+
+    tokenizer.codebooks.fit = fit_badly
+    with caplog.at_level("INFO"):
+        report = fit_or_load(tokenizer, tiny_corpus, store).report
+    dead = report["dead_centroids"]
+    assert dead[2:] == [7, 7]
+    assert report["perplexity_per_codebook"][2:] == [1, 1]
+    assert f"({sum(dead)} dead), mean perplexity {report['perplexity']:.0f}." in caplog.text
 
 
 def test_more_centroids_keep_more_variance(tmp_path, tiny_tokenizer, tiny_corpus):

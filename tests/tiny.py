@@ -7,8 +7,12 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from audiotok.clustering.codebooks import Codebooks
 from audiotok.clustering.kmeans import KMeans
 from audiotok.clustering.product import Product
+from audiotok.clustering.random import Random
+from audiotok.clustering.residual import Residual
+from audiotok.clustering.spherical import Spherical
 from audiotok.data.audioset import CLASS_TABLE, SEGMENTS, AudioSet
 from audiotok.data.inspection import Limits
 from audiotok.data.validation import Validation
@@ -20,6 +24,14 @@ TONES = {"/m/0a": ("Low tone", 250.0), "/m/0b": ("Middle tone", 800.0), "/m/0c":
 # What the ids of each set begin with: A-F for first_characters, and what trips a careless parser.
 FIRST_CHARACTERS = {"bal_train": "ABCDEF-_Yg-_0Zklmnopqrst", "unbal_train": "AB-_Yh", "eval": "ACx-_Y9z"}
 LIMITS = Limits(min_seconds=0.5, max_seconds=60.0, silence_db=-80.0)
+
+CLUSTERINGS: dict[str, tuple[type[Codebooks], dict[str, Any]]] = {
+    "kmeans": (KMeans, {"n_iter": 5}),
+    "product": (Product, {"n_iter": 5, "n_codebooks": 4}),
+    "spherical": (Spherical, {"n_iter": 5}),
+    "residual": (Residual, {"n_iter": 5, "n_codebooks": 4}),
+    "random": (Random, {"n_codebooks": 4, "code_dimensions": 6}),
+}
 
 
 def tiny_source(root: Path | str | None, **changes: Any) -> AudioSet:
@@ -44,7 +56,7 @@ def build_tiny_tokenizer(
     """Build a tokenizer for 8 kHz: 63 mel frames and 32 tokens a second, 8 components, 8 clusters.
 
     Args:
-        clustering: kmeans, or product with 4 codebooks.
+        clustering: One of `CLUSTERINGS`, with 4 codebooks where it has several.
         features: Arguments of the features that differ.
         changes: Arguments of the clustering that differ.
     """
@@ -62,12 +74,9 @@ def build_tiny_tokenizer(
         "n_components": 8,
         "whiten": False,
     }
-    common = {"n_clusters": 8, "n_iter": 5, "sample_frames": None, "sample_clips": None, "seed": 0}
-    if clustering == "kmeans":
-        return Tokenizer(LogMel(**(logmel | (features or {}))), KMeans(**(common | changes)))
-    return Tokenizer(
-        LogMel(**(logmel | (features or {}))), Product(**(common | {"n_codebooks": 4} | changes))
-    )
+    kind, arguments = CLUSTERINGS[clustering]
+    common = {"n_clusters": 8, "sample_frames": None, "sample_clips": None, "seed": 0}
+    return Tokenizer(LogMel(**(logmel | (features or {}))), kind(**(common | arguments | changes)))
 
 
 def write_tiny_audioset(root: Path) -> None:
