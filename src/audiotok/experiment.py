@@ -19,7 +19,6 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
-from torch import nn
 
 from audiotok.callbacks.checkpoint import BestCheckpoint
 from audiotok.callbacks.progress import Progress
@@ -29,7 +28,7 @@ from audiotok.errors import UserError
 from audiotok.loader.datamodule import ClipDataModule
 from audiotok.logger.closing import finish
 from audiotok.logger.destination import Destination
-from audiotok.model.bert import Bert
+from audiotok.model.model import Model, Sizes, Start
 from audiotok.module import Tagger
 from audiotok.results import summary, write_results
 from audiotok.signature import check_signature
@@ -117,19 +116,24 @@ def build(config: DictConfig, destination: Destination, logger: Logger | None) -
     with _timed(seconds, "inspect"):
         corpus = open_corpus(_instantiate(config.data), store, destination.folder / "skipped.csv")
     model = build_model(config, tokenizer, corpus.clip_seconds, len(corpus.classes))
+    loss, recipe = _instantiate(config.loss), _instantiate(config.augment)
     optimizer, schedule = _instantiate(config.optimizer), _instantiate(config.schedule)
-    datamodule = _instantiate(config.loader, corpus=corpus, tokenizer=tokenizer)
+    datamodule = _instantiate(
+        config.loader, corpus=corpus, tokenizer=tokenizer, store=store, stage=model.reads, recipe=recipe
+    )
     trainer = _build_trainer(config, destination, logger)
     with _timed(seconds, "fit_centroids"):
         vocabulary = fit_or_load(tokenizer, corpus, store, datamodule.n_workers)
         copy_vocabulary(vocabulary, destination.folder / VOCABULARY)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     class_prior = torch.from_numpy(corpus.targets("train").mean(axis=0)).float()
-    model.start_from(tokenizer.codebooks.centroids, class_prior)
+    model.start_from(Start(tokenizer.codebooks.centroids, class_prior, vocabulary.key))
     module = Tagger(
         model,
         classes=corpus.classes,
         threshold=config.metrics.threshold,
+        loss=loss,
+        mixup=recipe.mixup,
         optimizer=optimizer,
         schedule=schedule,
         vocabulary_key=vocabulary.key,
@@ -143,17 +147,19 @@ def build_tokenizer(config: DictConfig) -> Tokenizer:
     return Tokenizer(_instantiate(config.features), _instantiate(config.clustering))
 
 
-def build_model(config: DictConfig, tokenizer: Tokenizer, clip_seconds: float, n_classes: int) -> Bert:
+def build_model(config: DictConfig, tokenizer: Tokenizer, clip_seconds: float, n_classes: int) -> Model:
     """Build the model for a tokenizer's vocabulary and clip length, from the seed alone."""
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    model = _instantiate(
-        config.model,
+    sizes = Sizes(
+        n_mels=tokenizer.features.n_mels,
+        n_dimensions=tokenizer.features.n_dimensions,
         n_codebooks=tokenizer.codebooks.n_codebooks,
         n_clusters=tokenizer.codebooks.n_clusters,
         n_tokens=tokenizer.n_tokens(clip_seconds),
         n_classes=n_classes,
     )
-    assert isinstance(model, Bert)
+    model = _instantiate(config.model, sizes=sizes)
+    assert isinstance(model, Model)
     return model
 
 
@@ -162,7 +168,7 @@ class Restored:
     """The trained parts of a finished run, for use on other sounds."""
 
     tokenizer: Tokenizer
-    model: nn.Module
+    model: Model
     classes: list[SoundClass]
     clip_seconds: float
 
@@ -262,6 +268,7 @@ def _facts(experiment: Experiment) -> dict[str, Any]:
         "vocab_size": experiment.vocabulary.size,
         "n_parameters": sum(p.numel() for p in experiment.module.model.parameters()),
         "centroid_key": experiment.vocabulary.key,
+        **{f"vocabulary/{name}": value for name, value in experiment.vocabulary.report.items()},
     }
 
 

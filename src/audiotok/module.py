@@ -7,13 +7,14 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torchmetrics import CatMetric
 from torchmetrics.utilities import dim_zero_cat
 
+from audiotok.augment.mixup import Mixup
 from audiotok.data.clip import SPLITS, SoundClass
 from audiotok.errors import UserError
 from audiotok.metrics.multilabel import TaggingMetrics, best_threshold, f1_at
+from audiotok.model.model import Model
 
 
 class Predictions(NamedTuple):
@@ -40,6 +41,14 @@ class Optimizer(Protocol):
         ...
 
 
+class Loss(Protocol):
+    """What every option of the config group `loss` builds."""
+
+    def __call__(self, logits: Tensor, targets: Tensor, training: bool) -> Tensor:
+        """Return the loss of logits (B, C) for targets (B, C) between 0 and 1."""
+        ...
+
+
 class Schedule(Protocol):
     """What every option of the config group `schedule` builds."""
 
@@ -51,28 +60,30 @@ class Schedule(Protocol):
 class Tagger(pl.LightningModule):
     """Train and score a model that tags clips.
 
-    Logs `loss`, `mAP`, `f1_micro`, `f1_macro`, `hamming_loss` and `n_scored_classes` under `train/`, `val/`
-    and `test/`; for `val/` and `test/` also F1 at the threshold that is best on validation, `*_tuned`. That
-    threshold is kept with the weights.
+    Logs `loss`, `mAP`, `f1_micro`, `f1_macro`, `hamming_loss`, `top1` and `n_scored_classes` under `train/`,
+    `val/` and `test/`; for `val/` and `test/` also F1 at the threshold that is best on validation, `*_tuned`.
+    Scores under `train/` are of augmented clips.
 
     Args:
-        model: Called with tokens (B, T, Q) and n_tokens (B,), gives logits (B, C).
+        model: An option of the config group.
         classes: What the C logits stand for; kept with the weights.
         threshold: Probability above which a class counts as heard.
+        loss: An option of the config group.
+        mixup: Mixes the vectors of clips in training.
         optimizer: An option of the config group.
         schedule: An option of the config group.
         vocabulary_key: Key of the centroids; kept with the weights, which mean nothing without them.
         seed: Seed of dropout, anew in every batch, so that a resumed run goes on as if never stopped.
     """
 
-    tuned_threshold: Tensor
-
     def __init__(
         self,
-        model: nn.Module,
+        model: Model,
         *,
         classes: Sequence[SoundClass],
         threshold: float,
+        loss: Loss,
+        mixup: Mixup,
         optimizer: Optimizer,
         schedule: Schedule,
         vocabulary_key: str,
@@ -80,17 +91,18 @@ class Tagger(pl.LightningModule):
     ) -> None:
         super().__init__()
         self.model, self.optimizer, self.schedule = model, optimizer, schedule
+        self.loss, self.mixup = loss, mixup
         self.classes, self.vocabulary_key, self.seed = classes, vocabulary_key, seed
         n_classes = len(classes)
         self.scores = nn.ModuleDict(
             {f"{split}_scores": TaggingMetrics(n_classes, threshold, f"{split}/") for split in SPLITS}
         )
         self.seen = CatMetric()  # indices of the test clips, in the order of their scores
-        self.register_buffer("tuned_threshold", torch.tensor(threshold))
+        self.tuned_threshold = threshold
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
         """Return the logits (B, C) of a batch."""
-        return self.model(batch["tokens"], batch["n_tokens"])
+        return self.model(batch["inputs"], batch["lengths"])
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed dropout for this batch, whatever was drawn before it."""
@@ -122,8 +134,8 @@ class Tagger(pl.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Choose the threshold and log the scores of the validation clips."""
         precision = self._metrics("val").precision
-        self.tuned_threshold.fill_(best_threshold(precision.scores(), precision.targets()))
-        self.log("val/tuned_threshold", self.tuned_threshold.clone(), batch_size=1)
+        self.tuned_threshold = best_threshold(precision.scores(), precision.targets())
+        self.log("val/tuned_threshold", self.tuned_threshold, batch_size=1)
         self._log_scores("val")
 
     def on_test_epoch_start(self) -> None:
@@ -173,11 +185,14 @@ class Tagger(pl.LightningModule):
             )
 
     def _score(self, split: str, batch: dict[str, Tensor]) -> Tensor:
-        targets = batch["targets"]
-        logits = self(batch).float()  # probabilities in bf16 tie, and ties move average precision
-        loss = F.binary_cross_entropy_with_logits(logits, targets)
+        lengths, targets = batch["lengths"], batch["targets"]
+        vectors = self.model.embed(batch["inputs"], lengths)
+        if self.training:
+            vectors, lengths, targets = self.mixup(vectors, lengths, targets)
+        logits = self.model.classify(vectors, lengths).float()  # probabilities in bf16 tie, and move the mAP
+        loss = self.loss(logits, targets, self.training)
         self.log(f"{split}/loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(targets))
-        self._metrics(split).update(logits.detach().sigmoid(), targets.int())
+        self._metrics(split).update(logits.detach().sigmoid(), (targets > 0.5).int())
         return loss
 
     def _log_scores(self, split: str) -> None:
@@ -185,7 +200,7 @@ class Tagger(pl.LightningModule):
         scores: dict[str, Any] = metrics.compute()
         if split != "train":
             precision = metrics.precision
-            tuned = f1_at(float(self.tuned_threshold), precision.scores(), precision.targets())
+            tuned = f1_at(self.tuned_threshold, precision.scores(), precision.targets())
             scores |= {f"{split}/{name}": value for name, value in tuned.items()}
         metrics.reset()
         self.log_dict(scores, on_step=False, on_epoch=True, batch_size=1)

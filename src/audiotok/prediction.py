@@ -55,4 +55,5 @@ def tag(run: Restored, path: Path) -> list[Tag]:
 def _logits(run: Restored, clip: Tensor, length: int) -> Tensor:
     """Return the logits (1, C) of a clip (S,), padded with zeros to a length in samples."""
     padded = torch.nn.functional.pad(clip, (0, length - len(clip)))
-    return run.model(*run.tokenizer(padded[None], torch.tensor([len(clip)])))
+    mel, n_mel = run.tokenizer.features.log_mel(padded[None], torch.tensor([len(clip)]))
+    return run.model(*run.tokenizer.read(mel, n_mel, run.model.reads))

@@ -1,17 +1,21 @@
 """Waveforms to tokens: features and clustering in one module, for workers and accelerators alike."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
 from audiotok.clustering.codebooks import Codebooks
 from audiotok.features.logmel import LogMel
 
+Stage = Literal["mel", "frames", "tokens"]  # how far a model wants its inputs made
+
 
 class Tokenizer(nn.Module):
     """Read waveforms as sentences.
 
     Args:
-        features: Waveforms to frames.
+        features: Waveforms to mel frames, and these to frames.
         codebooks: Frames to tokens.
     """
 
@@ -31,15 +35,24 @@ class Tokenizer(nn.Module):
         return self.features.n_frames(round(seconds * self.features.sample_rate))
 
     @torch.no_grad()
-    def forward(self, waveforms: Tensor, n_samples: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokenise a batch.
+    def read(self, mel: Tensor, n_mel: Tensor, stage: Stage) -> tuple[Tensor, Tensor]:
+        """Make what a model reads from mel frames.
 
         Args:
-            waveforms: (B, S) at `features.sample_rate`, padded with zeros.
-            n_samples: (B,), samples of each that are not padding.
+            mel: (B, mel frames, M), dB.
+            n_mel: (B,), mel frames of each that are not padding.
+            stage: "mel" for normalised mel frames (B, mel frames, M), "frames" for (B, T, D), "tokens" for
+                int64 (B, T, Q).
 
         Returns:
-            Tokens (B, T, Q), int64, and how many positions of each clip are not padding (B,).
+            These, and how many positions of each clip are not padding (B,).
         """
-        frames, n_frames = self.features(waveforms, n_samples)
-        return self.codebooks.encode(frames), n_frames
+        if stage == "mel":
+            return self.features.normalize(mel.float(), n_mel), n_mel
+        frames, n_frames = self.features(mel, n_mel)
+        return (frames if stage == "frames" else self.codebooks.encode(frames)), n_frames
+
+    @torch.no_grad()
+    def forward(self, waveforms: Tensor, n_samples: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokenise waveforms (B, S) with n_samples (B,): tokens (B, T, Q), and how many positions (B,)."""
+        return self.read(*self.features.log_mel(waveforms, n_samples), "tokens")

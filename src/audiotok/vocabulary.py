@@ -22,12 +22,13 @@ from tqdm import tqdm
 from audiotok.clustering.codebooks import PART
 from audiotok.data.corpus import Corpus
 from audiotok.errors import UserError
+from audiotok.loader.cache import open_cache
 from audiotok.loader.clips import ClipDataset
 from audiotok.store import StaleError, Store, content_key, first_difference
 from audiotok.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
-_VERSION = 1  # raise it when frames or centroids come to mean something else
+_VERSION = 2  # raise it when frames or centroids come to mean something else
 SIDECAR = "vocabulary.json"
 REPORTED = {  # of the frames that the codebooks were fitted to
     "n_clips",
@@ -93,7 +94,7 @@ def fit_or_load(tokenizer: Tokenizer, corpus: Corpus, store: Store, n_workers: i
     def make(folder: Path) -> None:
         nonlocal reused
         reused = False
-        report = _fit(tokenizer, corpus, n_workers)
+        report = _fit(tokenizer, corpus, store, n_workers)
         Vocabulary(tokenizer, key, report).save(folder)
 
     def load(folder: Path) -> Vocabulary:
@@ -175,7 +176,7 @@ def copy_vocabulary(vocabulary: Vocabulary, folder: Path) -> None:
 def _arrays(tokenizer: Tokenizer) -> dict[str, np.ndarray]:
     arrays = tokenizer.codebooks.arrays()
     projection = tokenizer.features.projection
-    if projection.n_components is not None:
+    if projection.is_fitted:
         fitted = {"mean": projection.mean, "components": projection.components}
         assert not fitted.keys() & arrays.keys(), "a clustering's buffer has the name of the projection's"
         arrays |= {name: tensor.cpu().numpy() for name, tensor in fitted.items()}
@@ -186,9 +187,9 @@ def _checksum(tokenizer: Tokenizer) -> str:
     return content_key({name: array.tobytes().hex() for name, array in _arrays(tokenizer).items()})
 
 
-def _fit(tokenizer: Tokenizer, corpus: Corpus, n_workers: int) -> dict[str, object]:
+def _fit(tokenizer: Tokenizer, corpus: Corpus, store: Store, n_workers: int) -> dict[str, object]:
     start = time.perf_counter()
-    frames, n_clips = sample_frames(tokenizer, corpus, n_workers)
+    frames, n_clips = sample_frames(tokenizer, corpus, store, n_workers)
     log.info("Fitting centroids to %s frames of %s training clips.", f"{len(frames):,}", f"{n_clips:,}")
     projection = tokenizer.features.projection
     projection.fit(frames)
@@ -202,14 +203,17 @@ def _fit(tokenizer: Tokenizer, corpus: Corpus, n_workers: int) -> dict[str, obje
     }
 
 
-def sample_frames(tokenizer: Tokenizer, corpus: Corpus, n_workers: int) -> tuple[np.ndarray, int]:
+def sample_frames(
+    tokenizer: Tokenizer, corpus: Corpus, store: Store, n_workers: int
+) -> tuple[np.ndarray, int]:
     """Draw frames, before projection, from the training clips, about as many from each.
 
     Returns:
         float32 (N, context * M) and the number of clips that they are from.
     """
     codebooks = tokenizer.codebooks
-    dataset = ClipDataset(corpus, "train", tokenizer.features.sample_rate)
+    cache = open_cache(corpus, "train", tokenizer.features, store)
+    dataset = ClipDataset(corpus, "train", tokenizer.features, cache=cache)
     by_id = sorted(range(len(dataset)), key=lambda i: dataset.clips[i].id)  # as in the key
     rng = np.random.default_rng(codebooks.seed)
     n_clips = min(
@@ -225,8 +229,8 @@ def sample_frames(tokenizer: Tokenizer, corpus: Corpus, n_workers: int) -> tuple
     )
     frames: list[np.ndarray] = []
     for batch in tqdm(batches, "Sampling frames", unit="batch", disable=None, leave=False):
-        wanted = shares[len(frames) : len(frames) + len(batch["waveform"])]
-        frames += _sample_batch(tokenizer, batch["waveform"], batch["n_samples"], wanted, rng)
+        wanted = shares[len(frames) : len(frames) + len(batch["mel"])]
+        frames += _sample_batch(tokenizer, batch["mel"], batch["n_mel"], wanted, rng)
     return np.concatenate(frames), n_clips
 
 
@@ -241,12 +245,12 @@ def _shares(n_frames: int | None, n_clips: int) -> list[int | None]:
 @torch.no_grad()
 def _sample_batch(
     tokenizer: Tokenizer,
-    waveforms: Tensor,
-    n_samples: Tensor,
+    mel: Tensor,
+    n_mel: Tensor,
     wanted: list[int | None],
     rng: np.random.Generator,
 ) -> list[np.ndarray]:
-    stacked, n_frames = tokenizer.features.stack(waveforms, n_samples)
+    stacked, n_frames = tokenizer.features.stack(mel, n_mel)
     sampled = []
     for clip, n, k in zip(stacked, n_frames.tolist(), wanted, strict=True):
         rows = np.arange(n) if k is None else np.sort(rng.permutation(n)[:k])
@@ -275,8 +279,8 @@ def _diagnose(tokenizer: Tokenizer, frames: Tensor) -> dict[str, object]:
 
 
 def token_counts(tokens: Tensor, n_clusters: int) -> Tensor:
-    """Count how often each centroid of each codebook occurs: tokens (N, Q) to (Q, K)."""
-    return torch.stack([codes.bincount(minlength=n_clusters) for codes in tokens.T])
+    """Count how often each centroid of each codebook occurs, masked tokens aside: (N, Q) to (Q, K)."""
+    return torch.stack([codes[codes >= 0].bincount(minlength=n_clusters) for codes in tokens.T])
 
 
 def token_use(counts: Tensor) -> tuple[float, float]:

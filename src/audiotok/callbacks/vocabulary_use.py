@@ -1,10 +1,11 @@
-"""How much of its vocabulary the training clips use."""
+"""How much of its vocabulary the training clips use, as they are after augmentation."""
 
 from typing import Any
 
 import pytorch_lightning as pl
 from torch import Tensor
 
+from audiotok.model.model import is_position
 from audiotok.vocabulary import token_counts, token_use
 
 
@@ -32,9 +33,11 @@ class VocabularyUse(pl.Callback):
         batch_idx: int,
     ) -> None:
         """Count a batch's tokens, and log after the epoch's last."""
-        tokens, n_tokens = batch["tokens"], batch["n_tokens"]
-        is_token = n_tokens.new_ones(tokens.shape[:2]).cumsum(1) <= n_tokens[:, None]
-        counts = token_counts(tokens[is_token], self.n_clusters)
+        inputs = batch["inputs"]
+        if inputs.is_floating_point():  # the model reads no tokens
+            return
+        inside = is_position(batch["lengths"], inputs.shape[1])
+        counts = token_counts(inputs[inside], self.n_clusters)
         self._counts = counts if self._counts is None else self._counts + counts
         if trainer.is_last_batch:
             used, perplexity = token_use(self._counts)

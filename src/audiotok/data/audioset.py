@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from audiotok.data.audio import EXTENSIONS
-from audiotok.data.clip import Clip, Listing, SoundClass, Split
+from audiotok.data.clip import Cache, Clip, Listing, SoundClass, Split
 from audiotok.data.inspection import Limits
 from audiotok.data.validation import Validation
 from audiotok.errors import UserError
@@ -56,6 +56,7 @@ class AudioSet:
         clip_seconds: What clips are padded or cropped to, s.
         validation: Which clips of the training sets validate.
         limits: Which files are skipped.
+        cache: What is kept of decoded clips: "frames", their mel frames, or "none".
     """
 
     root: str | None
@@ -67,6 +68,7 @@ class AudioSet:
     clip_seconds: float
     validation: Validation
     limits: Limits
+    cache: Cache
 
     def __post_init__(self) -> None:
         shared = sorted(set(self.train_sets) & set(self.test_sets))

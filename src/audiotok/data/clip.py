@@ -7,6 +7,7 @@ from typing import Literal, Protocol
 from audiotok.data.inspection import Limits
 
 Split = Literal["train", "val", "test"]
+Cache = Literal["none", "frames"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
@@ -52,6 +53,7 @@ class Source(Protocol):
 
     clip_seconds: float
     limits: Limits
+    cache: Cache
 
     def read(self) -> Listing:
         """Read the metadata; raise `UserError` where it is missing or broken."""

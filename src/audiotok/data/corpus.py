@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from audiotok.data.clip import SPLITS, Clip, Listing, SoundClass, Source, Split
+from audiotok.data.clip import SPLITS, Cache, Clip, Listing, SoundClass, Source, Split
 from audiotok.data.inspection import inspect
 from audiotok.errors import UserError
 from audiotok.store import Store
@@ -34,12 +34,14 @@ class Corpus:
         clips: Usable clips of each split.
         skipped: Clips that are listed but cannot be used.
         clip_seconds: What every clip is padded or cropped to, s.
+        cache: What is kept of decoded clips: "frames", their mel frames, or "none".
     """
 
     classes: tuple[SoundClass, ...]
     clips: dict[Split, list[Clip]]
     skipped: list[Skipped]
     clip_seconds: float
+    cache: Cache = "none"
 
     def targets(self, split: Split) -> np.ndarray:
         """Return the labels of a split as bool (clips, C)."""
@@ -99,7 +101,7 @@ def open_corpus(source: Source, store: Store, skipped_csv: Path | None = None) -
         else:
             usable = replace(clip, seconds=condition.seconds, digest=condition.digest)
             clips[clip.split].append(usable)
-    corpus = Corpus(listing.classes, clips, skipped, source.clip_seconds)
+    corpus = Corpus(listing.classes, clips, skipped, source.clip_seconds, source.cache)
     log.info("Found %s", corpus.summary())
     if skipped_csv is not None:
         corpus.write_skipped(skipped_csv)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from audiotok.data.clip import Clip, Listing, SoundClass, Split
+from audiotok.data.clip import Cache, Clip, Listing, SoundClass, Split
 from audiotok.data.inspection import Limits
 from audiotok.data.validation import Validation
 from audiotok.errors import UserError
@@ -26,6 +26,7 @@ class CSV:
         clip_seconds: What clips are padded or cropped to, s.
         validation: Which training clips validate, where the CSV has none with the split val.
         limits: Which files are skipped.
+        cache: What is kept of decoded clips: "frames", their mel frames, or "none".
     """
 
     root: str | None
@@ -38,6 +39,7 @@ class CSV:
     clip_seconds: float
     validation: Validation
     limits: Limits
+    cache: Cache
 
     def __post_init__(self) -> None:
         if not self.label_separator:

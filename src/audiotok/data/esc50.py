@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from audiotok.data.clip import Clip, Listing, SoundClass, Split
+from audiotok.data.clip import Cache, Clip, Listing, SoundClass, Split
 from audiotok.data.inspection import Limits
 from audiotok.data.validation import Validation
 from audiotok.errors import UserError
@@ -29,6 +29,7 @@ class ESC50:
         validation: Which recordings of the other folds validate; clips cut from one recording stay
             together.
         limits: Which files are skipped.
+        cache: What is kept of decoded clips: "frames", their mel frames, or "none".
     """
 
     root: str | None
@@ -37,6 +38,7 @@ class ESC50:
     clip_seconds: float
     validation: Validation
     limits: Limits
+    cache: Cache
 
     def read(self) -> Listing:
         """Read the table of clips.

@@ -16,7 +16,7 @@ import soundfile
 from tqdm import tqdm
 
 from audiotok.data.audioset import CLASS_TABLE, SEGMENTS, AudioSet, SourceSet
-from audiotok.data.clip import Listing
+from audiotok.data.clip import Cache, Listing
 from audiotok.data.inspection import Limits
 from audiotok.data.sounds import SOUNDS, mix_clip
 from audiotok.data.validation import Validation
@@ -40,6 +40,7 @@ class Synthetic:
         clip_seconds: Length of the clips, s.
         validation: Which of the training clips validate.
         limits: Which files are skipped.
+        cache: What is kept of decoded clips: "frames", their mel frames, or "none".
     """
 
     n_train_clips: int
@@ -49,6 +50,7 @@ class Synthetic:
     clip_seconds: float
     validation: Validation
     limits: Limits
+    cache: Cache
 
     def read(self) -> Listing:
         """Write the corpus where it is not there yet, and read it as AudioSet.
@@ -75,6 +77,7 @@ class Synthetic:
             clip_seconds=self.clip_seconds,
             validation=self.validation,
             limits=self.limits,
+            cache=self.cache,
         ).read()
 
     def _write(self, root: Path) -> None:

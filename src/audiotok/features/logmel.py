@@ -5,20 +5,23 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torchaudio.functional import melscale_fbanks
+from torchaudio.functional import compute_deltas, melscale_fbanks
 from torchaudio.transforms import Spectrogram
 
 from audiotok.errors import UserError
 from audiotok.features.projection import Projection
 
 _LOWEST_FLOOR_DB = -300.0
+Normalization = Literal["none", "clip_minmax", "clip_max", "corpus"]
 
 
 class LogMel(nn.Module):
-    """Waveforms to frames, on any device and in any process.
+    """Waveforms to mel frames, and mel frames to frames, on any device and in any process.
 
     A mel spectrogram (Hann window, centred, power, HTK mel scale, triangular filters of height 1) in dB;
-    `context` neighbouring mel frames are stacked into one vector every `stride` mel frames.
+    `context` neighbouring mel frames are stacked into one vector every `stride` mel frames, and turned onto
+    principal components. Several contexts give several sets of components side by side, of the same moment
+    at several scales of time.
 
     Args:
         sample_rate: Rate at which waveforms come, Hz.
@@ -28,10 +31,15 @@ class LogMel(nn.Module):
         f_min: Lower edge of the lowest bin, Hz.
         f_max: Upper edge of the highest bin, Hz; None for half the sample rate.
         floor_db: Power below this counts as this, dB.
-        normalization: "none" keeps dB; "clip_minmax" maps each clip's own range to 0 .. 1.
-        context: Mel frames stacked into one vector.
+        range_db: What is further below a clip's loudest bin counts as that far below, dB; None for no limit.
+        normalization: "none" keeps dB; "clip_minmax" maps each clip's own range to 0 .. 1; "clip_max" makes
+            each clip's loudest bin 0 dB; "corpus" gives every dimension of a stacked frame mean 0 and
+            deviation 1 over the training sample.
+        deltas: 1 appends the slope of every mel bin over five mel frames, 2 the slope of that slope too.
+        context: Mel frames stacked into one vector; several numbers for several scales of time.
         stride: Mel frames from one vector to the next: the time resolution of tokens.
-        n_components: Principal components kept, D; None keeps all of `context * n_mels`.
+        n_components: Principal components kept, one number for each context, D in all; None keeps the
+            stacked frame as it is.
         whiten: Give every principal component unit variance.
 
     Raises:
@@ -50,14 +58,16 @@ class LogMel(nn.Module):
         f_min: float,
         f_max: float | None,
         floor_db: float,
-        normalization: Literal["none", "clip_minmax"],
-        context: int,
+        range_db: float | None,
+        normalization: Normalization,
+        deltas: int,
+        context: int | list[int],
         stride: int,
-        n_components: int | None,
+        n_components: int | list[int] | None,
         whiten: bool,
     ) -> None:
         super().__init__()
-        self.settings: dict[str, object] = {
+        self.analysis: dict[str, object] = {
             "kind": "logmel",
             "sample_rate": sample_rate,
             "n_fft": n_fft,
@@ -66,48 +76,60 @@ class LogMel(nn.Module):
             "f_min": f_min,
             "f_max": f_max,
             "floor_db": floor_db,
+        }
+        self.settings: dict[str, object] = {
+            **self.analysis,
+            "range_db": range_db,
             "normalization": normalization,
+            "deltas": deltas,
             "context": context,
             "stride": stride,
             "n_components": n_components,
             "whiten": whiten,
         }
+        contexts = [context] if isinstance(context, int) else context
         f_max = sample_rate / 2 if f_max is None else f_max
-        _check_analysis(sample_rate, n_fft, hop_length, n_mels, f_min, f_max, context, stride)
-        if floor_db < _LOWEST_FLOOR_DB:
-            raise UserError(
-                f"features.floor_db={floor_db} is below what float32 holds; "
-                f"choose {_LOWEST_FLOOR_DB:g} or more."
-            )
+        _check_counts(
+            sample_rate=sample_rate, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels, stride=stride
+        )
+        _check_counts(context=min(contexts, default=0))
+        _check_analysis(sample_rate, n_fft, hop_length, f_min, f_max)
+        _check_levels(floor_db, range_db)
+        if deltas not in (0, 1, 2):
+            raise UserError(f"features.deltas={deltas} is none of 0, 1 and 2; choose one of these.")
         self.sample_rate, self.hop_length, self.n_mels = sample_rate, hop_length, n_mels
         self.n_fft = n_fft
-        self.floor_db, self.normalization = floor_db, normalization
-        self.context, self.stride = context, stride
+        self.floor_db, self.range_db, self.normalization = floor_db, range_db, normalization
+        self.deltas, self.context, self.stride = deltas, max(contexts), stride
         self.spectrogram = Spectrogram(n_fft, hop_length=hop_length, power=None)
         self.register_buffer("mel_filters", _mel_filters(n_fft, f_min, f_max, n_mels, sample_rate))
-        self.projection = Projection(context * n_mels, n_components, whiten)
+        self.projection = Projection(
+            n_mels * (1 + deltas), contexts, n_components, whiten, standardize=normalization == "corpus"
+        )
 
     @property
     def n_dimensions(self) -> int:
         """Dimensions of a frame that goes into clustering, D."""
-        return self.projection.n_components or self.context * self.n_mels
+        return self.projection.n_outputs
+
+    def n_mel_frames(self, n_samples: int) -> int:
+        """Return how many mel frames a waveform of so many samples gives."""
+        return n_samples // self.hop_length + 1
 
     def n_frames(self, n_samples: int) -> int:
         """Return how many frames, T, a waveform of so many samples gives."""
-        return -(-self._n_mel_frames(n_samples) // self.stride)
+        return -(-self.n_mel_frames(n_samples) // self.stride)
 
-    def _n_mel_frames(self, n_samples: int) -> int:
-        return n_samples // self.hop_length + 1
-
-    def log_mel(self, waveforms: Tensor, n_samples: Tensor) -> Tensor:
-        """Compute mel spectrograms in dB, or normalised.
+    def log_mel(self, waveforms: Tensor, n_samples: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute mel spectrograms in dB: what does not depend on any corpus, and may be cached.
 
         Args:
             waveforms: (B, S), padded with zeros.
             n_samples: (B,), samples of each that are not padding.
 
         Returns:
-            (B, mel frames, M)
+            (B, mel frames, M) in float16, to a sixteenth of a dB, so that what is kept equals what is
+            computed; and how many mel frames of each clip are not padding (B,).
         """
         if waveforms.shape[1] <= self.n_fft // 2:
             raise UserError(
@@ -120,62 +142,69 @@ class LogMel(nn.Module):
         )  # abs() of complex numbers takes twice as long
         mel = power @ self.mel_filters  # (B, mel frames, M)
         decibels = 10 * mel.clamp(min=10 ** (self.floor_db / 10)).log10()
-        return decibels if self.normalization == "none" else self._to_clip_range(decibels, n_samples)
+        return decibels.half(), n_samples // self.hop_length + 1
 
-    def _to_clip_range(self, decibels: Tensor, n_samples: Tensor) -> Tensor:
-        """Map every clip's own range, padding aside, to 0 .. 1; a constant clip becomes 0."""
-        positions = torch.arange(decibels.shape[1], device=decibels.device)
-        padding = (positions > (n_samples // self.hop_length)[:, None])[..., None]
-        low = decibels.masked_fill(padding, torch.inf).amin((1, 2), keepdim=True)
-        high = decibels.masked_fill(padding, -torch.inf).amax((1, 2), keepdim=True)
-        return ((decibels - low) / (high - low).clamp(min=1e-8)).clamp(0, 1)
+    def normalize(self, mel: Tensor, n_mel: Tensor) -> Tensor:
+        """Limit the range of mel frames (B, mel frames, M) and bring every clip to its own scale."""
+        if self.range_db is None and self.normalization in {"none", "corpus"}:
+            return mel
+        padding = (torch.arange(mel.shape[1], device=mel.device) >= n_mel[:, None])[..., None]
+        high = mel.masked_fill(padding, -torch.inf).amax((1, 2), keepdim=True)
+        if self.range_db is not None:
+            mel = mel.maximum(high - self.range_db)
+        if self.normalization == "clip_max":
+            return mel - high
+        if self.normalization == "clip_minmax":
+            low = mel.masked_fill(padding, torch.inf).amin((1, 2), keepdim=True)
+            return ((mel - low) / (high - low).clamp(min=1e-8)).clamp(0, 1)  # a constant clip becomes 0
+        return mel
 
-    def stack(self, waveforms: Tensor, n_samples: Tensor) -> tuple[Tensor, Tensor]:
+    def stack(self, mel: Tensor, n_mel: Tensor) -> tuple[Tensor, Tensor]:
         """Compute the frames before they are projected: what the projection is fitted on.
 
         Args:
-            waveforms: (B, S), padded with zeros.
-            n_samples: (B,), samples of each that are not padding.
+            mel: (B, mel frames, M), dB.
+            n_mel: (B,), mel frames of each that are not padding.
 
         Returns:
-            Stacked mel frames (B, T, context * M), the first centred on the clip's beginning and edges
-            repeated, and how many of each clip are not padding (B,).
+            Stacked mel frames (B, T, context * M * (1 + deltas)), the first centred on the clip's beginning
+            and edges repeated, and how many of each clip are not padding (B,).
         """
-        mel = self.log_mel(waveforms, n_samples)
+        mel = self.normalize(mel.float(), n_mel)
+        channels = [mel]
+        for _ in range(self.deltas):
+            channels.append(compute_deltas(channels[-1].transpose(1, 2)).transpose(1, 2))
+        mel = torch.cat(channels, 2)
         before = (self.context - 1) // 2
         index = torch.arange(0, mel.shape[1], self.stride, device=mel.device)[:, None]
         index = index + torch.arange(-before, self.context - before, device=mel.device)
-        frames = mel[:, index.clamp(0, mel.shape[1] - 1)].flatten(2)  # (B, T, context * M)
-        n_mel_frames = n_samples // self.hop_length + 1
-        return frames, (n_mel_frames + self.stride - 1) // self.stride
+        frames = mel[:, index.clamp(0, mel.shape[1] - 1)].flatten(2)
+        return frames, (n_mel + self.stride - 1) // self.stride
 
-    def forward(self, waveforms: Tensor, n_samples: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn waveforms (B, S) with n_samples (B,) into frames (B, T, D) with n_frames (B,)."""
-        frames, n_frames = self.stack(waveforms, n_samples)
+    def forward(self, mel: Tensor, n_mel: Tensor) -> tuple[Tensor, Tensor]:
+        """Turn mel frames (B, mel frames, M) with n_mel (B,) into frames (B, T, D) with n_frames (B,)."""
+        frames, n_frames = self.stack(mel, n_mel)
         return self.projection(frames), n_frames
 
 
-def _check_analysis(
-    sample_rate: int,
-    n_fft: int,
-    hop_length: int,
-    n_mels: int,
-    f_min: float,
-    f_max: float,
-    context: int,
-    stride: int,
-) -> None:
-    counts = {
-        "sample_rate": sample_rate,
-        "n_fft": n_fft,
-        "hop_length": hop_length,
-        "n_mels": n_mels,
-        "context": context,
-        "stride": stride,
-    }
+def _check_counts(**counts: int) -> None:
     for key, value in counts.items():
         if value < 1:
             raise UserError(f"features.{key}={value} is too small; choose 1 or more.")
+
+
+def _check_levels(floor_db: float, range_db: float | None) -> None:
+    if floor_db < _LOWEST_FLOOR_DB:
+        raise UserError(
+            f"features.floor_db={floor_db} is below what float32 holds; choose {_LOWEST_FLOOR_DB:g} or more."
+        )
+    if range_db is not None and range_db <= 0:
+        raise UserError(
+            f"features.range_db={range_db} leaves no range; choose more than 0, or null for no limit."
+        )
+
+
+def _check_analysis(sample_rate: int, n_fft: int, hop_length: int, f_min: float, f_max: float) -> None:
     if n_fft % 2:
         raise UserError(f"features.n_fft={n_fft} is odd; choose an even number of samples.")
     if hop_length > n_fft:

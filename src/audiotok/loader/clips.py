@@ -1,4 +1,4 @@
-"""A torch dataset of clips: one waveform of the corpus's clip length, or its tokens, with its labels."""
+"""A torch dataset of clips: the mel frames of one, or its waveform, with its labels."""
 
 from typing import NamedTuple, TypedDict
 
@@ -11,7 +11,8 @@ from audiotok.data.audio import UnreadableError, read_waveform
 from audiotok.data.clip import Clip
 from audiotok.data.corpus import Corpus, Split
 from audiotok.errors import UserError
-from audiotok.tokenizer import Tokenizer
+from audiotok.features.logmel import LogMel
+from audiotok.loader.cache import FrameCache
 
 
 class Draw(NamedTuple):
@@ -25,11 +26,12 @@ class Item(TypedDict, total=False):
     """What the dataset gives for one clip; a batch has the same keys and one dimension more."""
 
     index: int
+    seed: int
     targets: Tensor  # (C,), float32
-    waveform: Tensor  # (S,), where the accelerator makes the tokens
+    mel: Tensor  # (mel frames, M), float16, dB
+    n_mel: Tensor  # (), mel frames that are not padding
+    waveform: Tensor  # (S,), where the accelerator makes the mel frames
     n_samples: Tensor  # (), samples that are not padding
-    tokens: Tensor  # (T, Q), where the worker makes them
-    n_tokens: Tensor  # (), positions that are not padding
 
 
 class ClipDataset(Dataset[Item]):
@@ -38,8 +40,9 @@ class ClipDataset(Dataset[Item]):
     Args:
         corpus: Where the clips are.
         split: Which of them.
-        sample_rate: Rate of the waveforms, Hz.
-        tokenizer: Makes tokens here, in the worker; None leaves waveforms to be tokenised later.
+        features: Makes mel frames, and says at which rate waveforms come.
+        cache: Keeps mel frames; None reads audio in every visit.
+        as_waveform: Leave mel frames to the accelerator; not together with a cache.
         random_crop: Take a random stretch of clips that are too long, not the middle.
     """
 
@@ -47,13 +50,16 @@ class ClipDataset(Dataset[Item]):
         self,
         corpus: Corpus,
         split: Split,
-        sample_rate: int,
-        tokenizer: Tokenizer | None = None,
+        features: LogMel,
+        *,
+        cache: FrameCache | None = None,
+        as_waveform: bool = False,
         random_crop: bool = False,
     ) -> None:
+        assert cache is None or not as_waveform, "what is kept are mel frames"
         self.clips, self.n_classes = corpus.clips[split], len(corpus.classes)
-        self.seconds, self.sample_rate = corpus.clip_seconds, sample_rate
-        self.tokenizer, self.random_crop = tokenizer, random_crop
+        self.seconds, self.features = corpus.clip_seconds, features
+        self.cache, self.as_waveform, self.random_crop = cache, as_waveform, random_crop
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -61,14 +67,26 @@ class ClipDataset(Dataset[Item]):
     def __getitem__(self, draw: Draw | int) -> Item:
         index, seed = (draw, 0) if isinstance(draw, int) else draw
         clip = self.clips[index]
+        item: Item = {"index": index, "seed": seed, "targets": self._targets(clip)}
+        if self.as_waveform:
+            waveform, n_samples = self.waveform(clip, seed)
+            return {**item, "waveform": waveform, "n_samples": torch.tensor(n_samples)}
+        mel, n_mel = self._mel(index, seed)
+        return {**item, "mel": mel, "n_mel": torch.tensor(n_mel)}
+
+    def _mel(self, index: int, seed: int) -> tuple[Tensor, int]:
+        """Return the mel frames of a clip, kept ones where there are any."""
+        clip = self.clips[index]
+        varies = self.random_crop and clip.seconds > self.seconds
+        cache = None if varies else self.cache
+        kept = cache.get(index) if cache else None
+        if kept is not None:
+            return torch.from_numpy(kept[0]), kept[1]
         waveform, n_samples = self.waveform(clip, seed)
-        item: Item = {"index": index, "targets": self._targets(clip)}
-        if self.tokenizer is None:
-            item |= {"waveform": waveform, "n_samples": torch.tensor(n_samples)}
-        else:
-            tokens, n_tokens = self.tokenizer(waveform[None], torch.tensor([n_samples]))
-            item |= {"tokens": tokens[0], "n_tokens": n_tokens[0]}
-        return item
+        mel, n_mel = self.features.log_mel(waveform[None], torch.tensor([n_samples]))
+        if cache:
+            cache.put(index, mel[0].numpy(), int(n_mel))
+        return mel[0], int(n_mel)
 
     def waveform(self, clip: Clip, seed: int = 0) -> tuple[Tensor, int]:
         """Read a clip, cropped or padded with zeros to the clip length.
@@ -80,17 +98,18 @@ class ClipDataset(Dataset[Item]):
             UserError: The file can no longer be read.
         """
         assert clip.path is not None, "only clips with a file are usable"
+        rate = self.features.sample_rate
         surplus = max(0.0, clip.seconds - self.seconds)
         share = np.random.default_rng(seed).random() if self.random_crop else 0.5
         try:
-            samples = read_waveform(clip.path, self.sample_rate, surplus * share, self.seconds)
+            samples = read_waveform(clip.path, rate, surplus * share, self.seconds)
         except UnreadableError as error:
             raise UserError(
                 f"{clip.path} could be read when it was inspected and cannot be now ({error}); "
                 "start again, and it is skipped."
             ) from error
-        n_samples = min(len(samples), round(self.seconds * self.sample_rate))
-        waveform = torch.zeros(round(self.seconds * self.sample_rate))
+        n_samples = min(len(samples), round(self.seconds * rate))
+        waveform = torch.zeros(round(self.seconds * rate))
         waveform[:n_samples] = torch.from_numpy(samples[:n_samples])
         return waveform, n_samples
 

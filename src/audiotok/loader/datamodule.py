@@ -9,12 +9,16 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
+from audiotok.augment.recipe import Recipe
 from audiotok.data.clip import Split
 from audiotok.data.corpus import Corpus
 from audiotok.errors import UserError
+from audiotok.loader.cache import open_cache
 from audiotok.loader.clips import ClipDataset
-from audiotok.loader.sampler import EpochSampler
-from audiotok.tokenizer import Tokenizer
+from audiotok.loader.preparation import Preparation
+from audiotok.loader.sampler import EpochSampler, balancing_weights
+from audiotok.store import Store
+from audiotok.tokenizer import Stage, Tokenizer
 
 
 class EpochLoader(DataLoader[Any]):
@@ -29,27 +33,36 @@ class EpochLoader(DataLoader[Any]):
 
 
 class ClipDataModule(pl.LightningDataModule):
-    """Batches of tokens and targets: `tokens` (B, T, Q), `n_tokens` (B,), `targets` (B, C), `index` (B,).
+    """Batches of what a model reads: `inputs` (B, T, ...), `lengths` (B,), `targets` (B, C), `index` (B,).
 
     Args:
-        corpus: Where the clips are.
-        tokenizer: Fitted.
+        corpus: Where the clips are, and whether their mel frames are kept.
+        tokenizer: Fitted before the first batch.
+        store: Where mel frames are kept.
+        stage: What the model reads.
+        recipe: What is changed in training clips.
         batch_size: Clips in a batch, B.
         n_workers: Processes that read clips; None takes the cores but one, at most 8.
         tokenize_on: "workers" makes spectrograms and tokens where files are read, "accelerator" after a
-            batch of waveforms has been moved to the device; "auto" takes the accelerator where it is a GPU.
+            batch has been moved to the device; "auto" takes the accelerator where it is a GPU.
+        sampling: "uniform" visits every training clip once an epoch; "balanced" visits clips of rare classes
+            more often.
         random_crop: In training, take a random stretch of clips that are too long, not the middle.
-        seed: Seed of the order of training clips and of their crops.
+        seed: Seed of the order of training clips, of their crops and of their augmentation.
     """
 
     def __init__(
         self,
         corpus: Corpus,
         tokenizer: Tokenizer,
+        store: Store,
+        stage: Stage,
+        recipe: Recipe | None,
         *,
         batch_size: int,
         n_workers: int | None,
         tokenize_on: Literal["auto", "workers", "accelerator"],
+        sampling: Literal["uniform", "balanced"],
         random_crop: bool,
         seed: int,
     ) -> None:
@@ -58,9 +71,11 @@ class ClipDataModule(pl.LightningDataModule):
             raise UserError(f"loader.batch_size={batch_size} is too small; choose 1 or more.")
         if n_workers is not None and n_workers < 0:
             raise UserError(f"loader.n_workers={n_workers} is negative; choose 0 or more, or null.")
-        self.corpus, self.tokenizer = corpus, tokenizer
+        self.corpus, self.tokenizer, self.store = corpus, tokenizer, store
         self.batch_size, self.n_workers = batch_size, default_workers() if n_workers is None else n_workers
-        self.tokenize_on, self.random_crop, self.seed = tokenize_on, random_crop, seed
+        self.tokenize_on, self.sampling, self.random_crop = tokenize_on, sampling, random_crop
+        self.seed = seed
+        self.trained, self.scored = Preparation(tokenizer, stage, recipe), Preparation(tokenizer, stage, None)
         self._loaders: dict[Split, DataLoader[Any]] = {}
 
     @property
@@ -71,7 +86,7 @@ class ClipDataModule(pl.LightningDataModule):
         return self.tokenize_on == "workers"
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """Visit all training clips in an order of the epoch's own."""
+        """Visit training clips in an order of the epoch's own."""
         return self._loader("train")
 
     def val_dataloader(self) -> DataLoader[Any]:
@@ -85,30 +100,39 @@ class ClipDataModule(pl.LightningDataModule):
     def _loader(self, split: Split) -> DataLoader[Any]:
         if split not in self._loaders:
             training = split == "train"
+            cache = open_cache(self.corpus, split, self.tokenizer.features, self.store)
             dataset = ClipDataset(
                 self.corpus,
                 split,
-                self.tokenizer.features.sample_rate,
-                self.tokenizer if self.in_workers else None,
+                self.tokenizer.features,
+                cache=cache,
+                as_waveform=cache is None and not self.in_workers,
                 random_crop=training and self.random_crop,
             )
             self._loaders[split] = EpochLoader(
                 dataset,
                 batch_size=self.batch_size,
-                sampler=EpochSampler(len(dataset), self.seed) if training else None,
+                sampler=self._sampler(len(dataset)) if training else None,
+                collate_fn=self._preparation(training).collate if self.in_workers else None,
                 num_workers=self.n_workers,
                 persistent_workers=training and self.n_workers > 0,
                 pin_memory=torch.cuda.is_available(),
             )
         return self._loaders[split]
 
+    def _sampler(self, n_clips: int) -> EpochSampler:
+        weights = balancing_weights(self.corpus.targets("train")) if self.sampling == "balanced" else None
+        return EpochSampler(n_clips, self.seed, weights)
+
+    def _preparation(self, training: bool) -> Preparation:
+        return self.trained if training else self.scored
+
     def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int) -> dict[str, Tensor]:
-        """Make tokens of waveforms, on the device that they have been moved to."""
-        if "tokens" in batch:
+        """Make a batch ready on the device that it has been moved to, where workers have not done it."""
+        if "inputs" in batch:
             return batch
-        waveforms, n_samples = batch.pop("waveform"), batch.pop("n_samples")
-        tokens, n_tokens = self.tokenizer.to(waveforms.device)(waveforms, n_samples)
-        return {**batch, "tokens": tokens, "n_tokens": n_tokens}
+        self.tokenizer.to(batch["targets"].device)
+        return self._preparation(training=self.trainer is not None and self.trainer.training)(batch)
 
 
 def default_workers() -> int:

@@ -17,12 +17,14 @@ class EpochSampler(Sampler[Draw]):
     Lightning calls `set_epoch` before each epoch, also of a resumed run.
 
     Args:
-        n_clips: How many clips there are.
+        n_clips: How many clips there are; as many visits make an epoch.
         seed: Seed of every epoch's order and of what is random in each visit.
+        weights: How often clips are visited, (n_clips,); None visits each once.
     """
 
-    def __init__(self, n_clips: int, seed: int) -> None:
+    def __init__(self, n_clips: int, seed: int, weights: np.ndarray | None = None) -> None:
         self.n_clips, self.seed, self.epoch = n_clips, seed, 0
+        self.shares = None if weights is None else weights / weights.sum()
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order is given next."""
@@ -33,6 +35,26 @@ class EpochSampler(Sampler[Draw]):
 
     def __iter__(self) -> Iterator[Draw]:
         rng = np.random.default_rng([self.seed, self.epoch])
-        order = rng.permutation(self.n_clips)
+        if self.shares is None:
+            order = rng.permutation(self.n_clips)
+        else:
+            order = rng.choice(self.n_clips, self.n_clips, p=self.shares)
         seeds = rng.integers(2**32, size=self.n_clips)
         return (Draw(int(index), int(seed)) for index, seed in zip(order, seeds, strict=True))
+
+
+def balancing_weights(targets: np.ndarray) -> np.ndarray:
+    """Weigh clips by how rare their classes are: the sum of 1 / (clips with the class) over their labels.
+
+    A clip without labels weighs as little as the least of the others. Source: Y. Gong, Y. Chung, J. Glass,
+    "PSLA: Improving Audio Tagging With Pretraining, Sampling, Labeling, and Aggregation", TASLP 2021.
+
+    Args:
+        targets: Of the clips that are there, bool (clips, C).
+
+    Returns:
+        (clips,)
+    """
+    weights = (targets / np.maximum(targets.sum(0), 1)).sum(1)
+    least = weights[weights > 0].min(initial=1.0)
+    return np.where(weights > 0, weights, least)

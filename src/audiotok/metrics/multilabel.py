@@ -76,8 +76,31 @@ class ScoredClasses(Metric):
         return (self.positives > 0).sum().float()
 
 
+class TopOne(Metric):
+    """Share of clips whose most probable class is among their labels: accuracy, where labels are single."""
+
+    hits: Tensor
+    n_clips: Tensor
+    full_state_update = False
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.add_state("hits", torch.tensor(0.0), dist_reduce_fx="sum")
+        self.add_state("n_clips", torch.tensor(0.0), dist_reduce_fx="sum")
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        """Take in probabilities and targets (B, C)."""
+        best = preds.argmax(1, keepdim=True)
+        self.hits = self.hits + target.gather(1, best).sum()  # in place would fail after inference mode
+        self.n_clips = self.n_clips + len(target)
+
+    def compute(self) -> Tensor:
+        """Divide."""
+        return self.hits / self.n_clips
+
+
 class TaggingMetrics(MetricCollection):
-    """mAP, F1 and Hamming loss in one collection.
+    """mAP, F1, Hamming loss and top-1 accuracy in one collection.
 
     `update` takes float32 probabilities (B, C) and integer targets (B, C).
 
@@ -96,6 +119,7 @@ class TaggingMetrics(MetricCollection):
                 "f1_micro": MultilabelF1Score(n_classes, threshold, average="micro"),
                 "f1_macro": MacroF1(n_classes, threshold),
                 "hamming_loss": MultilabelHammingDistance(n_classes, threshold, average="micro"),
+                "top1": TopOne(),
                 "n_scored_classes": ScoredClasses(n_classes),
             },
             prefix=prefix,

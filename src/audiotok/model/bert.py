@@ -1,23 +1,18 @@
-"""An uninitialised BERT that reads a clip as a sentence.
+"""An uninitialised BERT that reads a clip as a sentence of tokens."""
 
-Source: J. Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language
-Understanding", NAACL 2019; the layers are transformers' `BertModel`, built from its configuration.
-"""
-
+from pathlib import Path
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from transformers import BertConfig, BertModel
 
 from audiotok.errors import UserError
+from audiotok.model.embedding import TokenEmbedding
+from audiotok.model.encoder import Encoder, Pooling
+from audiotok.model.model import Model, Sizes, Start, start_at_prior
 
-PAD, CLS = range(2)
-N_SPECIAL = 2  # [PAD] and [CLS] come before the tokens of the codebooks
-_LEAST_PRIOR = 1e-3  # what a class that training never hears begins at
 
-
-class Bert(nn.Module):
+class Bert(Model):
     """Sum the embeddings of a position's Q tokens, read all positions, pool them, and map to logits.
 
     Args:
@@ -28,22 +23,22 @@ class Bert(nn.Module):
         max_position_embeddings: Most positions that can be read, [CLS] included.
         dropout: Share of activations dropped, in embeddings, layers and before the logits.
         attention_dropout: Share of attention weights dropped.
-        pooling: What the logits are made from: "cls", the [CLS] position, or "mean", all positions.
+        stochastic_depth: Share of clips that skip the last layer in training.
+        pooling: What the logits are made from: "cls", the [CLS] position, "mean", all positions, or
+            "attention", all positions with learnt weights.
         embedding: What a token's vector begins at: "random", or "centroids", the projected centroid, so that
             tokens that sound alike begin alike.
-        start_at_prior: Begin with the logits of how often each class is heard, so that training does not
-            spend its first steps on that (T. Lin et al., "Focal Loss for Dense Object Detection", ICCV
-            2017); false begins at probabilities of 0.5.
-        n_codebooks: Tokens at a position, Q.
-        n_clusters: Centroids per codebook, K.
-        n_tokens: Positions that a clip takes, T, [CLS] not counted.
-        n_classes: Logits, C.
+        start_at_prior: Begin with the logits of how often each class is heard; false begins at
+            probabilities of 0.5.
+        init_from: Folder of a run of `audiotok pretrain` with the same vocabulary, whose weights to begin
+            with; None begins anew.
+        sizes: Of vocabulary, clip and classes.
 
     Raises:
         UserError: The numbers contradict each other, or a clip is longer than the positions.
     """
 
-    offsets: Tensor
+    reads = "tokens"
 
     def __init__(
         self,
@@ -55,120 +50,86 @@ class Bert(nn.Module):
         max_position_embeddings: int,
         dropout: float,
         attention_dropout: float,
-        pooling: Literal["cls", "mean"],
+        stochastic_depth: float,
+        pooling: Pooling,
         embedding: Literal["random", "centroids"],
         start_at_prior: bool,
-        n_codebooks: int,
-        n_clusters: int,
-        n_tokens: int,
-        n_classes: int,
+        init_from: str | None,
+        sizes: Sizes,
     ) -> None:
         super().__init__()
-        intermediate_size = 4 * hidden_size if intermediate_size is None else intermediate_size
-        _check_sizes(
+        self.encoder = Encoder(
             num_layers=num_layers,
             hidden_size=hidden_size,
             num_heads=num_heads,
             intermediate_size=intermediate_size,
-        )
-        _check_shares(dropout=dropout, attention_dropout=attention_dropout)
-        _check_positions(max_position_embeddings, n_tokens)
-        self.pooling, self.embedding, self.start_at_prior = pooling, embedding, start_at_prior
-        self.n_codebooks, self.n_clusters = n_codebooks, n_clusters
-        config = BertConfig(
-            vocab_size=N_SPECIAL + n_codebooks * n_clusters,
-            hidden_size=hidden_size,
-            num_hidden_layers=num_layers,
-            num_attention_heads=num_heads,
-            intermediate_size=intermediate_size,
             max_position_embeddings=max_position_embeddings,
-            hidden_dropout_prob=dropout,
-            attention_probs_dropout_prob=attention_dropout,
-            pad_token_id=PAD,
+            dropout=dropout,
+            attention_dropout=attention_dropout,
+            stochastic_depth=stochastic_depth,
+            pooling=pooling,
+            n_positions=sizes.n_tokens,
         )
-        self.bert = BertModel(config, add_pooling_layer=False)
+        self.words = TokenEmbedding(sizes, hidden_size, self.encoder.initializer_range)
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(hidden_size, n_classes)
-        nn.init.normal_(self.classifier.weight, std=config.initializer_range)
+        self.classifier = nn.Linear(hidden_size, sizes.n_classes)
+        nn.init.normal_(self.classifier.weight, std=self.encoder.initializer_range)
         nn.init.zeros_(self.classifier.bias)
-        offsets = N_SPECIAL + n_clusters * torch.arange(n_codebooks)
-        self.register_buffer("offsets", offsets, persistent=False)
-
-    @property
-    def vocab_size(self) -> int:
-        """Rows of the embedding: all codebooks' centroids and the special tokens."""
-        return self.bert.config.vocab_size
+        self.embedding, self.start_at_prior, self.init_from = embedding, start_at_prior, init_from
 
     @torch.no_grad()
-    def start_from(self, centroids: Tensor, class_prior: Tensor) -> None:
-        """Take from the training clips what the weights begin at, where the configuration says so.
+    def start_from(self, start: Start) -> None:
+        """Begin at the projected centroids, the class prior, or the weights of a pretraining run.
 
-        A random projection keeps the distances between centroids (W. Johnson, J. Lindenstrauss, 1984).
-
-        Args:
-            centroids: (Q, K, dimensions of a codebook)
-            class_prior: Share of the training clips in which each class is heard, (C,).
+        Raises:
+            UserError: `init_from` is no pretraining run, or one of another vocabulary or size.
         """
-        if self.embedding == "centroids":
-            centred = centroids - centroids.mean(1, keepdim=True)
-            projections = torch.randn(*centroids.shape[::2], self.bert.config.hidden_size)
-            rows = (centred.cpu() @ projections).flatten(0, 1)  # (Q * K, hidden)
-            scale = self.bert.config.initializer_range / rows.std().clamp(min=1e-12)
-            self.bert.embeddings.word_embeddings.weight[N_SPECIAL:] = rows * scale
+        self.words.start_from(self.embedding, start.centroids)
         if self.start_at_prior:
-            self.classifier.bias.copy_(class_prior.clamp(_LEAST_PRIOR, 1 - _LEAST_PRIOR).logit())
+            start_at_prior(self.classifier, start.class_prior)
+        if self.init_from is not None:
+            self._take_weights(Path(self.init_from), start.vocabulary_key)
 
-    def embed(self, tokens: Tensor) -> Tensor:
-        """Sum the embeddings of tokens (B, T, Q) and put [CLS] before them: (B, 1 + T, hidden)."""
-        table = self.bert.embeddings.word_embeddings
-        words = nn.functional.embedding_bag(
-            (tokens + self.offsets).flatten(0, 1), table.weight, mode="sum"
-        ).unflatten(0, tokens.shape[:2])
-        start = table.weight[CLS].expand(len(tokens), 1, -1)
-        return torch.cat([start, words], 1)
+    def embed(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+        """Sum the embeddings of tokens (B, T, Q), -1 where masked: (B, T, hidden)."""
+        return self.words(inputs)
 
-    def forward(self, tokens: Tensor, n_tokens: Tensor) -> Tensor:
-        """Read a batch.
+    def classify(self, vectors: Tensor, lengths: Tensor) -> Tensor:
+        """Return the logits (B, C) of vectors (B, T, hidden)."""
+        return self.classifier(self.dropout(self.encoder(vectors, lengths)))
 
-        Args:
-            tokens: (B, T, Q)
-            n_tokens: (B,), positions that are not padding; what lies behind them changes nothing.
-
-        Returns:
-            Logits (B, C).
-        """
-        positions = torch.arange(1 + tokens.shape[1], device=tokens.device)
-        mask = positions <= n_tokens[:, None]  # (B, 1 + T), [CLS] first
-        states = self.bert(inputs_embeds=self.embed(tokens), attention_mask=mask.long()).last_hidden_state
-        return self.classifier(self.dropout(self._pool(states, mask)))
-
-    def _pool(self, states: Tensor, mask: Tensor) -> Tensor:
-        if self.pooling == "cls":
-            return states[:, 0]
-        weights = mask.to(states.dtype)[..., None]
-        return (states * weights).sum(1) / weights.sum(1)
-
-
-def _check_sizes(**sizes: int) -> None:
-    for key, value in sizes.items():
-        if value < 1:
-            raise UserError(f"model.{key}={value} is too small; choose 1 or more.")
-    if sizes["hidden_size"] % sizes["num_heads"]:
-        raise UserError(
-            f"model.hidden_size={sizes['hidden_size']} is not a multiple of "
-            f"model.num_heads={sizes['num_heads']}; change one."
-        )
-
-
-def _check_shares(**shares: float) -> None:
-    for key, share in shares.items():
-        if not 0 <= share < 1:
-            raise UserError(f"model.{key}={share} is no share; choose 0 or more, and less than 1.")
-
-
-def _check_positions(max_position_embeddings: int, n_tokens: int) -> None:
-    if max_position_embeddings < n_tokens + 1:
-        raise UserError(
-            f"model.max_position_embeddings={max_position_embeddings} is smaller than the {n_tokens} tokens "
-            "and [CLS] that a clip gives; raise it, or raise features.hop_length or features.stride."
-        )
+    def _take_weights(self, run: Path, vocabulary_key: str) -> None:
+        path = run / "checkpoints" / "best.ckpt"
+        if not path.is_file():
+            raise UserError(
+                f"model.init_from={run} is not the folder of a finished `audiotok pretrain`: it has no "
+                f"checkpoints/{path.name}; give another, or null."
+            )
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+        key = checkpoint["vocabulary_key"]
+        if "classes" in checkpoint:
+            raise UserError(
+                f"model.init_from={run} is a run of `audiotok train`, whose weights have seen labels; give "
+                "one of `audiotok pretrain`, or go on with it by ckpt_path."
+            )
+        if key != vocabulary_key:
+            raise UserError(
+                f"model.init_from={run} was pretrained with the centroids {key}, and these settings and clips "
+                f"give {vocabulary_key}; use the features, clustering, data and seed of that run."
+            )
+        prefix = "model."
+        weights = {
+            name.removeprefix(prefix): weight
+            for name, weight in checkpoint["state_dict"].items()
+            if name.startswith((f"{prefix}encoder.", f"{prefix}words."))
+        }
+        own = self.state_dict()
+        different = [n for n, weight in weights.items() if n not in own or own[n].shape != weight.shape]
+        missing = [
+            name for name in own if name.startswith(("encoder.bert.", "words.")) and name not in weights
+        ]
+        if different or missing:
+            raise UserError(
+                f"model.init_from={run} has another model than is configured; use the model of that run."
+            )
+        self.load_state_dict(weights, strict=False)

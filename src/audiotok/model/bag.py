@@ -1,0 +1,65 @@
+"""A bag of words: a clip's histogram of tokens and a small head, which says in seconds what tokens carry."""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from audiotok.model.model import Model, Sizes, Start, check_counts, check_shares, is_position, start_at_prior
+
+
+class Bag(Model):
+    """Count every token of a clip, take square roots of the shares, and map them to logits.
+
+    The square root makes Euclidean distances of histograms those of Hellinger (R. Arandjelović,
+    A. Zisserman, "Three things everyone should know to improve object retrieval", CVPR 2012).
+
+    Args:
+        hidden_sizes: Widths of the hidden layers; none for a linear classifier.
+        dropout: Share of histogram entries and of activations dropped.
+        start_at_prior: Begin with the logits of how often each class is heard.
+        sizes: Of vocabulary and classes.
+    """
+
+    reads = "tokens"
+    offsets: Tensor
+
+    def __init__(
+        self, *, hidden_sizes: list[int], dropout: float, start_at_prior: bool, sizes: Sizes
+    ) -> None:
+        super().__init__()
+        check_counts(**{f"hidden_sizes[{i}]": size for i, size in enumerate(hidden_sizes)})
+        check_shares(dropout=dropout)
+        self.n_words = sizes.n_codebooks * sizes.n_clusters
+        widths = [self.n_words, *hidden_sizes]
+        layers: list[nn.Module] = [nn.Dropout(dropout)]
+        for n_in, n_out in pairwise(widths):
+            layers += [nn.Linear(n_in, n_out), nn.GELU(), nn.Dropout(dropout)]
+        self.hidden = nn.Sequential(*layers)
+        self.classifier = nn.Linear(widths[-1], sizes.n_classes)
+        nn.init.zeros_(self.classifier.weight)
+        nn.init.zeros_(self.classifier.bias)
+        self.start_at_prior = start_at_prior
+        # The Q histograms of a clip have a root-mean-square entry of 1 / sqrt(K): bring it to 1.
+        self.scale = sizes.n_clusters**0.5
+        self.register_buffer("offsets", sizes.n_clusters * torch.arange(sizes.n_codebooks), persistent=False)
+
+    @torch.no_grad()
+    def start_from(self, start: Start) -> None:
+        """Begin at the class prior."""
+        if self.start_at_prior:
+            start_at_prior(self.classifier, start.class_prior)
+
+    def embed(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+        """Count tokens (B, T, Q), masked ones (-1) aside: square roots of their shares, (B, Q * K)."""
+        counted = is_position(lengths, inputs.shape[1])[..., None] & (inputs >= 0)
+        words = (inputs + self.offsets).clamp(min=0).flatten(1)
+        counts = torch.zeros(len(inputs), self.n_words, device=inputs.device)
+        counts.scatter_add_(1, words, counted.flatten(1).float())
+        n_counted = counted.sum(1).clamp(min=1)  # (B, Q)
+        shares = counts.unflatten(1, (inputs.shape[2], -1)) / n_counted[..., None]
+        return shares.sqrt().flatten(1)
+
+    def classify(self, vectors: Tensor, lengths: Tensor) -> Tensor:
+        """Return the logits (B, C) of histograms (B, Q * K)."""
+        return self.classifier(self.hidden(vectors * self.scale))

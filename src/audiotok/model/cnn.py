@@ -1,0 +1,81 @@
+"""A plain convolutional network on log-mel frames: what people would use instead of tokens.
+
+Source: Q. Kong et al., "PANNs: Large-Scale Pretrained Audio Neural Networks for Audio Pattern Recognition",
+TASLP 2020: the class of its CNN10, with fewer channels.
+"""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+from audiotok.model.model import Model, Sizes, Start, check_counts, check_shares, is_position, start_at_prior
+
+
+class CNN(Model):
+    """Normalise mel bins, convolve and halve, pool over bins and time, and map to logits.
+
+    Args:
+        channels: Of each block: two 3 x 3 convolutions, and a mean over 2 x 2.
+        dropout: Share of activations dropped before the logits.
+        start_at_prior: Begin with the logits of how often each class is heard.
+        sizes: Of mel frames and classes.
+    """
+
+    reads = "mel"
+
+    def __init__(self, *, channels: list[int], dropout: float, start_at_prior: bool, sizes: Sizes) -> None:
+        super().__init__()
+        check_counts(**{f"channels[{i}]": n for i, n in enumerate(channels)}, channels=len(channels))
+        check_shares(dropout=dropout)
+        self.normalize = nn.BatchNorm1d(sizes.n_mels)
+        widths = [1, *channels]
+        self.blocks = nn.ModuleList(_Block(a, b) for a, b in pairwise(widths))
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(channels[-1], sizes.n_classes)
+        nn.init.zeros_(self.classifier.bias)
+        self.start_at_prior = start_at_prior
+
+    @torch.no_grad()
+    def start_from(self, start: Start) -> None:
+        """Begin at the class prior."""
+        if self.start_at_prior:
+            start_at_prior(self.classifier, start.class_prior)
+
+    def embed(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+        """Normalise every mel bin of mel frames (B, T, M), and put 0, the mean, behind the lengths."""
+        normal = self.normalize(inputs.transpose(1, 2)).transpose(1, 2)
+        return normal * is_position(lengths, normal.shape[1])[..., None]
+
+    def classify(self, vectors: Tensor, lengths: Tensor) -> Tensor:
+        """Return the logits (B, C) of normalised mel frames (B, T, M)."""
+        maps = vectors[:, None].contiguous(memory_format=torch.channels_last)  # (B, 1, T, M)
+        for block in self.blocks:
+            maps = block(maps)
+            lengths = (lengths // 2).clamp(min=1)
+            maps = maps * is_position(lengths, maps.shape[2])[:, None, :, None]
+        states = maps.mean(3)  # (B, channels, T')
+        inside = is_position(lengths, states.shape[2])[:, None]
+        mean = states.sum(2) / lengths[:, None]
+        return self.classifier(self.dropout(mean + states.masked_fill(~inside, -torch.inf).amax(2)))
+
+
+class _Block(nn.Module):
+    """Two 3 x 3 convolutions with batch norm and ReLU, and a mean over 2 x 2 where there are two."""
+
+    def __init__(self, n_in: int, n_out: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(n_in, n_out, 3, padding=1, bias=False),
+            nn.BatchNorm2d(n_out),
+            nn.ReLU(),
+            nn.Conv2d(n_out, n_out, 3, padding=1, bias=False),
+            nn.BatchNorm2d(n_out),
+            nn.ReLU(),
+        )
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Map (B, n_in, T, M) to (B, n_out, T / 2, M / 2)."""
+        maps = self.layers(maps)
+        kernel = [min(2, size) for size in maps.shape[2:]]
+        return nn.functional.avg_pool2d(maps, kernel)

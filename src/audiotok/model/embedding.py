@@ -1,0 +1,50 @@
+"""Vectors of words: one table for the tokens of all codebooks, summed at every position."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from audiotok.model.model import Sizes
+
+MASK = 0
+N_SPECIAL = 1  # [MASK] comes before the tokens of the codebooks; a masked token is -1
+
+
+class TokenEmbedding(nn.Module):
+    """Tokens (B, T, Q), -1 where masked, to vectors (B, T, width).
+
+    Args:
+        sizes: Of the vocabulary.
+        width: Of a vector.
+        std: Deviation of its entries at the start.
+    """
+
+    offsets: Tensor
+
+    def __init__(self, sizes: Sizes, width: int, std: float) -> None:
+        super().__init__()
+        self.std = std
+        self.table = nn.Embedding(N_SPECIAL + sizes.n_codebooks * sizes.n_clusters, width)
+        nn.init.normal_(self.table.weight, std=std)
+        offsets = N_SPECIAL + sizes.n_clusters * torch.arange(sizes.n_codebooks)
+        self.register_buffer("offsets", offsets, persistent=False)
+
+    @torch.no_grad()
+    def start_from(self, begin: Literal["random", "centroids"], centroids: Tensor) -> None:
+        """Begin at random, or at a random projection of the centroids (Q, K, dimensions of a codebook).
+
+        A random projection keeps the distances between centroids (W. Johnson, J. Lindenstrauss, 1984).
+        """
+        if begin == "random":
+            return
+        centred = centroids - centroids.mean(1, keepdim=True)
+        projections = torch.randn(*centred.shape[::2], self.table.embedding_dim)
+        rows = (centred.cpu() @ projections).flatten(0, 1)  # (Q * K, width)
+        self.table.weight[N_SPECIAL:] = rows * self.std / rows.std().clamp(min=1e-12)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Sum the vectors of each position's tokens."""
+        rows = torch.where(tokens < 0, MASK, tokens + self.offsets)
+        vectors = nn.functional.embedding_bag(rows.flatten(0, 1), self.table.weight, mode="sum")
+        return vectors.unflatten(0, tokens.shape[:2])

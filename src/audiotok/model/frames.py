@@ -1,0 +1,80 @@
+"""The same BERT on the continuous frames: what tokens lose."""
+
+import torch
+from torch import Tensor, nn
+
+from audiotok.model.encoder import Encoder, Pooling
+from audiotok.model.model import Model, Sizes, Start, start_at_prior
+
+
+class Frames(Model):
+    """Project normalised frames to the width, read all positions, pool them, and map to logits.
+
+    Args:
+        num_layers: Transformer layers.
+        hidden_size: Width of a position.
+        num_heads: Attention heads; must divide the width.
+        intermediate_size: Width of a layer's inner product; None for 4 times the width.
+        max_position_embeddings: Most positions that can be read, [CLS] included.
+        dropout: Share of activations dropped, in embeddings, layers and before the logits.
+        attention_dropout: Share of attention weights dropped.
+        stochastic_depth: Share of clips that skip the last layer in training.
+        pooling: What the logits are made from: "cls", "mean" or "attention".
+        start_at_prior: Begin with the logits of how often each class is heard.
+        sizes: Of frames, clip and classes.
+
+    Raises:
+        UserError: The numbers contradict each other, or a clip is longer than the positions.
+    """
+
+    reads = "frames"
+
+    def __init__(
+        self,
+        *,
+        num_layers: int,
+        hidden_size: int,
+        num_heads: int,
+        intermediate_size: int | None,
+        max_position_embeddings: int,
+        dropout: float,
+        attention_dropout: float,
+        stochastic_depth: float,
+        pooling: Pooling,
+        start_at_prior: bool,
+        sizes: Sizes,
+    ) -> None:
+        super().__init__()
+        self.encoder = Encoder(
+            num_layers=num_layers,
+            hidden_size=hidden_size,
+            num_heads=num_heads,
+            intermediate_size=intermediate_size,
+            max_position_embeddings=max_position_embeddings,
+            dropout=dropout,
+            attention_dropout=attention_dropout,
+            stochastic_depth=stochastic_depth,
+            pooling=pooling,
+            n_positions=sizes.n_tokens,
+        )
+        self.normalize = nn.LayerNorm(sizes.n_dimensions)
+        self.project = nn.Linear(sizes.n_dimensions, hidden_size)
+        self.dropout = nn.Dropout(dropout)
+        self.classifier = nn.Linear(hidden_size, sizes.n_classes)
+        nn.init.normal_(self.classifier.weight, std=self.encoder.initializer_range)
+        nn.init.zeros_(self.classifier.bias)
+        self.start_at_prior = start_at_prior
+
+    @torch.no_grad()
+    def start_from(self, start: Start) -> None:
+        """Begin at the class prior."""
+        if self.start_at_prior:
+            start_at_prior(self.classifier, start.class_prior)
+
+    def embed(self, inputs: Tensor, lengths: Tensor) -> Tensor:
+        """Project frames (B, T, D): (B, T, hidden)."""
+        return self.project(self.normalize(inputs))
+
+    def classify(self, vectors: Tensor, lengths: Tensor) -> Tensor:
+        """Return the logits (B, C) of vectors (B, T, hidden)."""
+        return self.classifier(self.dropout(self.encoder(vectors, lengths)))
