@@ -114,8 +114,8 @@ class Bert(Model):
             )
         if key != vocabulary_key:
             raise UserError(
-                f"model.init_from={run} was pretrained with the centroids {key}, and these settings and clips "
-                f"give {vocabulary_key}; use the features, clustering, data and seed of that run."
+                f"model.init_from={run} was pretrained with the centroids {key}, and these settings and "
+                f"clips give {vocabulary_key}; use the features, clustering, data and seed of that run."
             )
         prefix = "model."
         weights = {
