@@ -46,6 +46,7 @@ def tiny_source(root: Path | str | None, **changes: Any) -> AudioSet:
         "clip_seconds": 1.0,
         "validation": Validation(first_characters="ABCDEF", fraction=0.0, seed=0),
         "limits": LIMITS,
+        "cache": "none",
     }
     return AudioSet(**(arguments | changes))
 
@@ -68,7 +69,9 @@ def build_tiny_tokenizer(
         "f_min": 0.0,
         "f_max": None,
         "floor_db": -100.0,
+        "range_db": None,
         "normalization": "none",
+        "deltas": 0,
         "context": 3,
         "stride": 2,
         "n_components": 8,

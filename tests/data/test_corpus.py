@@ -8,7 +8,7 @@ import soundfile
 from sklearn.metrics import average_precision_score
 from tiny import LIMITS, tiny_source
 
-from audiotok.data.clip import Clip, Listing, SoundClass
+from audiotok.data.clip import Cache, Clip, Listing, SoundClass
 from audiotok.data.corpus import Corpus, open_corpus
 from audiotok.data.inspection import Limits
 from audiotok.errors import UserError
@@ -26,6 +26,7 @@ class Listed:
     classes: tuple[SoundClass, ...] = CLASSES
     clip_seconds: float = 1.0
     limits: Limits = LIMITS
+    cache: Cache = "none"
 
     def read(self) -> Listing:
         return Listing(self.classes, tuple(self.clips))
@@ -99,6 +100,11 @@ def test_usable_clips_know_their_length_and_size(sound, store):
     corpus = open_corpus(Listed([Clip(s, paths[s], (0,), s) for s in paths]), store)
     assert [clip.seconds for clip in corpus.clips["train"]] == [0.75]
     assert len(corpus.clips["train"][0].digest) == 16
+
+
+@pytest.mark.parametrize("cache", ["none", "frames"])
+def test_a_corpus_knows_what_is_to_be_kept_of_its_clips(tiny_audioset, store, cache):
+    assert open_corpus(tiny_source(tiny_audioset, cache=cache), store).cache == cache
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ def source(cache_dir: Path, **changes) -> Synthetic:
         "clip_seconds": 1.0,
         "validation": Validation("", 0.4, 0),
         "limits": LIMITS,
+        "cache": "none",
     }
     return Synthetic(**(arguments | changes))
 
@@ -105,6 +106,11 @@ def test_corpora_of_different_settings_lie_side_by_side(tmp_path):
     source(tmp_path, n_train_clips=3, n_test_clips=1).read()
     assert len(source(tmp_path, n_train_clips=4, n_test_clips=1).read().clips) == 5
     assert len(source(tmp_path, n_train_clips=3, n_test_clips=1).read().clips) == 4
+
+
+def test_what_is_kept_of_decoded_clips_makes_no_other_corpus(cache):
+    assert source(cache, cache="frames").read() == source(cache, cache="none").read()
+    assert len([folder for folder in (cache / "synthetic").iterdir() if folder.is_dir()]) == 1
 
 
 def test_corpus_that_lost_its_metadata_is_written_again(tmp_path):
