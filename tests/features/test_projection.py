@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from sklearn.decomposition import PCA
+from sklearn.preprocessing import StandardScaler
 
 from audiotok.errors import UserError
 from audiotok.features.projection import Projection
@@ -15,10 +16,17 @@ def correlated(n: int, dimensions: int, seed: int = 0) -> np.ndarray:
     return ((rng.standard_normal((n, dimensions)) * scales) @ turn - 60).astype(np.float32)
 
 
-def fitted(frames: np.ndarray, n_components: int | None, whiten: bool = False) -> Projection:
-    projection = Projection(frames.shape[1], n_components, whiten)
+def fitted(
+    frames: np.ndarray, n_components: int | None, whiten: bool = False, standardize: bool = False
+) -> Projection:
+    projection = Projection(frames.shape[1], [1], n_components, whiten, standardize)
     projection.fit(frames)
     return projection
+
+
+def like(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Give the expected components the signs of those that were found."""
+    return expected * np.sign((found * expected).sum(0))
 
 
 @pytest.mark.parametrize("n_components", [1, 3, 6])
@@ -29,8 +37,71 @@ def test_components_are_scikit_learns_up_to_sign(n_components, whiten):
     expected = PCA(n_components, whiten=whiten, svd_solver="full").fit_transform(frames.astype(np.float64))
     if whiten:
         expected *= np.sqrt(500 / 499)  # scikit-learn divides by N - 1
-    signs = np.sign((found * expected).sum(0))
-    np.testing.assert_allclose(found, expected * signs, atol=1e-3 if whiten else 1e-4)
+    np.testing.assert_allclose(found, like(found, expected), atol=1e-3 if whiten else 1e-4)
+
+
+@pytest.mark.parametrize("n_components", [1, 3, 6])
+@pytest.mark.parametrize("whiten", [False, True])
+def test_standardized_components_are_those_of_scikit_learns_scaled_frames(n_components, whiten):
+    frames = correlated(500, 6) * np.array([10, 0.1, 3, 0.5, 1, 40], dtype=np.float32)
+    found = fitted(frames, n_components, whiten, standardize=True)(torch.from_numpy(frames)).numpy()
+    scaled = StandardScaler().fit_transform(frames.astype(np.float64))
+    expected = PCA(n_components, whiten=whiten, svd_solver="full").fit_transform(scaled)
+    if whiten:
+        expected *= np.sqrt(500 / 499)  # scikit-learn divides by N - 1
+    np.testing.assert_allclose(found, like(found, expected), atol=2e-3)
+    assert not np.allclose(found, fitted(frames, n_components, whiten)(torch.from_numpy(frames)), atol=0.1)
+
+
+def test_standardized_frames_without_components_are_scikit_learns():
+    frames, others = correlated(500, 6), correlated(40, 6, seed=1)
+    projection = fitted(frames, None, standardize=True)
+    assert projection.n_outputs == 6
+    scaler = StandardScaler().fit(frames.astype(np.float64))
+    for some in (frames, others):
+        np.testing.assert_allclose(projection(torch.from_numpy(some)), scaler.transform(some), atol=2e-3)
+
+
+@pytest.mark.parametrize("n_components", [None, 6])
+def test_a_dimension_that_is_constant_in_training_does_not_explode_elsewhere(n_components):
+    """A mel bin above a file's own band is at the floor, until a clip that goes higher is read."""
+    frames, others = correlated(500, 6), correlated(40, 6, seed=1)
+    frames[:, 2], others[:, 2] = -100, -94
+    found = fitted(frames, n_components, standardize=True)(torch.from_numpy(others)).numpy()
+    scaler = StandardScaler().fit(frames.astype(np.float64))
+    expected = scaler.transform(others)
+    np.testing.assert_allclose(expected[:, 2], 6)  # it is left as it is
+    distances = [np.linalg.norm(points[:, None] - points, axis=2) for points in (found, expected)]
+    np.testing.assert_allclose(*distances, atol=5e-3)
+    np.testing.assert_allclose(np.linalg.norm(found, axis=1), np.linalg.norm(expected, axis=1), atol=5e-3)
+
+
+def test_frames_that_are_all_the_same_become_zero():
+    frames = np.full((50, 6), -100, dtype=np.float32)
+    for n_components in (None, 4):
+        assert not fitted(frames, n_components, standardize=True)(torch.from_numpy(frames)).any()
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("whiten", [False, True])
+def test_components_of_several_contexts_are_scikit_learns_of_the_middle(whiten, standardize):
+    """Frames of five mel frames with two channels; contexts of one, four and five of these."""
+    frames = correlated(800, 10) * np.linspace(1, 3, 10, dtype=np.float32)
+    projection = Projection(2, [1, 4, 5], [2, 3, 4], whiten, standardize)
+    projection.fit(frames)
+    assert projection.n_outputs == 9
+    found = projection(torch.from_numpy(frames)).numpy()
+    scaled = frames.astype(np.float64)
+    if standardize:
+        scaled = StandardScaler().fit_transform(scaled)
+    first = 0
+    for middle, n_components in ((slice(4, 6), 2), (slice(2, 10), 3), (slice(0, 10), 4)):
+        expected = PCA(n_components, whiten=whiten, svd_solver="full").fit_transform(scaled[:, middle])
+        if whiten:
+            expected *= np.sqrt(800 / 799)
+        part = found[:, first : first + n_components]
+        np.testing.assert_allclose(part, like(part, expected), atol=2e-3)
+        first += n_components
 
 
 def test_whitening_gives_unit_variance_and_no_correlation():
@@ -52,6 +123,7 @@ def test_without_components_frames_stay_as_they_are():
     projection = fitted(frames.numpy(), None)
     assert torch.equal(projection(frames), frames)
     assert projection.mean.numel() == projection.components.numel() == 0
+    assert not projection.is_fitted
 
 
 def test_any_leading_dimensions_are_kept():
@@ -95,12 +167,20 @@ def test_fewer_frames_than_components_are_refused_in_a_sentence():
     assert str(raised.value).startswith("features.n_components=4 exceeds the 3 frames")
 
 
+def test_fewer_frames_than_the_components_of_any_context_are_refused_in_a_sentence():
+    projection = Projection(2, [1, 3], [2, 5], False, False)
+    with pytest.raises(
+        UserError, match=r"^features\.n_components=5 exceeds the 4 frames .*; lower it, or .*\.$"
+    ):
+        projection.fit(correlated(4, 6))
+
+
 @pytest.mark.parametrize("n_components", [0, -1, 7])
 def test_impossible_number_of_components_is_refused(n_components):
     with pytest.raises(UserError, match=f"features.n_components={n_components} is not between 1 and the 6"):
-        Projection(6, n_components, False)
+        Projection(6, [1], n_components, False, False)
 
 
 def test_whitening_without_components_is_refused():
     with pytest.raises(UserError, match=r"features\.whiten=true .*features\.n_components=null"):
-        Projection(6, None, True)
+        Projection(6, [1], None, True, False)

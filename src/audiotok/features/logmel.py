@@ -128,8 +128,8 @@ class LogMel(nn.Module):
             n_samples: (B,), samples of each that are not padding.
 
         Returns:
-            (B, mel frames, M) in float16, to a sixteenth of a dB, so that what is kept equals what is
-            computed; and how many mel frames of each clip are not padding (B,).
+            (B, mel frames, M) in float16, to a sixteenth of a dB (an eighth below -128 dB), so that what is
+            kept equals what is computed; and how many mel frames of each clip are not padding (B,).
         """
         if waveforms.shape[1] <= self.n_fft // 2:
             raise UserError(

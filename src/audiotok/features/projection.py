@@ -62,7 +62,8 @@ class Projection(nn.Module):
         scale = torch.ones(n_inputs, dtype=torch.float64)
         if self.standardize:
             variance = covariance.diagonal()
-            scale = variance.clamp(min=1e-8 * variance.max().clamp(min=1e-12)).rsqrt()
+            varies = variance > 1e-8 * variance.max()  # what does not stays as it is: elsewhere it may vary
+            scale = torch.where(varies, variance.rsqrt(), 1.0)
             covariance = scale[:, None] * covariance * scale
         if self.n_components is None:
             components = torch.eye(n_inputs, dtype=torch.float64)
