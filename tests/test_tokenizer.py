@@ -9,6 +9,7 @@ from torch import Tensor
 
 from audiotok.errors import UserError
 from audiotok.loader.clips import ClipDataset
+from audiotok.store import Store
 from audiotok.tokenizer import Tokenizer
 from audiotok.vocabulary import sample_frames
 
@@ -16,10 +17,11 @@ RATE = 8000
 
 
 @pytest.fixture(scope="module", params=["kmeans", "product"])
-def fitted(request, tiny_tokenizer, tiny_corpus) -> Tokenizer:
+def fitted(request, tiny_tokenizer, tiny_corpus, tmp_path_factory) -> Tokenizer:
     """A tokenizer whose centroids are those of the tiny corpus."""
     tokenizer = tiny_tokenizer(request.param)
-    frames, _ = sample_frames(tokenizer, tiny_corpus, n_workers=0)
+    store = Store(tmp_path_factory.mktemp("cache"))
+    frames, _ = sample_frames(tokenizer, tiny_corpus, store, n_workers=0)
     tokenizer.features.projection.fit(frames)
     tokenizer.codebooks.fit(tokenizer.features.projection(torch.from_numpy(frames)).numpy())
     return tokenizer
@@ -39,7 +41,7 @@ def test_tokens_are_indices_of_centroids(fitted):
 
 def test_tokens_are_the_nearest_centroids_of_the_frames(fitted):
     waves, n_samples = noise(2, RATE), torch.tensor([RATE, RATE])
-    frames, _ = fitted.features(waves, n_samples)
+    frames, _ = fitted.features(*fitted.features.log_mel(waves, n_samples))
     tokens, _ = fitted(waves, n_samples)
     decoded = fitted.codebooks.decode(tokens)
     distance = (frames - decoded).square().sum(-1)
@@ -53,7 +55,7 @@ def test_tokens_are_the_nearest_centroids_of_the_frames(fitted):
 def test_n_tokens_of_a_duration_is_the_shape_of_its_tokens(tiny_tokenizer, seconds):
     tokenizer = tiny_tokenizer()
     wave = torch.zeros(1, round(seconds * RATE))
-    frames, _ = tokenizer.features(wave, torch.tensor([wave.shape[1]]))
+    frames, _ = tokenizer.features(*tokenizer.features.log_mel(wave, torch.tensor([wave.shape[1]])))
     assert tokenizer.n_tokens(seconds) == frames.shape[1]
 
 
@@ -82,13 +84,40 @@ def test_different_tones_are_different_words(fitted, tiny_corpus):
     words = {}
     for index, clip in enumerate(tiny_corpus.clips["train"]):
         if len(clip.labels) == 1:
-            item = ClipDataset(tiny_corpus, "train", RATE, fitted)[index]
+            item = ClipDataset(tiny_corpus, "train", fitted.features)[index]
+            tokens, _ = fitted.read(item["mel"][None], item["n_mel"][None], "tokens")
             # A steady tone says the same word over and over.
-            [middle] = {tuple(word) for word in item["tokens"][14:15].tolist()}
+            [middle] = {tuple(word) for word in tokens[0, 14:15].tolist()}
             words.setdefault(clip.labels, set()).add(middle)
     assert len(words) == 3
     assert not set.intersection(*words.values())
     assert len(set.union(*words.values())) >= 3
+
+
+def test_each_stage_is_read_from_the_one_before(fitted):
+    mel, n_mel = fitted.features.log_mel(noise(2, RATE), torch.tensor([RATE, 5000]))
+    normalized, n_normalized = fitted.read(mel, n_mel, "mel")
+    frames, n_frames = fitted.read(mel, n_mel, "frames")
+    tokens, n_tokens = fitted.read(mel, n_mel, "tokens")
+    assert normalized.shape == (2, 63, 16)
+    assert torch.equal(normalized, mel.float())
+    assert n_normalized.tolist() == n_mel.tolist() == [63, 40]
+    assert frames.shape == (2, 32, 8)
+    assert torch.equal(frames, fitted.features(mel, n_mel)[0])
+    assert torch.equal(tokens, fitted.codebooks.encode(frames))
+    assert n_frames.tolist() == n_tokens.tolist() == [32, 20]
+    assert (normalized.dtype, frames.dtype, tokens.dtype) == (torch.float32, torch.float32, torch.int64)
+    assert torch.equal(tokens, fitted(noise(2, RATE), torch.tensor([RATE, 5000]))[0])
+
+
+def test_mel_frames_are_read_normalized(tiny_tokenizer):
+    tokenizer = tiny_tokenizer(features={"normalization": "clip_max", "range_db": 15.0})
+    mel, n_mel = tokenizer.features.log_mel(noise(2, RATE), torch.tensor([RATE, 5000]))
+    found, n_found = tokenizer.read(mel, n_mel, "mel")
+    assert torch.equal(found, tokenizer.features.normalize(mel.float(), n_mel))
+    assert found.amin((1, 2)).tolist() == [-15, -15]
+    assert found[:, :40].amax((1, 2)).tolist() == [0, 0]
+    assert n_found.tolist() == [63, 40]
 
 
 def test_silence_has_tokens(fitted):
@@ -113,6 +142,8 @@ def test_settings_are_flat_plain_and_name_both_parts(tiny_tokenizer):
     assert json.loads(json.dumps(found)) == found
     assert found["features.kind"] == "logmel"
     assert found["features.f_max"] == 3000.0
+    assert found["features.range_db"] is None
+    assert found["features.deltas"] == 0
     assert found["clustering.kind"] == "product"
     assert found["clustering.n_iter"] == 7
     assert {key.partition(".")[0] for key in found} == {"features", "clustering"}

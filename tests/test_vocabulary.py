@@ -38,6 +38,8 @@ KINDS = {
     **{clustering: (clustering, {}) for clustering in CLUSTERINGS},
     "whitened": ("kmeans", {"features": {"whiten": True}}),
     "not projected": ("product", {"features": {"n_components": None}}),
+    "of the corpus's scale": ("kmeans", {"features": {"normalization": "corpus", "n_components": None}}),
+    "several contexts": ("product", {"features": {"context": [3, 7], "n_components": [3, 5], "deltas": 1}}),
 }
 every_kind = pytest.mark.parametrize(("clustering", "changes"), KINDS.values(), ids=KINDS)
 
@@ -162,7 +164,9 @@ def test_fitting_and_reusing_leave_the_global_generators_alone(store, tiny_token
                 "f_min": 20.0,
                 "f_max": 3000.0,
                 "floor_db": -90.0,
+                "range_db": 80.0,
                 "normalization": "clip_minmax",
+                "deltas": 1,
                 "context": 2,
                 "stride": 3,
                 "n_components": 7,
@@ -177,6 +181,24 @@ def test_every_setting_changes_the_key(tiny_tokenizer, tiny_corpus, clustering, 
     found = vocabulary_key(tiny_tokenizer(clustering, **changes), tiny_corpus)
     assert (found in base) == (clustering == "product" and not changes)
     assert len(base) == 2
+
+
+@pytest.mark.parametrize("normalization", ["none", "clip_minmax", "clip_max", "corpus"])
+@pytest.mark.parametrize("context", [3, [3, 5]], ids=str)
+def test_normalizations_and_contexts_have_a_key_each(tiny_tokenizer, tiny_corpus, normalization, context):
+    def key(normalization, context):
+        n_components = 8 if isinstance(context, int) else [4] * len(context)
+        changes = {"normalization": normalization, "context": context, "n_components": n_components}
+        return vocabulary_key(tiny_tokenizer(features=changes), tiny_corpus)
+
+    every = [key(n, c) for n in ("none", "clip_minmax", "clip_max", "corpus") for c in (3, [3, 5], [5, 3])]
+    assert every.count(key(normalization, context)) == 1
+    assert len(set(every)) == len(every)
+
+
+def test_what_is_kept_of_decoded_clips_does_not_change_the_key(tiny_tokenizer, tiny_corpus):
+    kept = replace(tiny_corpus, cache="frames")
+    assert vocabulary_key(tiny_tokenizer(), kept) == vocabulary_key(tiny_tokenizer(), tiny_corpus)
 
 
 def test_training_clips_and_clip_length_change_the_key(tiny_tokenizer, tiny_corpus):
@@ -213,13 +235,13 @@ def test_other_sounds_of_the_same_names_and_sizes_change_the_key(tmp_path, tiny_
     assert vocabulary_key(tiny_tokenizer(), after) != vocabulary_key(tiny_tokenizer(), before)
 
 
-def test_one_key_means_one_sample_whatever_the_order_of_the_clips(tiny_tokenizer, tiny_corpus):
+def test_one_key_means_one_sample_whatever_the_order_of_the_clips(tiny_tokenizer, tiny_corpus, store):
     turned = with_clips(tiny_corpus, train=tiny_corpus.clips["train"][::-1])
     tokenizer = tiny_tokenizer(sample_clips=5, sample_frames=100)
     if vocabulary_key(tokenizer, turned) != vocabulary_key(tokenizer, tiny_corpus):
         return
-    one, _ = sample_frames(tokenizer, tiny_corpus, 0)
-    other, _ = sample_frames(tokenizer, turned, 0)
+    one, _ = sample_frames(tokenizer, tiny_corpus, store, 0)
+    other, _ = sample_frames(tokenizer, turned, store, 0)
     np.testing.assert_array_equal(one, other)
 
 
@@ -427,57 +449,85 @@ def test_of_two_processes_at_once_one_fits_and_both_read(tmp_path, tiny_tokenize
 def marked(sample_frames: int | None, sample_clips: int | None, seed: int = 0) -> SimpleNamespace:
     """A tokenizer whose frames say which clip they are from, and their position in it."""
 
-    def stack(waveforms, n_samples):
+    def log_mel(waveforms, n_samples):
+        return waveforms.double().abs().sum(1)[:, None], n_samples
+
+    def stack(mel, n_mel):
         n_frames = 32
-        clip = waveforms.double().abs().sum(1)[:, None].expand(-1, n_frames)
-        position = torch.arange(n_frames).expand(len(waveforms), -1)
-        return torch.stack([clip, position.double()], -1), torch.full((len(waveforms),), n_frames)
+        clip = mel.expand(-1, n_frames)
+        position = torch.arange(n_frames).expand(len(mel), -1)
+        return torch.stack([clip, position.double()], -1), torch.full((len(mel),), n_frames)
 
     codebooks = SimpleNamespace(sample_frames=sample_frames, sample_clips=sample_clips, seed=seed)
-    return SimpleNamespace(features=SimpleNamespace(sample_rate=8000, stack=stack), codebooks=codebooks)
+    features = SimpleNamespace(sample_rate=8000, log_mel=log_mel, stack=stack)
+    return SimpleNamespace(features=features, codebooks=codebooks)
 
 
-def test_sample_is_repeatable_and_depends_on_the_seed(tiny_corpus):
-    one, again, other = (sample_frames(marked(100, 9, seed), tiny_corpus, 0)[0] for seed in (0, 0, 1))
+def test_sample_is_repeatable_and_depends_on_the_seed(store, tiny_corpus):
+    one, again, other = (sample_frames(marked(100, 9, seed), tiny_corpus, store, 0)[0] for seed in (0, 0, 1))
     np.testing.assert_array_equal(one, again)
     assert {tuple(row) for row in one} != {tuple(row) for row in other}
 
 
 @pytest.mark.parametrize("size", [1, 18, 20, 100, 180, 575, 576])
-def test_sample_has_the_asked_frames_about_as_many_from_each_clip(tiny_corpus, size):
-    frames, n_clips = sample_frames(marked(size, None), tiny_corpus, 0)
+def test_sample_has_the_asked_frames_about_as_many_from_each_clip(store, tiny_corpus, size):
+    frames, n_clips = sample_frames(marked(size, None), tiny_corpus, store, 0)
     assert len(frames) == len({tuple(frame) for frame in frames}) == size
     counts = Counter(frames[:, 0])
     assert n_clips == len(counts) == min(18, size)
     assert max(counts.values()) - min(counts.values()) <= 1
 
 
-def test_sample_larger_than_the_corpus_is_all_of_it(tiny_corpus):
+def test_sample_larger_than_the_corpus_is_all_of_it(store, tiny_corpus):
     for size in (None, 577, 10_000):
-        frames, n_clips = sample_frames(marked(size, None), tiny_corpus, 0)
+        frames, n_clips = sample_frames(marked(size, None), tiny_corpus, store, 0)
         assert (len(frames), n_clips) == (N_FRAMES, 18)
         assert set(Counter(frames[:, 0]).values()) == {32}
 
 
-def test_sample_of_clips_opens_so_many(tiny_corpus, opened):
-    frames, n_clips = sample_frames(marked(None, 5), tiny_corpus, 0)
+def test_sample_of_clips_opens_so_many(store, tiny_corpus, opened):
+    frames, n_clips = sample_frames(marked(None, 5), tiny_corpus, store, 0)
     assert n_clips == len(set(opened)) == len(opened) == 5
     assert len(frames) == 5 * 32
 
 
-def test_sample_is_drawn_from_all_over_the_clips_and_the_corpus(tiny_corpus):
+def test_sample_is_drawn_from_all_over_the_clips_and_the_corpus(store, tiny_corpus):
     positions, chosen = set(), set()
     for seed in range(20):
-        positions |= set(sample_frames(marked(36, None, seed), tiny_corpus, 0)[0][:, 1])
-        chosen |= set(sample_frames(marked(None, 3, seed), tiny_corpus, 0)[0][:, 0])
+        positions |= set(sample_frames(marked(36, None, seed), tiny_corpus, store, 0)[0][:, 1])
+        chosen |= set(sample_frames(marked(None, 3, seed), tiny_corpus, store, 0)[0][:, 0])
     assert positions == set(range(32))
     assert len(chosen) == 18
 
 
-def test_padding_is_not_sampled(tmp_path, tiny_tokenizer, tiny_corpus):
+def test_sampling_keeps_mel_frames_so_that_audio_is_decoded_once(store, tiny_tokenizer, tiny_corpus, opened):
+    kept = replace(tiny_corpus, cache="frames")
+    uncached, _ = sample_frames(tiny_tokenizer(), tiny_corpus, store, 0)
+    del opened[:]
+    first, n_clips = sample_frames(tiny_tokenizer(), kept, store, 0)
+    assert len(opened) == n_clips == 18
+    second, _ = sample_frames(tiny_tokenizer("product", seed=3), kept, store, 2)
+    assert len(opened) == 18
+    np.testing.assert_array_equal(first, uncached)
+    np.testing.assert_array_equal(second, uncached)
+
+
+def test_sampling_of_a_few_clips_keeps_these(store, tiny_tokenizer, tiny_corpus, opened):
+    kept = replace(tiny_corpus, cache="frames")
+    few = sample_frames(tiny_tokenizer(sample_clips=5), kept, store, 0)[0]
+    assert len(opened) == 5
+    np.testing.assert_array_equal(
+        few, sample_frames(tiny_tokenizer(sample_clips=5), tiny_corpus, store, 0)[0]
+    )
+    del opened[:]
+    sample_frames(tiny_tokenizer(), kept, store, 0)
+    assert len(opened) == 13
+
+
+def test_padding_is_not_sampled(tmp_path, store, tiny_tokenizer, tiny_corpus):
     soundfile.write(tmp_path / "half.wav", 0.1 * np.random.default_rng(0).standard_normal(4000), 8000)
     half = replace(tiny_corpus.clips["train"][0], path=tmp_path / "half.wav", seconds=0.5)
-    frames, _ = sample_frames(tiny_tokenizer(), with_clips(tiny_corpus, train=[half]), 0)
+    frames, _ = sample_frames(tiny_tokenizer(), with_clips(tiny_corpus, train=[half]), store, 0)
     assert len(frames) == 16
     assert frames.max(1).min() > -60  # dB; padding is at the floor of -100
 
@@ -489,7 +539,7 @@ def test_padding_is_not_sampled(tmp_path, tiny_tokenizer, tiny_corpus):
 def test_report_can_be_recomputed(store, tiny_tokenizer, tiny_corpus, clustering, changes):
     vocabulary = fit_or_load(tiny_tokenizer(clustering, **changes), tiny_corpus, store)
     tokenizer, report = vocabulary.tokenizer, vocabulary.report
-    stacked, _ = sample_frames(tokenizer, tiny_corpus, 0)
+    stacked, _ = sample_frames(tokenizer, tiny_corpus, store, 0)
     frames = tokenizer.features.projection(torch.from_numpy(stacked)).double()
     tokens = tokenizer.codebooks.encode(frames.float())
     residual = (frames - tokenizer.codebooks.decode(tokens)).square().sum()
@@ -506,6 +556,12 @@ def test_report_can_be_recomputed(store, tiny_tokenizer, tiny_corpus, clustering
     assert report["perplexity"] == pytest.approx(np.mean(perplexity), abs=0.01)
     assert (report["n_frames"], report["n_clips"]) == (N_FRAMES, 18)
     assert vocabulary.size == n_codebooks * n_clusters
+
+
+def test_masked_tokens_are_not_counted():
+    tokens = torch.tensor([[0, 2], [-1, 2], [1, -1], [-1, -1]])
+    assert token_counts(tokens, 3).tolist() == [[1, 1, 0], [0, 0, 2]]
+    assert token_counts(torch.full((4, 2), -1), 3).tolist() == [[0, 0, 0], [0, 0, 0]]
 
 
 def test_report_is_flat_json_of_the_reported_names(store, tiny_tokenizer, tiny_corpus):
