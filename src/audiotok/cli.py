@@ -34,6 +34,18 @@ def train(context: typer.Context) -> None:
     hydra_train()
 
 
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def pretrain(context: typer.Context) -> None:
+    """Learn to fill masked tokens, for model.init_from; takes Hydra overrides (audiotok pretrain --help)."""
+    from audiotok.train import pretrain as hydra_pretrain
+
+    sys.argv = ["audiotok pretrain", *context.args]
+    hydra_pretrain()
+
+
 @app.command()
 def predict(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],

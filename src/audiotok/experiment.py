@@ -20,6 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 
+from audiotok.augment.recipe import Recipe
 from audiotok.callbacks.checkpoint import BestCheckpoint
 from audiotok.callbacks.progress import Progress
 from audiotok.data.clip import SoundClass
@@ -28,9 +29,11 @@ from audiotok.errors import UserError
 from audiotok.loader.datamodule import ClipDataModule
 from audiotok.logger.closing import finish
 from audiotok.logger.destination import Destination
+from audiotok.model.bert import Bert
 from audiotok.model.model import Model, Sizes, Start
-from audiotok.module import Tagger
-from audiotok.results import summary, write_results
+from audiotok.module import Optimizer, Schedule, Tagger
+from audiotok.pretraining import Pretrainer
+from audiotok.results import summary, write_metrics, write_results
 from audiotok.signature import check_signature
 from audiotok.store import Store
 from audiotok.tokenizer import Tokenizer
@@ -51,22 +54,27 @@ class Root:
 
 
 @dataclass
-class Experiment:
-    """Everything that a configuration builds."""
+class Parts:
+    """What training and pretraining have in common, built from a configuration."""
 
+    config: DictConfig
+    destination: Destination
     corpus: Corpus
     vocabulary: Vocabulary
     datamodule: ClipDataModule
-    module: Tagger
+    model: Model
+    recipe: Recipe
+    optimizer: Optimizer
+    schedule: Schedule
     trainer: pl.Trainer
     seconds: dict[str, float]
 
 
 def train(config: DictConfig, destination: Destination) -> dict[str, Any]:
-    """Run an experiment and leave its results in the run's folder.
+    """Train and score a tagger, and leave its results in the run's folder.
 
     Args:
-        config: Composed from `configs/`.
+        config: Composed from `configs/train.yaml`.
         destination: The run's folder, name and group.
 
     Returns:
@@ -75,6 +83,74 @@ def train(config: DictConfig, destination: Destination) -> dict[str, Any]:
     Raises:
         UserError: Something in the configuration or on the disk is for the user to mend.
     """
+    with _run(config, destination) as logger:
+        loss = _instantiate(config.loss)
+        parts = build(config, destination, logger)
+        module = Tagger(
+            parts.model,
+            classes=parts.corpus.classes,
+            threshold=config.metrics.threshold,
+            loss=loss,
+            mixup=parts.recipe.mixup,
+            optimizer=parts.optimizer,
+            schedule=parts.schedule,
+            vocabulary_key=parts.vocabulary.key,
+            seed=config.seed,
+        )
+        scores = _fit(parts, module)
+        with _timed(parts.seconds, "test"):
+            [tested] = parts.trainer.test(module, parts.datamodule, verbose=False)
+        results = _results(parts, {**scores, **tested})
+        write_results(destination.folder, parts.corpus, module.predictions(), results, logger)
+        log.info("%s All of it is in %s.", summary(results), os.path.relpath(destination.folder))
+        return results
+
+
+def pretrain(config: DictConfig, destination: Destination) -> dict[str, Any]:
+    """Train a model to fill masked tokens, for `model.init_from`; labels are not used.
+
+    Args:
+        config: Composed from `configs/pretrain.yaml`.
+        destination: The run's folder, name and group.
+
+    Returns:
+        What `metrics.json` holds, one flat dictionary.
+
+    Raises:
+        UserError: Something in the configuration or on the disk is for the user to mend.
+    """
+    with _run(config, destination) as logger:
+        objective = _instantiate(config.objective)
+        parts = build(config, destination, logger)
+        if not isinstance(parts.model, Bert):
+            raise UserError(
+                f"model={type(parts.model).__name__} has no masked tokens to fill; choose model=bert."
+            )
+        codebooks = parts.vocabulary.tokenizer.codebooks
+        module = Pretrainer(
+            parts.model,
+            n_codebooks=codebooks.n_codebooks,
+            n_clusters=codebooks.n_clusters,
+            objective=objective,
+            optimizer=parts.optimizer,
+            schedule=parts.schedule,
+            vocabulary_key=parts.vocabulary.key,
+            seed=config.seed,
+        )
+        results = _results(parts, _fit(parts, module))
+        write_metrics(destination.folder, results, logger)
+        log.info(
+            "Validation: %.4f nats a hidden token, %.1f %% guessed. Go on from it with model.init_from=%s.",
+            results["val/loss"],
+            100 * results["val/accuracy"],
+            os.path.relpath(destination.folder),
+        )
+        return results
+
+
+@contextmanager
+def _run(config: DictConfig, destination: Destination) -> Iterator[Logger | None]:
+    """Check a configuration, write it to the run's folder, and close the logger however the run ends."""
     _quieten()
     logger = None
     succeeded = False
@@ -83,10 +159,8 @@ def train(config: DictConfig, destination: Destination) -> dict[str, Any]:
         destination.folder.mkdir(parents=True, exist_ok=True)
         OmegaConf.save(config, destination.folder / CONFIG, resolve=True)
         logger = _build_logger(config, destination)
-        experiment = build(config, destination, logger)
-        results = _fit_and_test(experiment, config, destination)
+        yield logger
         succeeded = True
-        return results
     finally:
         finish(logger, succeeded)
 
@@ -108,7 +182,7 @@ def check(config: DictConfig) -> None:
         raise UserError(f"seed={root['seed']} is no seed; choose 0 or more.")
 
 
-def build(config: DictConfig, destination: Destination, logger: Logger | None) -> Experiment:
+def build(config: DictConfig, destination: Destination, logger: Logger | None) -> Parts:
     """Build all parts of an experiment, cheap checks first, and fit the centroids if no run has yet."""
     seconds: dict[str, float] = {}
     store = Store(config.cache_dir)
@@ -116,8 +190,8 @@ def build(config: DictConfig, destination: Destination, logger: Logger | None) -
     with _timed(seconds, "inspect"):
         corpus = open_corpus(_instantiate(config.data), store, destination.folder / "skipped.csv")
     model = build_model(config, tokenizer, corpus.clip_seconds, len(corpus.classes))
-    loss, recipe = _instantiate(config.loss), _instantiate(config.augment)
     optimizer, schedule = _instantiate(config.optimizer), _instantiate(config.schedule)
+    recipe = _instantiate(config.augment)
     datamodule = _instantiate(
         config.loader, corpus=corpus, tokenizer=tokenizer, store=store, stage=model.reads, recipe=recipe
     )
@@ -128,18 +202,19 @@ def build(config: DictConfig, destination: Destination, logger: Logger | None) -
     pl.seed_everything(config.seed, workers=True, verbose=False)
     class_prior = torch.from_numpy(corpus.targets("train").mean(axis=0)).float()
     model.start_from(Start(tokenizer.codebooks.centroids, class_prior, vocabulary.key))
-    module = Tagger(
-        model,
-        classes=corpus.classes,
-        threshold=config.metrics.threshold,
-        loss=loss,
-        mixup=recipe.mixup,
+    return Parts(
+        config=config,
+        destination=destination,
+        corpus=corpus,
+        vocabulary=vocabulary,
+        datamodule=datamodule,
+        model=model,
+        recipe=recipe,
         optimizer=optimizer,
         schedule=schedule,
-        vocabulary_key=vocabulary.key,
-        seed=config.seed,
+        trainer=trainer,
+        seconds=seconds,
     )
-    return Experiment(corpus, vocabulary, datamodule, module, trainer, seconds)
 
 
 def build_tokenizer(config: DictConfig) -> Tokenizer:
@@ -195,6 +270,11 @@ def restore(folder: Path) -> Restored:
             f"{checkpoint_path} was trained with the centroids {checkpoint['vocabulary_key']}, and "
             f"{folder / VOCABULARY} holds {vocabulary.key}; take both from one run."
         )
+    if "classes" not in checkpoint:
+        raise UserError(
+            f"{folder} is a run of `audiotok pretrain`, which knows no classes; give one that began with it "
+            f"(model.init_from={folder})."
+        )
     classes = [SoundClass(id_, name) for id_, name in checkpoint["classes"]]
     model = build_model(config, tokenizer, config.data.clip_seconds, len(classes))
     prefix = "model."
@@ -203,9 +283,9 @@ def restore(folder: Path) -> Restored:
     return Restored(tokenizer, model.eval(), classes, config.data.clip_seconds)
 
 
-def _fit_and_test(experiment: Experiment, config: DictConfig, destination: Destination) -> dict[str, Any]:
-    module, trainer, datamodule = experiment.module, experiment.trainer, experiment.datamodule
-    facts = _facts(experiment)
+def _fit(parts: Parts, module: pl.LightningModule) -> dict[str, Any]:
+    """Train a module, and return the validation scores of its best checkpoint, which it then has."""
+    facts, trainer = _facts(parts), parts.trainer
     log.info(
         "Model: %s parameters, %d tokens a clip, a vocabulary of %s.",
         f"{facts['n_parameters']:,}",
@@ -213,22 +293,26 @@ def _fit_and_test(experiment: Experiment, config: DictConfig, destination: Desti
         f"{facts['vocab_size']:,}",
     )
     if trainer.logger is not None:
-        trainer.logger.log_hyperparams({**_plain(config), "derived": facts})
-    with _timed(experiment.seconds, "train"):
-        _fit(trainer, module, datamodule, config.ckpt_path)
+        trainer.logger.log_hyperparams({**_plain(parts.config), "derived": facts})
+    with _timed(parts.seconds, "train"):
+        _train(trainer, module, parts.datamodule, parts.config.ckpt_path)
     best = _best_checkpoint(trainer)
-    with _timed(experiment.seconds, "test"):
-        [validated] = trainer.validate(module, datamodule, ckpt_path=best, verbose=False, weights_only=True)
-        [tested] = trainer.test(module, datamodule, verbose=False)
-    scores = {name: value for name, value in {**validated, **tested}.items() if name != "epoch"}
-    seconds = {f"seconds/{stage}": round(value, 2) for stage, value in experiment.seconds.items()}
-    results = {**scores, **facts, **seconds}
-    write_results(destination.folder, experiment.corpus, module.predictions(), results, trainer.logger)
-    log.info("%s All of it is in %s.", summary(results), os.path.relpath(destination.folder))
-    return results
+    with _timed(parts.seconds, "validate"):
+        [scores] = trainer.validate(
+            module, parts.datamodule, ckpt_path=best, verbose=False, weights_only=True
+        )
+    return dict(scores)
 
 
-def _fit(trainer: pl.Trainer, module: Tagger, datamodule: ClipDataModule, ckpt_path: str | None) -> None:
+def _results(parts: Parts, scores: dict[str, Any]) -> dict[str, Any]:
+    seconds = {f"seconds/{stage}": round(value, 2) for stage, value in parts.seconds.items()}
+    scores = {name: value for name, value in scores.items() if name != "epoch"}
+    return {**scores, **_facts(parts), **seconds}
+
+
+def _train(
+    trainer: pl.Trainer, module: pl.LightningModule, datamodule: ClipDataModule, ckpt_path: str | None
+) -> None:
     if ckpt_path is not None and not Path(ckpt_path).is_file():
         raise UserError(f"ckpt_path={ckpt_path} is no file; give a checkpoint, or null to start anew.")
     try:
@@ -254,9 +338,9 @@ def _best_checkpoint(trainer: pl.Trainer) -> str | None:
     return paths[0]
 
 
-def _facts(experiment: Experiment) -> dict[str, Any]:
+def _facts(parts: Parts) -> dict[str, Any]:
     """Return what follows from the configuration and the data, before anything is trained."""
-    corpus, tokenizer = experiment.corpus, experiment.vocabulary.tokenizer
+    corpus, tokenizer = parts.corpus, parts.vocabulary.tokenizer
     return {
         "chance/mAP": corpus.chance("test"),
         "n_train_clips": len(corpus.clips["train"]),
@@ -265,10 +349,10 @@ def _facts(experiment: Experiment) -> dict[str, Any]:
         "n_skipped_clips": len(corpus.skipped),
         "n_classes": len(corpus.classes),
         "n_tokens": tokenizer.n_tokens(corpus.clip_seconds),
-        "vocab_size": experiment.vocabulary.size,
-        "n_parameters": sum(p.numel() for p in experiment.module.model.parameters()),
-        "centroid_key": experiment.vocabulary.key,
-        **{f"vocabulary/{name}": value for name, value in experiment.vocabulary.report.items()},
+        "vocab_size": parts.vocabulary.size,
+        "n_parameters": sum(p.numel() for p in parts.model.parameters()),
+        "centroid_key": parts.vocabulary.key,
+        **{f"vocabulary/{name}": value for name, value in parts.vocabulary.report.items()},
     }
 
 

@@ -106,8 +106,7 @@ class Tagger(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed dropout for this batch, whatever was drawn before it."""
-        seeds = np.random.SeedSequence([self.seed, self.current_epoch, batch_idx, self.global_rank])
-        torch.manual_seed(int(seeds.generate_state(1)[0]))
+        torch.manual_seed(batch_seed(self, batch_idx))
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """Return the loss of a batch."""
@@ -159,12 +158,7 @@ class Tagger(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Build the optimiser and scale its learning rate at every step."""
-        optimizer = self.optimizer.build(self.model)
-        n_steps = int(self.trainer.estimated_stepping_batches)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, lambda step: self.schedule.factor(step, n_steps)
-        )
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        return configure(self, self.optimizer, self.schedule)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Note what goes in and out: the vocabulary that the weights read, the classes that they score."""
@@ -209,3 +203,17 @@ class Tagger(pl.LightningModule):
         metrics = self.scores[f"{split}_scores"]
         assert isinstance(metrics, TaggingMetrics)
         return metrics
+
+
+def batch_seed(module: Any, batch_index: int) -> int:
+    """Return the seed of what is random in a training batch: of the seed, epoch, batch and device."""
+    seeds = np.random.SeedSequence([module.seed, module.current_epoch, batch_index, module.global_rank])
+    return int(seeds.generate_state(1)[0])
+
+
+def configure(module: pl.LightningModule, optimizer: Optimizer, schedule: Schedule) -> Any:
+    """Build the optimiser of a module, and scale its learning rate at every step."""
+    built = optimizer.build(module)
+    n_steps = int(module.trainer.estimated_stepping_batches)
+    scheduler = torch.optim.lr_scheduler.LambdaLR(built, lambda step: schedule.factor(step, n_steps))
+    return {"optimizer": built, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -40,8 +40,18 @@ def write_results(
     with (folder / "per_class.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([COLUMNS, *rows])
     log_table(logger, "test/per_class", COLUMNS, rows)
+    write_metrics(folder, results, logger)
+
+
+def write_metrics(folder: Path, results: dict[str, Any], logger: Logger | None) -> None:
+    """Write `metrics.json`, and show the logger the seconds of each stage and the state of the vocabulary."""
+    shown = {
+        key: value
+        for key, value in results.items()
+        if key.startswith(("seconds/", "vocabulary/")) and not isinstance(value, list)
+    }
     if logger is not None:
-        logger.log_metrics({key: value for key, value in results.items() if key.startswith("seconds/")})
+        logger.log_metrics(shown)
     (folder / METRICS).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
 
 

@@ -1,10 +1,14 @@
-"""The table after a multirun: its jobs ranked by the metric that they were run for."""
+"""The tables after a multirun: its jobs ranked by the metric they were run for, and means over replicates.
+
+Jobs that differ in seed or test fold alone are replicates of one setting.
+"""
 
 import csv
 import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean, stdev
 from typing import Any
 
 from hydra.experimental.callback import Callback
@@ -12,7 +16,8 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-COLUMNS = ("val/mAP", "test/mAP", "test/f1_micro_tuned", "test/hamming_loss")
+COLUMNS = ("val/mAP", "test/mAP", "test/top1", "test/f1_micro_tuned", "test/hamming_loss")
+REPLICATED = ("seed", "data.test_fold")  # keys that make replicates, not settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +47,29 @@ class SweepTable(Callback):
         jobs = ranked(read_jobs(folder), metric)
         write_csv(folder / "sweep.csv", jobs, metric)
         show(jobs, metric, folder)
+        settings = replicates(jobs, metric)
+        if any(setting.n_jobs > 1 for setting in settings):
+            write_means(folder / "means.csv", settings)
+            show_means(settings, folder)
         if any(job.error for job in jobs):
             raise SystemExit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """Jobs of a sweep that are replicates of each other.
+
+    Args:
+        overrides: What they have in common and other settings have not.
+        n_jobs: How many of them have results.
+        means: Of every score that is shown.
+        deviations: Sample standard deviations of these; NaN for a single job.
+    """
+
+    overrides: dict[str, str]
+    n_jobs: int
+    means: dict[str, float]
+    deviations: dict[str, float]
 
 
 def read_jobs(folder: Path) -> list[Job]:
@@ -79,6 +105,27 @@ def ranked(jobs: list[Job], metric: str) -> list[Job]:
     return sorted(jobs, key=rank)
 
 
+def replicates(jobs: list[Job], metric: str) -> list[Setting]:
+    """Average jobs that differ in `REPLICATED` keys alone, in the order of the jobs; failed ones aside."""
+    varied, scores = _columns(jobs, metric)
+    varied = [key for key in varied if key not in REPLICATED]
+    groups: dict[tuple[str, ...], list[Job]] = {}
+    for job in jobs:
+        if not job.error:
+            groups.setdefault(tuple(job.overrides.get(key, "") for key in varied), []).append(job)
+    settings = []
+    for values, group in groups.items():
+        columns = {
+            name: [float(job.scores[name]) for job in group]
+            for name in scores
+            if all(name in job.scores for job in group)
+        }
+        means = {name: fmean(column) for name, column in columns.items()}
+        deviations = {name: stdev(c) if len(c) > 1 else math.nan for name, c in columns.items()}
+        settings.append(Setting(dict(zip(varied, values, strict=True)), len(group), means, deviations))
+    return settings
+
+
 def _columns(jobs: list[Job], metric: str) -> tuple[list[str], list[str]]:
     """Return the overrides in which the jobs differ, and the scores that are shown."""
     keys = list(dict.fromkeys(key for job in jobs for key in job.overrides))
@@ -108,9 +155,42 @@ def show(jobs: list[Job], metric: str, folder: Path) -> None:
         table.add_column(name, justify="right")
     for rank, job in enumerate(jobs, start=1):
         overrides = [job.overrides.get(key, "") for key in varied]
-        values = [f"{job.scores[name]:.4f}" if name in job.scores else "failed" for name in scores]
+        absent = "failed" if job.error else ""
+        values = [f"{job.scores[name]:.4f}" if name in job.scores else absent for name in scores]
         table.add_row(str(rank), job.folder.name, *overrides, *values)
     Console().print(table)
     for job in jobs:
         if job.error:
             Console().print(f"Job {job.folder.name} failed: {job.error}", style="red", highlight=False)
+
+
+def write_means(path: Path, settings: list[Setting]) -> None:
+    """Write one row a setting: its jobs, and mean and deviation of every score."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        names = list(settings[0].means)
+        writer.writerow(
+            [*settings[0].overrides, "jobs", *(f"{n} {part}" for n in names for part in ("mean", "sd"))]
+        )
+        for setting in settings:
+            values = [
+                value for n in names for value in (setting.means.get(n, ""), setting.deviations.get(n, ""))
+            ]
+            writer.writerow([*setting.overrides.values(), setting.n_jobs, *values])
+
+
+def show_means(settings: list[Setting], folder: Path) -> None:
+    """Print mean and deviation of every score, settings in the order of their best job."""
+    names = list(settings[0].means)
+    table = Table(title=f"Mean ± standard deviation over {', '.join(REPLICATED)} ({folder / 'means.csv'})")
+    for name in [*settings[0].overrides, "jobs"]:
+        table.add_column(name, overflow="fold")
+    for name in names:
+        table.add_column(name, justify="right")
+    for setting in settings:
+        values = [
+            f"{setting.means[n]:.4f} ± {setting.deviations[n]:.4f}" if n in setting.means else ""
+            for n in names
+        ]
+        table.add_row(*setting.overrides.values(), str(setting.n_jobs), *values)
+    Console().print(table)

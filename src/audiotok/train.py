@@ -1,4 +1,4 @@
-"""The Hydra program: from the command line to one run, or to a sweep of runs."""
+"""The Hydra programs: from the command line to one run, or to a sweep of runs."""
 
 import errno
 import logging
@@ -39,7 +39,8 @@ def run(config: DictConfig) -> float:
     destination = Destination(folder, job.job.override_dirname or folder.name, group)
     try:
         with logging_redirect_tqdm():  # log lines go above progress bars, not into them
-            results = experiment.train(config, destination)
+            work = experiment.pretrain if "objective" in config else experiment.train
+            results = work(config, destination)
         if config.optimized_metric not in results:
             raise UserError(
                 f"optimized_metric={config.optimized_metric} is no key of {folder / 'metrics.json'}, which "
@@ -68,4 +69,6 @@ def _leave_error(folder: Path, message: str) -> None:
         (folder / "error.txt").write_text(message + "\n", encoding="utf-8")
 
 
-train = hydra.main(version_base="1.3", config_path=str(config_folder()), config_name="train")(run)
+_program = {"version_base": "1.3", "config_path": str(config_folder())}
+train = hydra.main(config_name="train", **_program)(run)
+pretrain = hydra.main(config_name="pretrain", **_program)(run)

@@ -9,6 +9,7 @@ from torch import Generator, Tensor
 from audiotok.augment.shares import check_shares
 from audiotok.errors import UserError
 
+_LOG_OF_DB = math.log(10) / 10  # natural logarithm of the power that is 1 dB
 _N_WAVES = 4  # cosines that an equaliser's curve is made of
 _N_MASKS = 2  # stretches of time, and of bins, that are masked
 
@@ -66,25 +67,27 @@ class Sound:
             mel = mel + _uniform(len(mel), self.gain_db, generator).to(mel.device)
         if self.mix:
             mel, n_mel, targets = self._mix(mel, n_mel, targets, floor_db, generator)
+        level = _mean_level(mel, n_mel)
         if self.mask_time:
-            mel = _mask(mel, n_mel, 1, self.mask_time * n_mel, generator)
+            masked = _stretches(mel.shape[1], n_mel, (self.mask_time * n_mel).long(), generator)
+            mel = torch.where(masked[..., None], level, mel)
         if self.mask_bins:
             n_bins = torch.full_like(n_mel, mel.shape[2])
-            mel = _mask(mel, n_bins, 2, torch.full_like(n_mel, min(self.mask_bins, mel.shape[2])), generator)
+            masked = _stretches(mel.shape[2], n_bins, n_bins.clamp(max=self.mask_bins), generator)
+            mel = torch.where(masked[:, None] & _inside(mel, n_mel), level, mel)
         return mel.clamp(min=floor_db), n_mel, targets
 
     def _mix(
         self, mel: Tensor, n_mel: Tensor, targets: Tensor, floor_db: float, generator: Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Add another clip of the batch to a share of them: 10 log10 of the sum of powers."""
+        """Add another clip of the batch to a share of them: 10 log10 of the sum of powers, padding aside."""
         mixed = (torch.rand(len(mel), generator=generator) < self.mix).to(mel.device)
         others = torch.randperm(len(mel), generator=generator).to(mel.device)
         gains = _uniform(len(mel), self.mix_db, generator).to(mel.device)
-        inside = torch.arange(mel.shape[1], device=mel.device) < n_mel[others, None]
-        added = torch.where(inside[..., None], mel[others] + gains, floor_db)
-        sum_db = torch.logaddexp(mel * (math.log(10) / 10), added * (math.log(10) / 10)) * (10 / math.log(10))
+        logs = mel.masked_fill(~_inside(mel, n_mel), -torch.inf) * _LOG_OF_DB
+        sum_db = logs.logaddexp(logs[others] + gains * _LOG_OF_DB) / _LOG_OF_DB
         return (
-            torch.where(mixed[:, None, None], sum_db, mel),
+            torch.where(mixed[:, None, None], sum_db.clamp(min=floor_db), mel),
             torch.where(mixed, n_mel.maximum(n_mel[others]), n_mel),
             torch.where(mixed[:, None], targets.maximum(targets[others]), targets),
         )
@@ -112,14 +115,24 @@ def _smooth_curves(n_clips: int, n_mels: int, generator: Generator) -> Tensor:
     return (amplitudes * torch.cos(waves + phases)).sum(1, keepdim=True)
 
 
-def _mask(mel: Tensor, n_inside: Tensor, dimension: int, widest: Tensor, generator: Generator) -> Tensor:
-    """Set stretches along a dimension, each at most so wide, to the clip's mean level."""
-    level = mel.mean((1, 2), keepdim=True)
-    positions = torch.arange(mel.shape[dimension], device=mel.device)
+def _inside(mel: Tensor, n_mel: Tensor) -> Tensor:
+    """Mark the frames that are not padding: (B, T, 1)."""
+    return (torch.arange(mel.shape[1], device=mel.device) < n_mel[:, None])[..., None]
+
+
+def _mean_level(mel: Tensor, n_mel: Tensor) -> Tensor:
+    """Return the mean of each clip in dB, padding left out: (B, 1, 1)."""
+    sums = mel.masked_fill(~_inside(mel, n_mel), 0.0).sum((1, 2), keepdim=True)
+    return sums / (n_mel.clamp(min=1) * mel.shape[2])[:, None, None]
+
+
+def _stretches(n_positions: int, n_inside: Tensor, widest: Tensor, generator: Generator) -> Tensor:
+    """Mark random stretches, each at most so wide (B,), of the first `n_inside` (B,): (B, n_positions)."""
+    positions = torch.arange(n_positions, device=n_inside.device)
+    marked = torch.zeros(len(n_inside), n_positions, dtype=torch.bool, device=n_inside.device)
     for _ in range(_N_MASKS):
-        share, place = torch.rand(2, len(mel), generator=generator).to(mel.device)
+        share, place = torch.rand(2, len(n_inside), generator=generator).to(n_inside.device)
         width = (share * (widest + 1)).long()
         first = (place * (n_inside - width + 1)).long()
-        masked = (positions >= first[:, None]) & (positions < (first + width)[:, None])
-        mel = torch.where(masked.unsqueeze(3 - dimension), level, mel)
-    return mel
+        marked |= (positions >= first[:, None]) & (positions < (first + width)[:, None])
+    return marked

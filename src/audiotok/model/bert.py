@@ -1,5 +1,6 @@
 """An uninitialised BERT that reads a clip as a sentence of tokens."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from audiotok.errors import UserError
 from audiotok.model.embedding import TokenEmbedding
 from audiotok.model.encoder import Encoder, Pooling
-from audiotok.model.model import Model, Sizes, Start, start_at_prior
+from audiotok.model.model import Model, Sizes, Start, start_at_prior, without_padding
 
 
 class Bert(Model):
@@ -92,7 +93,7 @@ class Bert(Model):
 
     def embed(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Sum the embeddings of tokens (B, T, Q), -1 where masked: (B, T, hidden)."""
-        return self.words(inputs)
+        return without_padding(self.words(inputs), lengths)
 
     def classify(self, vectors: Tensor, lengths: Tensor) -> Tensor:
         """Return the logits (B, C) of vectors (B, T, hidden)."""
@@ -106,30 +107,31 @@ class Bert(Model):
                 f"checkpoints/{path.name}; give another, or null."
             )
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        key = checkpoint["vocabulary_key"]
         if "classes" in checkpoint:
             raise UserError(
                 f"model.init_from={run} is a run of `audiotok train`, whose weights have seen labels; give "
                 "one of `audiotok pretrain`, or go on with it by ckpt_path."
             )
+        key = checkpoint.get("vocabulary_key")
         if key != vocabulary_key:
             raise UserError(
                 f"model.init_from={run} was pretrained with the centroids {key}, and these settings and "
                 f"clips give {vocabulary_key}; use the features, clustering, data and seed of that run."
             )
-        prefix = "model."
-        weights = {
-            name.removeprefix(prefix): weight
-            for name, weight in checkpoint["state_dict"].items()
-            if name.startswith((f"{prefix}encoder.", f"{prefix}words."))
-        }
-        own = self.state_dict()
-        different = [n for n, weight in weights.items() if n not in own or own[n].shape != weight.shape]
-        missing = [
-            name for name in own if name.startswith(("encoder.bert.", "words.")) and name not in weights
-        ]
-        if different or missing:
+        weights = _pretrained(checkpoint["state_dict"], "model.")
+        if _shapes(weights) != _shapes(_pretrained(self.state_dict(), "")):
             raise UserError(
                 f"model.init_from={run} has another model than is configured; use the model of that run."
             )
         self.load_state_dict(weights, strict=False)
+
+
+def _pretrained(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Select what pretraining learns: pooling and classifier begin anew."""
+    parts = ("encoder.bert.", "encoder.cls", "words.")
+    names = {name.removeprefix(prefix): name for name in weights if name.startswith(prefix)}
+    return {short: weights[name] for short, name in names.items() if short.startswith(parts)}
+
+
+def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: weight.shape for name, weight in weights.items()}

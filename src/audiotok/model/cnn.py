@@ -43,17 +43,17 @@ class CNN(Model):
             start_at_prior(self.classifier, start.class_prior)
 
     def embed(self, inputs: Tensor, lengths: Tensor) -> Tensor:
-        """Normalise every mel bin of mel frames (B, T, M), and put 0, the mean, behind the lengths."""
-        normal = self.normalize(inputs.transpose(1, 2)).transpose(1, 2)
-        return normal * is_position(lengths, normal.shape[1])[..., None]
+        """Normalise every mel bin of mel frames (B, T, M) by those that count; 0, the mean, behind them."""
+        inside = is_position(lengths, inputs.shape[1])
+        normal = self.normalize(inputs[inside])
+        return torch.zeros_like(inputs).masked_scatter(inside[..., None], normal)
 
     def classify(self, vectors: Tensor, lengths: Tensor) -> Tensor:
         """Return the logits (B, C) of normalised mel frames (B, T, M)."""
-        maps = vectors[:, None].contiguous(memory_format=torch.channels_last)  # (B, 1, T, M)
+        # Channels last in memory, which torch takes from strides: with others it is 1.5 times as slow on a CPU.
+        maps = vectors.contiguous()[..., None].permute(0, 3, 1, 2)  # (B, 1, T, M)
         for block in self.blocks:
-            maps = block(maps)
-            lengths = (lengths // 2).clamp(min=1)
-            maps = maps * is_position(lengths, maps.shape[2])[:, None, :, None]
+            maps, lengths = block(maps, lengths)
         states = maps.mean(3)  # (B, channels, T')
         inside = is_position(lengths, states.shape[2])[:, None]
         mean = states.sum(2) / lengths[:, None]
@@ -61,21 +61,29 @@ class CNN(Model):
 
 
 class _Block(nn.Module):
-    """Two 3 x 3 convolutions with batch norm and ReLU, and a mean over 2 x 2 where there are two."""
+    """Two 3 x 3 convolutions with batch norm and ReLU, and a mean over 2 x 2, or what is left of it."""
 
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
             nn.Conv2d(n_in, n_out, 3, padding=1, bias=False),
             nn.BatchNorm2d(n_out),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
             nn.Conv2d(n_out, n_out, 3, padding=1, bias=False),
             nn.BatchNorm2d(n_out),
-            nn.ReLU(),
+            nn.ReLU(inplace=True),
         )
 
-    def forward(self, maps: Tensor) -> Tensor:
-        """Map (B, n_in, T, M) to (B, n_out, T / 2, M / 2)."""
-        maps = self.layers(maps)
-        kernel = [min(2, size) for size in maps.shape[2:]]
-        return nn.functional.avg_pool2d(maps, kernel)
+    def forward(self, maps: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Map (B, n_in, T, M), 0 behind the lengths (B,), to (B, n_out, T / 2, M / 2) with theirs.
+
+        Halves are rounded up, and a clip's last mean is over its own positions: as if it were alone.
+        """
+        inside = is_position(lengths, maps.shape[2])[:, None, :, None].to(maps.dtype)
+        # Each convolution finds 0 where a clip ends. In place: copies made the network 1.4 times as slow.
+        maps = self.layers[:2](maps).mul_(inside)
+        maps = self.layers[2:5](maps).mul_(inside)
+        maps = self.layers[5](maps)
+        counted = nn.functional.avg_pool2d(inside, (2, 1), ceil_mode=True)
+        means = nn.functional.avg_pool2d(maps, 2, ceil_mode=True).div_(counted.clamp(min=0.5))
+        return means, (lengths + 1) // 2

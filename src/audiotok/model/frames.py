@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from audiotok.model.encoder import Encoder, Pooling
-from audiotok.model.model import Model, Sizes, Start, start_at_prior
+from audiotok.model.model import Model, Sizes, Start, start_at_prior, without_padding
 
 
 class Frames(Model):
@@ -73,7 +73,7 @@ class Frames(Model):
 
     def embed(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Project frames (B, T, D): (B, T, hidden)."""
-        return self.project(self.normalize(inputs))
+        return without_padding(self.project(self.normalize(inputs)), lengths)
 
     def classify(self, vectors: Tensor, lengths: Tensor) -> Tensor:
         """Return the logits (B, C) of vectors (B, T, hidden)."""

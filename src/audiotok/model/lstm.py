@@ -6,8 +6,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from audiotok.errors import UserError
 from audiotok.model.embedding import TokenEmbedding
-from audiotok.model.model import Model, Sizes, Start, check_counts, check_shares, start_at_prior
+from audiotok.model.model import (
+    Model,
+    Sizes,
+    Start,
+    check_counts,
+    check_shares,
+    start_at_prior,
+    without_padding,
+)
 
 
 class LSTM(Model):
@@ -37,7 +46,11 @@ class LSTM(Model):
         sizes: Sizes,
     ) -> None:
         super().__init__()
-        check_counts(num_layers=num_layers, **{"hidden_size / 2": hidden_size // 2})
+        check_counts(num_layers=num_layers)
+        if hidden_size < 2:
+            raise UserError(
+                f"model.hidden_size={hidden_size} is too small for two directions; choose 2 or more."
+            )
         check_shares(dropout=dropout)
         self.words = TokenEmbedding(sizes, hidden_size, std=1.0)
         self.lstm = nn.LSTM(
@@ -62,7 +75,7 @@ class LSTM(Model):
 
     def embed(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Sum the embeddings of tokens (B, T, Q), -1 where masked: (B, T, hidden)."""
-        return self.words(inputs)
+        return without_padding(self.words(inputs), lengths)
 
     def classify(self, vectors: Tensor, lengths: Tensor) -> Tensor:
         """Return the logits (B, C) of vectors (B, T, hidden)."""

@@ -60,7 +60,10 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def embed(self, inputs: Tensor, lengths: Tensor) -> Tensor:
-        """Turn what is read, with its lengths (B,) in positions, into vectors (B, ...) that may be mixed."""
+        """Turn what is read, with its lengths (B,) in positions, into vectors (B, ...) that may be mixed.
+
+        Where vectors are of positions, those behind the lengths are 0, so that mixing adds nothing there.
+        """
 
     @abstractmethod
     def classify(self, vectors: Tensor, lengths: Tensor) -> Tensor:
@@ -87,6 +90,11 @@ def start_at_prior(classifier: nn.Linear, class_prior: Tensor) -> None:
 def is_position(lengths: Tensor, n_positions: int) -> Tensor:
     """Mark the positions that are not padding: lengths (B,) to (B, n_positions)."""
     return torch.arange(n_positions, device=lengths.device) < lengths[:, None]
+
+
+def without_padding(vectors: Tensor, lengths: Tensor) -> Tensor:
+    """Set vectors (B, T, width) behind the lengths (B,) to 0."""
+    return vectors.masked_fill(~is_position(lengths, vectors.shape[1])[..., None], 0.0)
 
 
 def check_counts(**counts: int) -> None:

@@ -1,0 +1,82 @@
+"""The LightningModule of pretraining: a model that reads tokens learns to fill the masked ones."""
+
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from audiotok.model.bert import Bert
+from audiotok.module import Optimizer, Schedule, batch_seed, configure
+from audiotok.objective.masked_tokens import MaskedTokens
+
+
+class Pretrainer(pl.LightningModule):
+    """Train a model on masked tokens, for `model.init_from`.
+
+    Logs `loss`, nats a token, and `accuracy`, the share of hidden tokens that are guessed, under `train/` and
+    `val/`. Chance is about 1 / K for balanced codebooks.
+
+    Args:
+        model: Its encoder and its words are trained.
+        n_codebooks: Tokens at a position, Q.
+        n_clusters: Centroids per codebook, K.
+        objective: Chooses what is hidden.
+        optimizer: An option of the config group.
+        schedule: An option of the config group.
+        vocabulary_key: Key of the centroids; kept with the weights, which mean nothing without them.
+        seed: Seed of dropout and of what is hidden, anew in every batch.
+    """
+
+    def __init__(
+        self,
+        model: Bert,
+        *,
+        n_codebooks: int,
+        n_clusters: int,
+        objective: MaskedTokens,
+        optimizer: Optimizer,
+        schedule: Schedule,
+        vocabulary_key: str,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.model, self.objective, self.optimizer, self.schedule = model, objective, optimizer, schedule
+        self.vocabulary_key, self.seed = vocabulary_key, seed
+        self.n_codebooks, self.n_clusters = n_codebooks, n_clusters
+        self.head = nn.Linear(model.encoder.hidden_size, n_codebooks * n_clusters)
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Seed dropout for this batch, whatever was drawn before it."""
+        torch.manual_seed(batch_seed(self, batch_idx))
+
+    def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
+        """Return the loss of a batch."""
+        loss = self._guess("train", batch, batch_seed(self, batch_index))
+        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
+        self.log("train/learning_rate", rate, on_step=True, on_epoch=False)
+        return loss
+
+    def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
+        """Score a batch, with the same tokens hidden in every epoch."""
+        self._guess("val", batch, batch_index)
+
+    def configure_optimizers(self) -> Any:
+        """Build the optimiser and scale its learning rate at every step."""
+        return configure(self, self.optimizer, self.schedule)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Note the vocabulary that the weights read."""
+        checkpoint["vocabulary_key"] = self.vocabulary_key
+
+    def _guess(self, split: str, batch: dict[str, Tensor], seed: int) -> Tensor:
+        tokens, lengths = batch["inputs"], batch["lengths"]
+        masked, hidden = self.objective.mask(tokens, lengths, torch.Generator().manual_seed(seed))
+        wanted = tokens[hidden]  # (N, Q)
+        states = self.model.encoder.states(self.model.embed(masked, lengths), lengths)[:, 1:]
+        logits = self.head(states[hidden]).unflatten(-1, (self.n_codebooks, self.n_clusters)).float()
+        loss = self.objective.loss(logits, wanted)
+        accuracy = (logits.argmax(-1) == wanted).float().mean()
+        scores = {f"{split}/loss": loss.detach(), f"{split}/accuracy": accuracy}
+        self.log_dict(scores, on_step=False, on_epoch=True, batch_size=len(wanted))
+        return loss
