@@ -50,7 +50,7 @@ class CNN(Model):
 
     def classify(self, vectors: Tensor, lengths: Tensor) -> Tensor:
         """Return the logits (B, C) of normalised mel frames (B, T, M)."""
-        # Channels last in memory, which torch takes from strides: with others it is 1.5 times as slow on a CPU.
+        # Channels last, which torch reads off the strides: others are 1.5 times as slow on a CPU.
         maps = vectors.contiguous()[..., None].permute(0, 3, 1, 2)  # (B, 1, T, M)
         for block in self.blocks:
             maps, lengths = block(maps, lengths)
@@ -68,10 +68,10 @@ class _Block(nn.Module):
         self.layers = nn.Sequential(
             nn.Conv2d(n_in, n_out, 3, padding=1, bias=False),
             nn.BatchNorm2d(n_out),
-            nn.ReLU(inplace=True),
+            nn.ReLU(),
             nn.Conv2d(n_out, n_out, 3, padding=1, bias=False),
             nn.BatchNorm2d(n_out),
-            nn.ReLU(inplace=True),
+            nn.ReLU(),
         )
 
     def forward(self, maps: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
@@ -80,10 +80,8 @@ class _Block(nn.Module):
         Halves are rounded up, and a clip's last mean is over its own positions: as if it were alone.
         """
         inside = is_position(lengths, maps.shape[2])[:, None, :, None].to(maps.dtype)
-        # Each convolution finds 0 where a clip ends. In place: copies made the network 1.4 times as slow.
-        maps = self.layers[:2](maps).mul_(inside)
-        maps = self.layers[2:5](maps).mul_(inside)
-        maps = self.layers[5](maps)
+        maps = self.layers[:3](maps) * inside  # the second convolution, too, finds 0 where a clip ends
+        maps = self.layers[3:](maps) * inside
         counted = nn.functional.avg_pool2d(inside, (2, 1), ceil_mode=True)
-        means = nn.functional.avg_pool2d(maps, 2, ceil_mode=True).div_(counted.clamp(min=0.5))
+        means = nn.functional.avg_pool2d(maps, 2, ceil_mode=True) / counted.clamp(min=0.5)
         return means, (lengths + 1) // 2

@@ -75,7 +75,7 @@ class Encoder(nn.Module):
         self.bert.embeddings.word_embeddings = None
         self.cls = nn.Parameter(torch.randn(hidden_size) * config.initializer_range)
         self.pooling = pooling
-        self.attention = nn.Linear(hidden_size, 1) if pooling == "attention" else None
+        self.attention = nn.Linear(hidden_size, 1, bias=False) if pooling == "attention" else None
         for i, layer in enumerate(self.bert.encoder.layer, start=1):
             if stochastic_depth:
                 layer.register_forward_hook(_StochasticDepth(stochastic_depth * i / num_layers))
