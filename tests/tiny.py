@@ -7,6 +7,10 @@ from typing import Any
 import numpy as np
 import soundfile
 
+from audiotok.augment.mixup import Mixup
+from audiotok.augment.recipe import Recipe
+from audiotok.augment.sound import Sound
+from audiotok.augment.words import Words
 from audiotok.clustering.codebooks import Codebooks
 from audiotok.clustering.kmeans import KMeans
 from audiotok.clustering.product import Product
@@ -80,6 +84,31 @@ def build_tiny_tokenizer(
     kind, arguments = CLUSTERINGS[clustering]
     common = {"n_clusters": 8, "sample_frames": None, "sample_clips": None, "seed": 0}
     return Tokenizer(LogMel(**(logmel | (features or {}))), kind(**(common | arguments | changes)))
+
+
+def build_tiny_recipe(
+    *,
+    sound: dict[str, Any] | None = None,
+    words: dict[str, Any] | None = None,
+    mixup: dict[str, Any] | None = None,
+) -> Recipe:
+    """Build a recipe in which every step is off, but for the arguments given."""
+    of_sound: dict[str, Any] = {
+        "mix": 0.0,
+        "mix_db": 10.0,
+        "rotate": False,
+        "gain_db": 0.0,
+        "equalizer_db": 0.0,
+        "mask_time": 0.0,
+        "mask_bins": 0,
+    }
+    of_words: dict[str, Any] = {"mask_time": 0.0, "mask_codebooks": 0.0, "noise": 0.0, "n_neighbors": 4}
+    of_mixup: dict[str, Any] = {"share": 0.0, "alpha": 0.5}
+    return Recipe(
+        Sound(**(of_sound | (sound or {}))),
+        Words(**(of_words | (words or {}))),
+        Mixup(**(of_mixup | (mixup or {}))),
+    )
 
 
 def write_tiny_audioset(root: Path) -> None:

@@ -1,3 +1,4 @@
+import hashlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +9,8 @@ import torch
 
 from audiotok.data.clip import Clip, SoundClass, Split
 from audiotok.data.corpus import Corpus
+from audiotok.loader import clips as loader_clips
+from audiotok.store import Store
 from audiotok.tokenizer import Tokenizer
 
 SAMPLE_RATE = 8000  # Hz
@@ -23,11 +26,32 @@ def tokenizer(tiny_tokenizer: Callable[..., Tokenizer]) -> Tokenizer:
     n_samples = torch.tensor([SAMPLE_RATE])
     noise = torch.randn(1, SAMPLE_RATE, generator=torch.Generator().manual_seed(0))
     fading = noise * torch.logspace(-4, 0, SAMPLE_RATE)
-    stacked, _ = tokenizer.features.stack(fading, n_samples)
+    mel, n_mel = tokenizer.features.log_mel(fading, n_samples)
+    stacked, _ = tokenizer.features.stack(mel, n_mel)
     tokenizer.features.projection.fit(stacked[0].numpy())
-    frames, _ = tokenizer.features(fading, n_samples)  # (1, 32, 8)
+    frames, _ = tokenizer.features(mel, n_mel)  # (1, 32, 8)
     tokenizer.codebooks.load_arrays({"centroids": frames[:, ::4].numpy()})
     return tokenizer
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A cache folder of the test's own."""
+    return Store(tmp_path / "cache")
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the audio files that are opened in this process."""
+    names: list[str] = []
+    read_waveform = loader_clips.read_waveform
+
+    def noted(path: Path, *arguments: float) -> np.ndarray:
+        names.append(path.stem)
+        return read_waveform(path, *arguments)
+
+    monkeypatch.setattr(loader_clips, "read_waveform", noted)
+    return names
 
 
 @pytest.fixture
@@ -47,14 +71,18 @@ def make_clip(tmp_path: Path) -> MakeClip:
             rng = np.random.default_rng(list(name.encode()))
             samples = rng.uniform(-1, 1, round(seconds * rate)) * 10 ** rng.uniform(-3, 0)
         soundfile.write(path, samples, rate, subtype="FLOAT")
-        return Clip(name, path, labels, split, seconds=len(samples) / rate)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        return Clip(name, path, labels, split, seconds=len(samples) / rate, digest=digest)
 
     return make
 
 
 @pytest.fixture
 def corpus(make_clip: MakeClip) -> Corpus:
-    """Seven training, five validation and three test clips of four classes, 0.6, 1.0 and 1.7 s long."""
+    """Seven training, five validation and three test clips of four classes, 0.6, 1.0 and 1.7 s long.
+
+    Nothing is kept of them.
+    """
     sizes: dict[Split, int] = {"train": 7, "val": 5, "test": 3}
     clips = {
         split: [make_clip(f"{split}{i}", (0.6, 1.0, 1.7)[i % 3], (i % 4, 3), split) for i in range(n)]

@@ -3,21 +3,22 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+from tiny import build_tiny_tokenizer
 
 from audiotok.data.clip import Clip, SoundClass
 from audiotok.data.corpus import Corpus
 from audiotok.errors import UserError
 from audiotok.loader.clips import ClipDataset, Draw
-from audiotok.tokenizer import Tokenizer
 
 MakeClip = Callable[..., Clip]
+FEATURES = build_tiny_tokenizer().features
 CLASSES = tuple(SoundClass(name, name) for name in ("a", "b", "c", "d"))
 
 
 def dataset(*clips: Clip, **arguments: object) -> ClipDataset:
-    """Return the training clips of a corpus of 1 s clips."""
+    """Return the training clips of a corpus of 1 s clips, as waveforms unless something else is asked."""
     corpus = Corpus(CLASSES, {"train": list(clips), "val": [], "test": []}, [], clip_seconds=1.0)
-    return ClipDataset(corpus, "train", **{"sample_rate": 8000, **arguments})
+    return ClipDataset(corpus, "train", FEATURES, **{"as_waveform": True, **arguments})
 
 
 def ramp(n_samples: int) -> np.ndarray:
@@ -105,7 +106,7 @@ def test_a_random_crop_leaves_short_clips_alone(make_clip: MakeClip) -> None:
     assert torch.equal(cropped["waveform"], dataset(clip)[0]["waveform"])
 
 
-# ---- labels, tokens, index ----
+# ---- labels, mel frames, index ----
 
 
 @pytest.mark.parametrize("labels", [(2,), (0, 3), (3, 1, 0), ()])
@@ -115,23 +116,42 @@ def test_targets_are_multi_hot(make_clip: MakeClip, labels: tuple[int, ...]) -> 
     assert targets.tolist() == [float(i in labels) for i in range(4)]
 
 
-def test_tokens_are_those_of_the_padded_waveform(make_clip: MakeClip, tokenizer: Tokenizer) -> None:
+def test_mel_frames_are_those_of_the_padded_waveform(make_clip: MakeClip) -> None:
     clips = [make_clip("short", 0.4), make_clip("long", 1.5)]
-    as_waveforms, as_tokens = dataset(*clips), dataset(*clips, tokenizer=tokenizer)
+    as_waveforms, as_mel = dataset(*clips), dataset(*clips, as_waveform=False)
     for index in range(2):
-        item = as_tokens[index]
+        item = as_mel[index]
         waveform, n_samples = as_waveforms[index]["waveform"], as_waveforms[index]["n_samples"]
-        expected, n_expected = tokenizer(waveform[None], n_samples[None])
-        assert torch.equal(item["tokens"], expected[0])
-        assert item["tokens"].dtype == torch.int64
-        assert item["tokens"].shape == (tokenizer.n_tokens(1.0), 1)
-        assert int(item["n_tokens"]) == int(n_expected) == tokenizer.n_tokens((0.4, 1.0)[index])
+        expected, n_expected = FEATURES.log_mel(waveform[None], n_samples[None])
+        assert torch.equal(item["mel"], expected[0])
+        assert item["mel"].dtype == torch.float16
+        assert item["mel"].shape == (FEATURES.n_mel_frames(8000), FEATURES.n_mels)
+        assert int(item["n_mel"]) == int(n_expected) == FEATURES.n_mel_frames((3200, 8000)[index])
 
 
-def test_an_item_has_either_tokens_or_a_waveform(make_clip: MakeClip, tokenizer: Tokenizer) -> None:
+def test_an_item_has_either_mel_frames_or_a_waveform(make_clip: MakeClip) -> None:
     clip = make_clip("clip")
-    assert set(dataset(clip)[0]) == {"index", "targets", "waveform", "n_samples"}
-    assert set(dataset(clip, tokenizer=tokenizer)[0]) == {"index", "targets", "tokens", "n_tokens"}
+    assert set(dataset(clip)[0]) == {"index", "seed", "targets", "waveform", "n_samples"}
+    assert set(dataset(clip, as_waveform=False)[0]) == {"index", "seed", "targets", "mel", "n_mel"}
+
+
+@pytest.mark.parametrize("as_waveform", [True, False])
+def test_an_item_knows_the_seed_of_its_visit(make_clip: MakeClip, as_waveform: bool) -> None:
+    clips = dataset(make_clip("a"), as_waveform=as_waveform)
+    assert [clips[Draw(0, 2**32 - 1)]["seed"], clips[Draw(0, 7)]["seed"], clips[0]["seed"]] == [
+        2**32 - 1,
+        7,
+        0,
+    ]
+
+
+def test_a_random_crop_is_also_one_of_mel_frames(make_clip: MakeClip) -> None:
+    clip = make_clip("long", 5.0)
+    crops = [dataset(clip, random_crop=True)[Draw(0, seed)] for seed in range(3)]
+    mels = [dataset(clip, random_crop=True, as_waveform=False)[Draw(0, seed)]["mel"] for seed in range(3)]
+    for crop, mel in zip(crops, mels, strict=True):
+        assert torch.equal(mel, FEATURES.log_mel(crop["waveform"][None], crop["n_samples"][None])[0][0])
+    assert not torch.equal(mels[0], mels[1])
 
 
 def test_an_item_knows_its_index(make_clip: MakeClip) -> None:

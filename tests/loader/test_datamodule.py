@@ -1,28 +1,60 @@
 import os
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from tiny import build_tiny_recipe
 from torch import Tensor
 
+from audiotok.augment.recipe import Recipe
 from audiotok.data.corpus import Corpus
 from audiotok.errors import UserError
+from audiotok.loader.clips import ClipDataset
 from audiotok.loader.datamodule import ClipDataModule, default_workers
+from audiotok.loader.sampler import balancing_weights
+from audiotok.store import Store
 from audiotok.tokenizer import Tokenizer
 
 Batch = dict[str, Tensor]
+Build = Callable[..., ClipDataModule]
+RECIPE = build_tiny_recipe(
+    sound={"mix": 0.5, "rotate": True, "gain_db": 6.0, "equalizer_db": 3.0, "mask_time": 0.2, "mask_bins": 2},
+    words={"mask_time": 0.2, "noise": 0.2},
+)
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec")  # Lightning 2.6 on torch 2.14
 
 
-def build(corpus: Corpus, tokenizer: Tokenizer, **changes: Any) -> ClipDataModule:
-    settings = {"batch_size": 3, "n_workers": 0, "tokenize_on": "workers", "random_crop": False, "seed": 0}
-    return ClipDataModule(corpus, tokenizer, **{**settings, **changes})
+@pytest.fixture
+def build(corpus: Corpus, tokenizer: Tokenizer, store: Store) -> Build:
+    """Build a datamodule of the corpus's clips, or of another corpus's."""
+
+    def build(other: Corpus | None = None, *, stage: str = "tokens", recipe: Any = None, **changes: Any):
+        settings = {
+            "batch_size": 3,
+            "n_workers": 0,
+            "tokenize_on": "workers",
+            "sampling": "uniform",
+            "random_crop": False,
+            "seed": 0,
+        }
+        return ClipDataModule(other or corpus, tokenizer, store, stage, recipe, **{**settings, **changes})
+
+    return build
+
+
+def a_trainer() -> pl.Trainer:
+    return pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
 
 
 def batches(datamodule: ClipDataModule, split: str, epoch: int = 0) -> list[Batch]:
     """Return what a model gets to see in an epoch."""
+    datamodule.trainer = a_trainer()
+    datamodule.trainer.training = split == "train"
     loader = getattr(datamodule, f"{split}_dataloader")()
     if split == "train":
         loader.sampler.set_epoch(epoch)
@@ -48,13 +80,14 @@ class Recorder(pl.LightningModule):
         super().__init__()
         self.weight = torch.nn.Parameter(torch.zeros(1))
         self.batches: list[Batch] = []
+        self.validated: list[Batch] = []
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:
         self.batches.append(batch)
         return self.weight.sum()
 
     def validation_step(self, batch: Batch, batch_index: int) -> None:
-        pass
+        self.validated.append(batch)
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         self.n_steps = self.trainer.estimated_stepping_batches  # as the tagger does; it starts the loader
@@ -79,121 +112,205 @@ def fit(datamodule: ClipDataModule, folder: Path, n_epochs: int, ckpt_path: Path
 
 
 @pytest.mark.parametrize("tokenize_on", ["workers", "accelerator"])
-def test_a_batch_has_tokens_targets_and_indices(
-    corpus: Corpus, tokenizer: Tokenizer, tokenize_on: str
-) -> None:
-    batch = batches(build(corpus, tokenizer, tokenize_on=tokenize_on), "train")[0]
+def test_a_batch_has_tokens_targets_and_indices(build: Build, tokenizer: Tokenizer, tokenize_on: str) -> None:
+    batch = batches(build(tokenize_on=tokenize_on), "train")[0]
     assert {key: (value.dtype, tuple(value.shape)) for key, value in batch.items()} == {
-        "tokens": (torch.int64, (3, tokenizer.n_tokens(1.0), 1)),
-        "n_tokens": (torch.int64, (3,)),
+        "inputs": (torch.int64, (3, tokenizer.n_tokens(1.0), 1)),
+        "lengths": (torch.int64, (3,)),
         "targets": (torch.float32, (3, 4)),
         "index": (torch.int64, (3,)),
     }
 
 
+@pytest.mark.parametrize(("stage", "shape"), [("mel", (63, 16)), ("frames", (32, 8)), ("tokens", (32, 1))])
+@pytest.mark.parametrize("tokenize_on", ["workers", "accelerator"])
+def test_inputs_are_what_the_model_reads(
+    build: Build, tokenizer: Tokenizer, corpus: Corpus, stage: str, shape: tuple[int, int], tokenize_on: str
+) -> None:
+    [batch] = batches(build(stage=stage, tokenize_on=tokenize_on), "test")
+    assert batch["inputs"].shape == (3, *shape)
+    dataset = ClipDataset(corpus, "test", tokenizer.features)
+    for index in range(3):
+        item = dataset[index]
+        expected, length = tokenizer.read(item["mel"][None], item["n_mel"][None], stage)
+        torch.testing.assert_close(batch["inputs"][index], expected[0], rtol=0, atol=1e-3)
+        assert batch["lengths"][index] == length[0]
+
+
+@pytest.mark.parametrize("cache", ["none", "frames"])
+@pytest.mark.parametrize("recipe", [None, RECIPE], ids=["as they are", "augmented"])
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_tokens_made_in_workers_equal_those_made_on_the_accelerator(
-    corpus: Corpus, tokenizer: Tokenizer, split: str
+    build: Build, corpus: Corpus, split: str, recipe: Recipe | None, cache: str
 ) -> None:
-    in_workers = batches(build(corpus, tokenizer, tokenize_on="workers"), split)
-    on_accelerator = batches(build(corpus, tokenizer, tokenize_on="accelerator"), split)
-    assert len(torch.cat([batch["tokens"].flatten() for batch in in_workers]).unique()) > 3
+    clips = replace(corpus, cache=cache)
+    in_workers = batches(build(clips, recipe=recipe, tokenize_on="workers"), split)
+    on_accelerator = batches(build(clips, recipe=recipe, tokenize_on="accelerator"), split)
+    assert len(torch.cat([batch["inputs"].flatten() for batch in in_workers]).unique()) > 3
     assert_same(in_workers, on_accelerator)
 
 
+@pytest.mark.parametrize("cache", ["none", "frames"])
+@pytest.mark.parametrize("stage", ["tokens", "mel"])
 @pytest.mark.parametrize("tokenize_on", ["workers", "accelerator"])
 def test_other_processes_give_the_same_batches(
-    corpus: Corpus, tokenizer: Tokenizer, tokenize_on: str
+    build: Build, corpus: Corpus, tokenize_on: str, stage: str, cache: str
 ) -> None:
-    alone = build(corpus, tokenizer, tokenize_on=tokenize_on, random_crop=True)
-    helped = build(corpus, tokenizer, tokenize_on=tokenize_on, random_crop=True, n_workers=2)
+    settings = {"stage": stage, "tokenize_on": tokenize_on, "random_crop": True, "recipe": RECIPE}
+    alone = build(corpus, **settings)
+    helped = build(replace(corpus, cache=cache), **settings, n_workers=2)
     for epoch in range(2):
         assert_same(batches(alone, "train", epoch), batches(helped, "train", epoch))
 
 
-def test_targets_are_those_of_the_corpus(corpus: Corpus, tokenizer: Tokenizer) -> None:
-    for batch in batches(build(corpus, tokenizer), "train"):
+# ---- augmentation ----
+
+
+def test_only_training_clips_are_augmented(build: Build, corpus: Corpus) -> None:
+    corpus.clips["val"] = list(corpus.clips["train"])
+    for tokenize_on in ("workers", "accelerator"):
+        changed, plain = (build(recipe=r, tokenize_on=tokenize_on) for r in (RECIPE, None))
+        assert_same(batches(changed, "val"), batches(plain, "val"))
+        for batch, expected in zip(batches(changed, "train"), batches(plain, "train"), strict=True):
+            assert torch.equal(batch["index"], expected["index"])
+            assert not torch.equal(batch["inputs"], expected["inputs"])
+
+
+def test_a_recipe_that_is_off_changes_nothing(build: Build) -> None:
+    assert_same(batches(build(recipe=build_tiny_recipe()), "train"), batches(build(), "train"))
+
+
+def test_every_epoch_augments_anew_and_repeatably(build: Build) -> None:
+    def inputs(epoch: int) -> Tensor:
+        return torch.cat([batch["inputs"] for batch in batches(build(recipe=RECIPE), "train", epoch)])
+
+    first, second, again = inputs(0), inputs(1), inputs(1)
+    assert torch.equal(second, again)
+    assert not torch.equal(first, second)
+
+
+@pytest.mark.parametrize("tokenize_on", ["workers", "accelerator"])
+def test_lightning_augments_in_training_and_nowhere_else(
+    build: Build, tmp_path: Path, tokenize_on: str
+) -> None:
+    trainer = fit(build(recipe=RECIPE, tokenize_on=tokenize_on), tmp_path, n_epochs=2)
+    recorder = trainer.lightning_module
+    expected = [batch for epoch in range(2) for batch in batches(build(recipe=RECIPE), "train", epoch)]
+    assert_same(recorder.batches, expected)
+    plain = batches(build(), "val")
+    assert_same(recorder.validated, [*plain, *plain, *plain])  # before training, and after each epoch
+
+
+def test_targets_are_those_of_the_corpus(build: Build, corpus: Corpus) -> None:
+    for batch in batches(build(), "train"):
         expected = corpus.targets("train")[batch["index"].numpy()]
         assert torch.equal(batch["targets"], torch.from_numpy(expected).float())
 
 
-def test_the_last_batch_holds_what_is_left(corpus: Corpus, tokenizer: Tokenizer) -> None:
-    assert [len(batch["index"]) for batch in batches(build(corpus, tokenizer), "train")] == [3, 3, 1]
+def test_the_last_batch_holds_what_is_left(build: Build) -> None:
+    assert [len(batch["index"]) for batch in batches(build(), "train")] == [3, 3, 1]
 
 
 # ---- order ----
 
 
 @pytest.mark.parametrize(("split", "n_clips"), [("val", 5), ("test", 3)])
-def test_validation_and_test_clips_come_in_order_and_complete(
-    corpus: Corpus, tokenizer: Tokenizer, split: str, n_clips: int
-) -> None:
-    datamodule = build(corpus, tokenizer, random_crop=True)
+def test_validation_and_test_clips_come_in_order_and_complete(build: Build, split: str, n_clips: int) -> None:
+    datamodule = build(random_crop=True)
     assert visited(datamodule, split) == visited(datamodule, split) == list(range(n_clips))
 
 
-def test_training_clips_come_complete_and_in_another_order_each_epoch(
-    corpus: Corpus, tokenizer: Tokenizer
-) -> None:
-    datamodule = build(corpus, tokenizer)
+def test_training_clips_come_complete_and_in_another_order_each_epoch(build: Build) -> None:
+    datamodule = build()
     orders = [visited(datamodule, "train", epoch) for epoch in range(4)]
     assert [sorted(order) for order in orders] == [list(range(7))] * 4
     assert len({tuple(order) for order in orders}) == 4
 
 
-def test_the_order_of_training_clips_follows_from_the_seed(corpus: Corpus, tokenizer: Tokenizer) -> None:
-    first = batches(build(corpus, tokenizer, random_crop=True, seed=1), "train")
-    assert_same(first, batches(build(corpus, tokenizer, random_crop=True, seed=1), "train"))
-    assert visited(build(corpus, tokenizer, seed=2), "train") != visited(
-        build(corpus, tokenizer, seed=1), "train"
-    )
+def test_the_order_of_training_clips_follows_from_the_seed(build: Build) -> None:
+    first = batches(build(random_crop=True, seed=1), "train")
+    assert_same(first, batches(build(random_crop=True, seed=1), "train"))
+    assert visited(build(seed=2), "train") != visited(build(seed=1), "train")
 
 
-def test_only_training_clips_are_cropped_at_random(corpus: Corpus, tokenizer: Tokenizer) -> None:
+@pytest.mark.parametrize("cache", ["none", "frames"])
+def test_only_training_clips_are_cropped_at_random(build: Build, corpus: Corpus, cache: str) -> None:
     corpus.clips["val"] = list(corpus.clips["train"])
-    datamodule = build(corpus, tokenizer, tokenize_on="accelerator", random_crop=True, batch_size=7)
-    centred = build(corpus, tokenizer, tokenize_on="accelerator", random_crop=False, batch_size=7)
+    clips = replace(corpus, cache=cache)
+    read = {"none": "waveform", "frames": "mel"}[cache]
+    datamodule = build(clips, tokenize_on="accelerator", random_crop=True, batch_size=7)
+    centred = build(clips, tokenize_on="accelerator", random_crop=False, batch_size=7)
     [cropped], [expected] = list(datamodule.train_dataloader()), list(centred.train_dataloader())
-    assert not torch.equal(cropped["waveform"], expected["waveform"])
+    is_same = (cropped[read] == expected[read]).flatten(1).all(1)
+    assert is_same.tolist() == [corpus.clips["train"][i].seconds <= 1 for i in expected["index"].tolist()]
     [cropped], [expected] = list(datamodule.val_dataloader()), list(centred.val_dataloader())
-    assert torch.equal(cropped["waveform"], expected["waveform"])
+    assert torch.equal(cropped[read], expected[read])
 
 
 @pytest.mark.parametrize("n_workers", [0, 2])
+@pytest.mark.parametrize(
+    "changes", [{}, {"sampling": "balanced", "recipe": RECIPE}], ids=["plain", "balanced and augmented"]
+)
 def test_a_resumed_run_sees_what_it_would_have_seen_without_a_stop(
-    corpus: Corpus, tokenizer: Tokenizer, tmp_path: Path, n_workers: int
+    build: Build, tmp_path: Path, n_workers: int, changes: dict[str, Any]
 ) -> None:
-    changes = {"random_crop": True, "n_workers": n_workers}
-    whole = fit(build(corpus, tokenizer, **changes), tmp_path, n_epochs=3)
-    stopped = fit(build(corpus, tokenizer, **changes), tmp_path, n_epochs=1)
+    changes = {"random_crop": True, "n_workers": n_workers, **changes}
+    whole = fit(build(**changes), tmp_path, n_epochs=3)
+    stopped = fit(build(**changes), tmp_path, n_epochs=1)
     stopped.save_checkpoint(tmp_path / "stopped.ckpt")
-    resumed = fit(build(corpus, tokenizer, **changes), tmp_path, 3, tmp_path / "stopped.ckpt")
+    resumed = fit(build(**changes), tmp_path, 3, tmp_path / "stopped.ckpt")
     seen = stopped.lightning_module.batches + resumed.lightning_module.batches
     assert len(seen) == 9
     assert_same(seen, whole.lightning_module.batches)
 
 
+# ---- balanced sampling ----
+
+
+def test_balanced_sampling_visits_clips_of_rare_classes_more_often(build: Build, corpus: Corpus) -> None:
+    expected = balancing_weights(corpus.targets("train"))
+    datamodule = build(sampling="balanced")
+    sampler = datamodule.train_dataloader().sampler
+    visits = np.zeros(7)
+    for epoch in range(300):
+        sampler.set_epoch(epoch)
+        visits += np.bincount([draw.clip for draw in sampler], minlength=7)
+    assert expected.max() > 1.5 * expected.min()
+    np.testing.assert_allclose(visits / visits.sum(), expected / expected.sum(), atol=0.03)
+    assert len(visited(datamodule, "train")) == 7
+    for split, n_clips in (("val", 5), ("test", 3)):
+        assert visited(datamodule, split) == list(range(n_clips))
+
+
 # ---- where tokens are made ----
 
 
-def test_auto_makes_tokens_in_workers_on_a_cpu(corpus: Corpus, tokenizer: Tokenizer) -> None:
-    datamodule = build(corpus, tokenizer, tokenize_on="auto")
+def test_auto_makes_tokens_in_workers_on_a_cpu(build: Build) -> None:
+    datamodule = build(tokenize_on="auto")
     assert datamodule.in_workers
-    datamodule.trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
+    datamodule.trainer = a_trainer()
     assert datamodule.in_workers
-    assert "tokens" in next(iter(datamodule.val_dataloader()))
+    assert "inputs" in next(iter(datamodule.val_dataloader()))
 
 
-def test_the_accelerator_is_handed_waveforms(corpus: Corpus, tokenizer: Tokenizer) -> None:
-    batch = next(iter(build(corpus, tokenizer, tokenize_on="accelerator").val_dataloader()))
+def test_the_accelerator_is_handed_waveforms(build: Build) -> None:
+    batch = next(iter(build(tokenize_on="accelerator").val_dataloader()))
     assert batch["waveform"].shape == (3, 8000)
     assert batch["n_samples"].tolist() == [4800, 8000, 8000]
-    assert "tokens" not in batch
+    assert "inputs" not in batch
 
 
-def test_a_run_without_workers_named_takes_the_default(corpus: Corpus, tokenizer: Tokenizer) -> None:
-    assert build(corpus, tokenizer, n_workers=None).n_workers == default_workers()
-    assert build(corpus, tokenizer, n_workers=0).n_workers == 0
+def test_the_accelerator_is_handed_kept_mel_frames(build: Build, corpus: Corpus) -> None:
+    clips = replace(corpus, cache="frames")
+    batch = next(iter(build(clips, tokenize_on="accelerator").val_dataloader()))
+    assert (batch["mel"].dtype, tuple(batch["mel"].shape)) == (torch.float16, (3, 63, 16))
+    assert batch["n_mel"].tolist() == [38, 63, 63]
+    assert not batch.keys() & {"inputs", "waveform"}
+
+
+def test_a_run_without_workers_named_takes_the_default(build: Build) -> None:
+    assert build(n_workers=None).n_workers == default_workers()
+    assert build(n_workers=0).n_workers == 0
 
 
 @pytest.mark.parametrize(("n_cores", "n_workers"), [(1, 1), (2, 1), (6, 5), (9, 8), (64, 8)])
@@ -208,25 +325,25 @@ def test_default_workers_are_the_cores_but_one_at_most_eight(
 
 
 @pytest.mark.parametrize("batch_size", [0, -1])
-def test_a_batch_size_below_one_is_refused(corpus: Corpus, tokenizer: Tokenizer, batch_size: int) -> None:
+def test_a_batch_size_below_one_is_refused(build: Build, batch_size: int) -> None:
     sentence = rf"^loader\.batch_size={batch_size} is too small; choose 1 or more\.$"
     with pytest.raises(UserError, match=sentence):
-        build(corpus, tokenizer, batch_size=batch_size)
+        build(batch_size=batch_size)
 
 
-def test_a_negative_number_of_workers_is_refused(corpus: Corpus, tokenizer: Tokenizer) -> None:
+def test_a_negative_number_of_workers_is_refused(build: Build) -> None:
     sentence = r"^loader\.n_workers=-1 is negative; choose 0 or more, or null\.$"
     with pytest.raises(UserError, match=sentence):
-        build(corpus, tokenizer, n_workers=-1)
+        build(n_workers=-1)
 
 
 @pytest.mark.parametrize("n_workers", [0, 1])
 def test_a_file_that_vanished_stops_training_with_one_sentence(
-    corpus: Corpus, tokenizer: Tokenizer, tmp_path: Path, n_workers: int
+    build: Build, corpus: Corpus, tmp_path: Path, n_workers: int
 ) -> None:
     corpus.clips["train"][3].path.unlink()
     with pytest.raises(UserError, match=r"train3\.wav could be read when it was inspected") as caught:
-        fit(build(corpus, tokenizer, n_workers=n_workers), tmp_path, n_epochs=1)
+        fit(build(n_workers=n_workers), tmp_path, n_epochs=1)
     assert "\n" not in str(caught.value)
 
 
@@ -235,15 +352,23 @@ def test_a_file_that_vanished_stops_training_with_one_sentence(
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_tokens_made_on_the_gpu_equal_those_made_on_the_cpu(corpus: Corpus, tokenizer: Tokenizer) -> None:
-    on_cpu = batches(build(corpus, tokenizer, batch_size=7), "train")[0]
-    datamodule = build(corpus, tokenizer, batch_size=7, tokenize_on="accelerator")
-    waveforms = {key: value.cuda() for key, value in next(iter(datamodule.train_dataloader())).items()}
+@pytest.mark.parametrize("cache", ["none", "frames"])
+@pytest.mark.parametrize("recipe", [None, RECIPE], ids=["as they are", "augmented"])
+def test_tokens_made_on_the_gpu_equal_those_made_on_the_cpu(
+    build: Build, corpus: Corpus, tokenizer: Tokenizer, recipe: Recipe | None, cache: str
+) -> None:
+    on_cpu = batches(build(batch_size=7, recipe=recipe), "train")[0]
+    clips = replace(corpus, cache=cache)
+    datamodule = build(clips, batch_size=7, tokenize_on="accelerator", recipe=recipe)
+    datamodule.trainer = a_trainer()
+    datamodule.trainer.training = True
+    batch = {key: value.cuda() for key, value in next(iter(datamodule.train_dataloader())).items()}
     try:
-        on_gpu = datamodule.on_after_batch_transfer(waveforms, 0)
+        on_gpu = datamodule.on_after_batch_transfer(batch, 0)
     finally:
         tokenizer.cpu()
-    assert on_gpu["tokens"].is_cuda
-    assert torch.equal(on_gpu["n_tokens"].cpu(), on_cpu["n_tokens"])
-    is_same = on_gpu["tokens"].cpu() == on_cpu["tokens"]
+    assert on_gpu["inputs"].is_cuda
+    assert torch.equal(on_gpu["lengths"].cpu(), on_cpu["lengths"])
+    torch.testing.assert_close(on_gpu["targets"].cpu(), on_cpu["targets"])
+    is_same = on_gpu["inputs"].cpu() == on_cpu["inputs"]
     assert is_same.float().mean() > 0.99  # a frame midway between two centroids may fall to either

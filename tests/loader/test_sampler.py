@@ -1,7 +1,11 @@
+import numpy as np
+import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from audiotok.loader.clips import Draw
-from audiotok.loader.sampler import EpochSampler
+from audiotok.loader.sampler import EpochSampler, balancing_weights
 
 
 def draws(n_clips: int = 30, seed: int = 0, epoch: int = 0) -> list[Draw]:
@@ -66,3 +70,101 @@ def test_epochs_need_not_come_in_order() -> None:
     list(sampler)
     sampler.set_epoch(1)
     assert list(sampler) == draws(epoch=1)
+
+
+# ---- weights ----
+
+
+def weighted(weights: np.ndarray, n_epochs: int, seed: int = 0) -> np.ndarray:
+    """Return how often each clip is visited in some epochs."""
+    sampler = EpochSampler(len(weights), seed, weights)
+    visits = np.zeros(len(weights))
+    for epoch in range(n_epochs):
+        sampler.set_epoch(epoch)
+        visits += np.bincount([draw.clip for draw in sampler], minlength=len(weights))
+    return visits
+
+
+def test_clips_are_visited_as_often_as_their_weights_say() -> None:
+    weights = np.array([1.0, 2.0, 4.0, 8.0, 0.0])
+    visits = weighted(weights, n_epochs=2000)
+    assert visits.sum() == 10_000
+    np.testing.assert_allclose(visits / 10_000, weights / 15, atol=0.015)
+    assert visits[4] == 0
+
+
+def test_a_weighted_epoch_has_as_many_visits_as_there_are_clips() -> None:
+    sampler = EpochSampler(30, 0, np.linspace(1, 5, 30))
+    assert len(sampler) == len(list(sampler)) == 30
+
+
+def test_only_the_ratios_of_weights_matter() -> None:
+    weights = np.linspace(1, 5, 30)
+    assert list(EpochSampler(30, 3, weights)) == list(EpochSampler(30, 3, 1024 * weights))
+
+
+def test_weighted_draws_follow_from_seed_and_epoch_alone() -> None:
+    def weighted_draws(seed: int, epoch: int) -> list[Draw]:
+        sampler = EpochSampler(30, seed, np.linspace(1, 5, 30))
+        sampler.set_epoch(epoch)
+        return list(sampler)
+
+    torch.manual_seed(1)
+    np.random.seed(1)
+    first = weighted_draws(3, 4)
+    torch.manual_seed(2)
+    np.random.seed(2)
+    assert weighted_draws(3, 4) == first
+    assert len({tuple(weighted_draws(seed, epoch)) for seed in range(4) for epoch in range(4)}) == 16
+
+
+def test_every_visit_to_a_clip_has_a_seed_of_its_own() -> None:
+    visits = list(EpochSampler(30, 0, np.array([1.0] + 29 * [0.0])))
+    assert {draw.clip for draw in visits} == {0}
+    assert len({draw.seed for draw in visits}) == 30
+
+
+# ---- balancing ----
+
+
+@given(
+    st.integers(1, 5).flatmap(
+        lambda n_classes: st.lists(
+            st.lists(st.booleans(), min_size=n_classes, max_size=n_classes), min_size=1, max_size=8
+        )
+    )
+)
+@settings(max_examples=80)
+def test_a_clip_weighs_the_sum_over_its_labels_of_one_by_the_clips_with_them(rows: list[list[bool]]) -> None:
+    found = balancing_weights(np.array(rows))
+    expected = [
+        sum(1 / sum(other[c] for other in rows) for c, is_heard in enumerate(row) if is_heard) for row in rows
+    ]
+    least = min((weight for weight in expected if weight), default=1.0)
+    np.testing.assert_allclose(found, [weight or least for weight in expected])
+
+
+def test_a_clip_without_labels_weighs_as_little_as_the_least_of_the_others() -> None:
+    targets = np.array([[1, 1, 0], [0, 0, 1], [0, 0, 1], [0, 0, 0]], bool)
+    assert balancing_weights(targets).tolist() == [2, 0.5, 0.5, 0.5]
+    assert balancing_weights(np.array([[1, 1], [0, 0]], bool)).tolist() == [2, 2]
+    assert balancing_weights(np.zeros((3, 2), bool)).tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("n_rare", [1, 5, 20])
+def test_balancing_makes_single_labels_equally_frequent(n_rare: int) -> None:
+    is_rare = np.arange(100) < n_rare
+    visits = weighted(balancing_weights(np.stack([is_rare, ~is_rare], 1)), n_epochs=100)
+    assert visits[is_rare].sum() / visits.sum() == pytest.approx(0.5, abs=0.02)
+    assert visits[is_rare].min() > visits[~is_rare].max()
+
+
+def test_balancing_visits_rare_classes_of_many_labels_more() -> None:
+    rng = np.random.default_rng(0)
+    targets = rng.random((200, 4)) < np.array([0.02, 0.1, 0.4, 0.9])
+    targets[0, 0] = True
+    shares = targets.mean(0)
+    visits = weighted(balancing_weights(targets), n_epochs=50)
+    balanced = visits @ targets / visits.sum()
+    assert balanced[0] > 3 * shares[0]
+    assert balanced.min() / balanced.max() > 3 * shares.min() / shares.max()

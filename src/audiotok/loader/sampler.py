@@ -56,5 +56,5 @@ def balancing_weights(targets: np.ndarray) -> np.ndarray:
         (clips,)
     """
     weights = (targets / np.maximum(targets.sum(0), 1)).sum(1)
-    least = weights[weights > 0].min(initial=1.0)
-    return np.where(weights > 0, weights, least)
+    labelled = weights > 0
+    return np.where(labelled, weights, weights[labelled].min() if labelled.any() else 1.0)
