@@ -40,6 +40,9 @@ class LogMel(nn.Module):
         stride: Mel frames from one vector to the next: the time resolution of tokens.
         n_components: Principal components kept, one number for each context, D in all; None keeps the
             stacked frame as it is.
+        bands: Groups of neighbouring mel bins, each with principal components of its own, which share out
+            those of a context: what sounds in one band leaves the others' components alone. One number for
+            each context.
         whiten: Give every principal component unit variance.
 
     Raises:
@@ -64,6 +67,7 @@ class LogMel(nn.Module):
         context: int | list[int],
         stride: int,
         n_components: int | list[int] | None,
+        bands: int | list[int],
         whiten: bool,
     ) -> None:
         super().__init__()
@@ -85,9 +89,10 @@ class LogMel(nn.Module):
             "context": context,
             "stride": stride,
             "n_components": n_components,
+            "bands": bands,
             "whiten": whiten,
         }
-        contexts = [context] if isinstance(context, int) else context
+        contexts = _as_list(context)
         f_max = sample_rate / 2 if f_max is None else f_max
         _check_counts(
             sample_rate=sample_rate, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels, stride=stride
@@ -104,7 +109,13 @@ class LogMel(nn.Module):
         self.spectrogram = Spectrogram(n_fft, hop_length=hop_length, power=None)
         self.register_buffer("mel_filters", _mel_filters(n_fft, f_min, f_max, n_mels, sample_rate))
         self.projection = Projection(
-            n_mels * (1 + deltas), contexts, n_components, whiten, standardize=normalization == "corpus"
+            n_mels=n_mels,
+            n_channels=1 + deltas,
+            contexts=contexts,
+            n_components=None if n_components is None else _as_list(n_components),
+            bands=_as_list(bands),
+            whiten=whiten,
+            standardize=normalization == "corpus",
         )
 
     @property
@@ -185,6 +196,10 @@ class LogMel(nn.Module):
         """Turn mel frames (B, mel frames, M) with n_mel (B,) into frames (B, T, D) with n_frames (B,)."""
         frames, n_frames = self.stack(mel, n_mel)
         return self.projection(frames), n_frames
+
+
+def _as_list(numbers: int | list[int]) -> list[int]:
+    return [numbers] if isinstance(numbers, int) else numbers
 
 
 def _check_counts(**counts: int) -> None:

@@ -12,12 +12,14 @@ _PART = 8192  # frames whose covariance is added up at a time
 class Projection(nn.Module):
     """Turn stacked frames onto their principal components.
 
-    One matrix does all of it: the components of a shorter context have zeros outside of it.
+    One matrix does all of it: the components of a shorter context, or of a band, have zeros outside of it.
 
     Args:
-        n_channels: Dimensions of a mel frame, deltas included.
+        n_mels: Mel bins, M.
+        n_channels: Vectors of mel bins in a mel frame: 1, and 1 for each delta.
         contexts: Mel frames that each set of components sees; the longest is what is stacked.
         n_components: Components kept, for each context; None leaves the frames as they are.
+        bands: Groups of neighbouring mel bins that share out the components of a context, for each context.
         whiten: Give every component unit variance.
         standardize: Give every dimension unit variance before.
     """
@@ -27,20 +29,23 @@ class Projection(nn.Module):
 
     def __init__(
         self,
+        *,
+        n_mels: int,
         n_channels: int,
         contexts: list[int],
-        n_components: int | list[int] | None,
+        n_components: list[int] | None,
+        bands: list[int],
         whiten: bool,
         standardize: bool,
     ) -> None:
         super().__init__()
-        numbers = [n_components] if isinstance(n_components, int) else n_components
-        _check_components(n_channels, contexts, numbers, n_components, whiten)
-        self.n_channels, self.contexts, self.n_components = n_channels, contexts, numbers
+        _check_components(n_mels, n_channels, contexts, n_components, bands, whiten)
+        self.n_mels, self.n_channels, self.contexts = n_mels, n_channels, contexts
+        self.n_components, self.bands = n_components, bands
         self.whiten, self.standardize = whiten, standardize
-        n_inputs = n_channels * max(contexts)
-        self.n_outputs = n_inputs if numbers is None else sum(numbers)
-        self.is_fitted = numbers is not None or standardize
+        n_inputs = n_mels * n_channels * max(contexts)
+        self.n_outputs = n_inputs if n_components is None else sum(n_components)
+        self.is_fitted = n_components is not None or standardize
         self.register_buffer("mean", torch.zeros(n_inputs if self.is_fitted else 0))
         self.register_buffer("components", torch.zeros(n_inputs if self.is_fitted else 0, self.n_outputs))
 
@@ -68,16 +73,28 @@ class Projection(nn.Module):
         if self.n_components is None:
             components = torch.eye(n_inputs, dtype=torch.float64)
         else:
-            scales = zip(self.contexts, self.n_components, strict=True)
-            components = torch.cat([self._of_context(covariance, *pair) for pair in scales], 1)
+            parts = zip(self.contexts, self.n_components, self.bands, strict=True)
+            components = torch.cat(
+                [
+                    self._of_part(covariance, inputs, n_components // n_bands)
+                    for context, n_components, n_bands in parts
+                    for inputs in self._inputs(context, n_bands)
+                ],
+                1,
+            )
         self.mean.copy_(mean)
         self.components.copy_(scale[:, None] * components)
 
-    def _of_context(self, covariance: Tensor, context: int, n_components: int) -> Tensor:
-        """Return the components (n_inputs, n_components) of the mel frames in the middle."""
-        first = ((max(self.contexts) - 1) // 2 - (context - 1) // 2) * self.n_channels
-        seen = slice(first, first + context * self.n_channels)
-        variances, vectors = torch.linalg.eigh(covariance[seen, seen])
+    def _inputs(self, context: int, n_bands: int) -> tuple[Tensor, ...]:
+        """Return which inputs each band of a context sees: the mel frames in the middle, low bins first."""
+        n_inputs = self.n_mels * self.n_channels * max(self.contexts)
+        inputs = torch.arange(n_inputs).view(-1, self.n_channels, self.n_mels)
+        first = (max(self.contexts) - 1) // 2 - (context - 1) // 2
+        return tuple(part.flatten() for part in inputs[first : first + context].chunk(n_bands, 2))
+
+    def _of_part(self, covariance: Tensor, inputs: Tensor, n_components: int) -> Tensor:
+        """Return the components (n_inputs, n_components) of some of the inputs."""
+        variances, vectors = torch.linalg.eigh(covariance[inputs][:, inputs])
         order = variances.argsort(descending=True)[:n_components]
         vectors = vectors[:, order]
         largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
@@ -85,7 +102,7 @@ class Projection(nn.Module):
         if self.whiten:
             vectors = vectors / variances[order].clamp(min=1e-10).sqrt()
         components = torch.zeros(len(covariance), n_components, dtype=torch.float64)
-        components[seen] = vectors
+        components[inputs] = vectors
         return components
 
     def forward(self, frames: Tensor) -> Tensor:
@@ -107,32 +124,41 @@ def _moments(frames: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _check_components(
+    n_mels: int,
     n_channels: int,
     contexts: list[int],
-    numbers: list[int] | None,
-    n_components: int | list[int] | None,
+    n_components: list[int] | None,
+    bands: list[int],
     whiten: bool,
 ) -> None:
-    if numbers is None:
-        if whiten:
-            raise UserError(
-                "features.whiten=true needs principal components, and features.n_components=null keeps none; "
-                "set a number of components."
-            )
-        if len(contexts) > 1:
-            raise UserError(
-                f"features.context={contexts} needs principal components for each, and "
-                "features.n_components=null keeps none; give as many numbers."
-            )
+    if n_components is None:
+        _check_nothing_needs_components(contexts, bands, whiten)
         return
-    if len(numbers) != len(contexts):
-        raise UserError(
-            f"features.n_components={n_components} and features.context={contexts} do not match; "
-            "give one number of components for each context."
-        )
-    for number, context in zip(numbers, contexts, strict=True):
-        if not 1 <= number <= context * n_channels:
+    for key, numbers in {"n_components": n_components, "bands": bands}.items():
+        if len(numbers) != len(contexts):
             raise UserError(
-                f"features.n_components={number} is not between 1 and the {context * n_channels} dimensions "
-                "of a stacked frame (features.n_mels x features.context); choose one of these, or null."
+                f"features.{key}={numbers} and features.context={contexts} do not match; "
+                "give one number for each context."
+            )
+    for number, context, n_bands in zip(n_components, contexts, bands, strict=True):
+        n_inputs = context * n_mels * n_channels
+        if not 1 <= number <= n_inputs:
+            raise UserError(
+                f"features.n_components={number} is not between 1 and the {n_inputs} dimensions of a stacked "
+                "frame (features.n_mels x features.context); choose one of these, or null."
+            )
+        if n_bands < 1 or n_mels % n_bands or number % n_bands:
+            raise UserError(
+                f"features.bands={n_bands} does not divide features.n_mels={n_mels} and "
+                f"features.n_components={number}; choose a common divisor."
+            )
+
+
+def _check_nothing_needs_components(contexts: list[int], bands: list[int], whiten: bool) -> None:
+    keys = {"whiten=true": whiten, f"context={contexts}": len(contexts) > 1, f"bands={bands}": max(bands) > 1}
+    for key, needs_them in keys.items():
+        if needs_them:
+            raise UserError(
+                f"features.{key} needs principal components, and features.n_components=null keeps none; "
+                "set numbers of components."
             )
