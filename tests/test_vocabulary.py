@@ -34,12 +34,14 @@ from audiotok.vocabulary import (
 )
 
 N_FRAMES = 18 * 32  # of all training clips of the tiny corpus
+CONTEXTS = {"context": [3, 7], "n_components": [3, 5], "bands": [1, 1], "deltas": 1}
 KINDS = {
     **{clustering: (clustering, {}) for clustering in CLUSTERINGS},
     "whitened": ("kmeans", {"features": {"whiten": True}}),
     "not projected": ("product", {"features": {"n_components": None}}),
     "of the corpus's scale": ("kmeans", {"features": {"normalization": "corpus", "n_components": None}}),
-    "several contexts": ("product", {"features": {"context": [3, 7], "n_components": [3, 5], "deltas": 1}}),
+    "bands": ("product", {"features": {"bands": 4}}),
+    "several contexts": ("product", {"features": CONTEXTS}),
 }
 every_kind = pytest.mark.parametrize(("clustering", "changes"), KINDS.values(), ids=KINDS)
 
@@ -170,6 +172,7 @@ def test_fitting_and_reusing_leave_the_global_generators_alone(store, tiny_token
                 "context": 2,
                 "stride": 3,
                 "n_components": 7,
+                "bands": 2,
                 "whiten": True,
             }.items()
         ],
@@ -187,8 +190,9 @@ def test_every_setting_changes_the_key(tiny_tokenizer, tiny_corpus, clustering, 
 @pytest.mark.parametrize("context", [3, [3, 5]], ids=str)
 def test_normalizations_and_contexts_have_a_key_each(tiny_tokenizer, tiny_corpus, normalization, context):
     def key(normalization, context):
-        n_components = 8 if isinstance(context, int) else [4] * len(context)
-        changes = {"normalization": normalization, "context": context, "n_components": n_components}
+        single = isinstance(context, int)
+        sizes = {"n_components": 8, "bands": 1} if single else {"n_components": [4, 4], "bands": [1, 1]}
+        changes = {"normalization": normalization, "context": context, **sizes}
         return vocabulary_key(tiny_tokenizer(features=changes), tiny_corpus)
 
     every = [key(n, c) for n in ("none", "clip_minmax", "clip_max", "corpus") for c in (3, [3, 5], [5, 3])]

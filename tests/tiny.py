@@ -79,6 +79,7 @@ def build_tiny_tokenizer(
         "context": 3,
         "stride": 2,
         "n_components": 8,
+        "bands": 1,
         "whiten": False,
     }
     kind, arguments = CLUSTERINGS[clustering]

@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from audiotok.data.corpus import Corpus, Split
 from audiotok.errors import UserError
@@ -33,16 +34,21 @@ class FrameCache:
 
     def __init__(self, folder: Path, n_clips: int, n_mel_frames: int, n_mels: int) -> None:
         self.folder, self.n_clips, self.shape = folder, n_clips, (n_mel_frames, n_mels)
-        self.is_full = False  # the disk is
+        self._full = torch.zeros((), dtype=torch.bool).share_memory_()  # one for all workers
 
     @property
     def n_bytes(self) -> int:
         """What the cache takes on the disk when all clips are in it."""
         return self.n_clips * (self._row + 4)
 
+    @property
+    def is_full(self) -> bool:
+        """Whether the disk is, so that nothing more is kept."""
+        return bool(self._full)
+
     def count(self) -> int:
         """Return how many clips are kept."""
-        return int((self._lengths() > 0).sum()) if self._path("lengths").is_file() else 0
+        return int((self._lengths() > 0).sum())
 
     def prepare(self) -> None:
         """Make the files, sparse, and say what they will take; a disk with too little room is left alone.
@@ -52,6 +58,9 @@ class FrameCache:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            self._extend("lengths", 4 * self.n_clips)
+            if self._extend("frames", self._row * self.n_clips) and self.count():  # rows were deleted
+                _write(self._path("lengths"), bytes(4 * self.n_clips), 0)
             missing = self.n_bytes * (1 - self.count() / max(1, self.n_clips))
             if missing and shutil.disk_usage(self.folder).free < missing + _RESERVE:
                 log.warning(
@@ -60,11 +69,7 @@ class FrameCache:
                     missing / 1e9,
                     self.folder,
                 )
-                self.is_full = True
-            for name, size in (("frames", self.n_clips * self._row), ("lengths", self.n_clips * 4)):
-                with self._path(name).open("ab") as file:
-                    if file.tell() < size:
-                        file.truncate(size)
+                self._full.fill_(True)
         except OSError as error:
             raise UserError(
                 f"data.cache=frames cannot write {self.folder} ({error.strerror or error}); set cache_dir to "
@@ -87,7 +92,7 @@ class FrameCache:
             _write(self._path("frames"), np.ascontiguousarray(mel, np.float16).tobytes(), index * self._row)
             _write(self._path("lengths"), np.int32(n_mel).tobytes(), index * 4)
         except OSError as error:
-            self.is_full = True
+            self._full.fill_(True)
             log.warning(
                 "%s cannot be written (%s); what is not kept yet is decoded in every epoch.",
                 self.folder,
@@ -97,6 +102,14 @@ class FrameCache:
     @property
     def _row(self) -> int:
         return 2 * self.shape[0] * self.shape[1]
+
+    def _extend(self, name: str, n_bytes: int) -> bool:
+        """Bring a file to its size, with zeros that take no room, and return whether it was shorter."""
+        with self._path(name).open("ab") as file:
+            is_short = file.tell() < n_bytes
+            if is_short:
+                file.truncate(n_bytes)
+        return is_short
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{name}.bin"
