@@ -23,6 +23,7 @@ DEFAULTS = {
     "context": 1,
     "stride": 1,
     "n_components": None,
+    "bands": 1,
     "whiten": False,
 }
 
@@ -430,7 +431,8 @@ def test_stacking_is_a_plain_loop_over_neighbours(context, stride, n_mel):
         ({"context": 3, "n_components": 48}, 48),
         ({"context": 3, "deltas": 1}, 96),
         ({"context": 3, "deltas": 2, "n_components": 144}, 144),
-        ({"context": [3, 7], "n_components": [8, 5]}, 13),
+        ({"context": [3, 7], "n_components": [8, 5], "bands": [1, 1]}, 13),
+        ({"context": 3, "n_components": 8, "bands": 4}, 8),
         ({"context": [3], "n_components": [8]}, 8),
         ({"context": [3]}, 48),
     ],
@@ -474,7 +476,8 @@ def smooth(n_clips: int, n_mel: int) -> Tensor:
 )
 def test_components_of_several_contexts_are_those_fitted_to_each_alone(contexts, numbers, changes):
     mel, n_mel = smooth(12, 60), torch.full((12,), 60)
-    found, n_found = fitted(mel, n_mel, context=contexts, n_components=numbers, **changes)(mel, n_mel)
+    together = {"context": contexts, "n_components": numbers, "bands": [1] * len(contexts)}
+    found, n_found = fitted(mel, n_mel, **together, **changes)(mel, n_mel)
     alone = [
         fitted(mel, n_mel, context=context, n_components=number, **changes)(mel, n_mel)
         for context, number in zip(contexts, numbers, strict=True)
@@ -489,7 +492,8 @@ def test_components_of_several_contexts_are_those_fitted_to_each_alone(contexts,
 @scales
 def test_components_of_a_context_see_nothing_beyond_it(contexts, numbers):
     mel, n_mel = smooth(12, 60), torch.full((12,), 60)
-    features = fitted(mel, n_mel, context=contexts, n_components=numbers, stride=1)
+    bands = [1] * len(contexts)
+    features = fitted(mel, n_mel, context=contexts, n_components=numbers, bands=bands, stride=1)
     disturbed = mel.clone()
     disturbed[:, 30] -= 25
     changed = (features(mel, n_mel)[0] != features(disturbed, n_mel)[0]).any(0)  # (T, D)
@@ -501,8 +505,35 @@ def test_components_of_a_context_see_nothing_beyond_it(contexts, numbers):
 
 def test_one_context_in_a_list_is_one_context():
     mel, n_mel = smooth(4, 60), torch.full((4,), 60)
-    in_list = fitted(mel, n_mel, context=[3], n_components=[8])
+    in_list = fitted(mel, n_mel, context=[3], n_components=[8], bands=[1])
     assert torch.equal(in_list(mel, n_mel)[0], fitted(mel, n_mel, context=3, n_components=8)(mel, n_mel)[0])
+
+
+# ---- bands ----
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"whiten": True}, {"deltas": 1}, {"normalization": "corpus"}],
+    ids=["plain", "whitened", "with deltas", "of the corpus's scale"],
+)
+def test_components_of_a_band_are_those_fitted_to_its_bins_alone(changes):
+    mel, n_mel = smooth(12, 60), torch.full((12,), 60)
+    found, _ = fitted(mel, n_mel, context=3, n_components=12, bands=4, **changes)(mel, n_mel)
+    for band, part in enumerate(found.split(3, 2)):
+        bins = mel[:, :, 4 * band : 4 * band + 4]
+        alone = fitted(bins, n_mel, n_mels=4, context=3, n_components=3, **changes)(bins, n_mel)[0]
+        scale = alone.abs().max()
+        np.testing.assert_allclose(part / scale, alone / scale, atol=2e-4)
+
+
+def test_what_sounds_in_one_band_leaves_the_components_of_the_others_alone():
+    mel, n_mel = smooth(12, 60), torch.full((12,), 60)
+    features = fitted(mel, n_mel, context=[3, 5], n_components=[4, 12], bands=[1, 4])
+    louder = mel.clone()
+    louder[:, :, 8:12] += 20
+    changed = (features(mel, n_mel)[0] != features(louder, n_mel)[0]).flatten(0, 1).any(0)
+    assert changed.tolist() == [True] * 4 + [False] * 6 + [True] * 3 + [False] * 3
 
 
 # ---- settings ----
@@ -510,7 +541,7 @@ def test_one_context_in_a_list_is_one_context():
 
 def test_settings_are_all_that_was_given():
     assert logmel(f_max=3000.0).settings == DEFAULTS | {"kind": "logmel", "f_max": 3000.0}
-    changes = {"context": [3, 5], "n_components": [4, 6], "deltas": 1, "range_db": 80.0}
+    changes = {"context": [3, 5], "n_components": [4, 6], "bands": [1, 2], "deltas": 1, "range_db": 80.0}
     assert logmel(**changes).settings == DEFAULTS | {"kind": "logmel"} | changes
 
 
@@ -522,6 +553,7 @@ def test_analysis_is_what_mel_frames_follow_from():
         "context": 5,
         "stride": 4,
         "n_components": 8,
+        "bands": 2,
         "whiten": True,
     }
     assert logmel(**later).analysis == logmel().analysis
@@ -572,14 +604,25 @@ def test_analysis_is_what_mel_frames_follow_from():
         ({"context": [5, 0], "n_components": [2, 2]}, ["features.context=0"]),
         ({"context": [], "n_components": []}, ["features.context="]),
         ({"context": [5, 15]}, ["features.context=[5, 15]", "features.n_components=null"]),
-        ({"context": [5, 15], "n_components": 8}, ["features.n_components=8", "features.context=[5, 15]"]),
+        ({"context": [5, 15], "n_components": 8}, ["features.n_components=[8]", "features.context=[5, 15]"]),
+        (
+            {"context": [5, 15], "n_components": [8, 8], "bands": [1, 2, 4]},
+            ["features.bands=[1, 2, 4]", "features.context=[5, 15]"],
+        ),
         (
             {"context": [5, 15], "n_components": [8, 8, 8]},
             ["features.n_components=[8, 8, 8]", "features.context=[5, 15]"],
         ),
         ({"context": 5, "n_components": [8, 8]}, ["features.n_components=[8, 8]", "features.context="]),
-        ({"context": [3, 5], "n_components": [49, 8]}, ["features.n_components=49", "48 dimensions"]),
-        ({"context": [3, 5], "n_components": [8, 0]}, ["features.n_components=0"]),
+        (
+            {"context": [3, 5], "n_components": [49, 8], "bands": [1, 1]},
+            ["features.n_components=49", "48 dimensions"],
+        ),
+        ({"context": [3, 5], "n_components": [8, 0], "bands": [1, 1]}, ["features.n_components=0"]),
+        ({"bands": 3, "n_components": 12}, ["features.bands=3", "features.n_mels=16"]),
+        ({"bands": 4, "n_components": 6}, ["features.bands=4", "features.n_components=6"]),
+        ({"bands": 0, "n_components": 6}, ["features.bands=0"]),
+        ({"bands": 2}, ["features.bands=[2]", "features.n_components=null"]),
         ({"deltas": 1, "n_components": 33}, ["features.n_components=33", "32 dimensions"]),
     ],
     ids=str,
