@@ -604,7 +604,7 @@ def test_analysis_is_what_mel_frames_follow_from():
         ({"context": [5, 0], "n_components": [2, 2]}, ["features.context=0"]),
         ({"context": [], "n_components": []}, ["features.context="]),
         ({"context": [5, 15]}, ["features.context=[5, 15]", "features.n_components=null"]),
-        ({"context": [5, 15], "n_components": 8}, ["features.n_components=[8]", "features.context=[5, 15]"]),
+        ({"context": [5, 15], "n_components": 8}, ["features.n_components=8", "features.context=[5, 15]"]),
         (
             {"context": [5, 15], "n_components": [8, 8], "bands": [1, 2, 4]},
             ["features.bands=[1, 2, 4]", "features.context=[5, 15]"],

@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -16,10 +18,23 @@ def correlated(n: int, dimensions: int, seed: int = 0) -> np.ndarray:
     return ((rng.standard_normal((n, dimensions)) * scales) @ turn - 60).astype(np.float32)
 
 
+def build(n_mels: int, n_components: list[int] | None, **changes: Any) -> Projection:
+    contexts = changes.get("contexts", [1])
+    plain = {
+        "n_channels": 1,
+        "contexts": contexts,
+        "bands": [1] * len(contexts),
+        "whiten": False,
+        "standardize": False,
+    }
+    return Projection(n_mels=n_mels, n_components=n_components, **(plain | changes))
+
+
 def fitted(
     frames: np.ndarray, n_components: int | None, whiten: bool = False, standardize: bool = False
 ) -> Projection:
-    projection = Projection(frames.shape[1], [1], n_components, whiten, standardize)
+    numbers = None if n_components is None else [n_components]
+    projection = build(frames.shape[1], numbers, whiten=whiten, standardize=standardize)
     projection.fit(frames)
     return projection
 
@@ -87,7 +102,7 @@ def test_frames_that_are_all_the_same_become_zero():
 def test_components_of_several_contexts_are_scikit_learns_of_the_middle(whiten, standardize):
     """Frames of five mel frames with two channels; contexts of one, four and five of these."""
     frames = correlated(800, 10) * np.linspace(1, 3, 10, dtype=np.float32)
-    projection = Projection(2, [1, 4, 5], [2, 3, 4], whiten, standardize)
+    projection = build(2, [2, 3, 4], contexts=[1, 4, 5], whiten=whiten, standardize=standardize)
     projection.fit(frames)
     assert projection.n_outputs == 9
     found = projection(torch.from_numpy(frames)).numpy()
@@ -168,7 +183,7 @@ def test_fewer_frames_than_components_are_refused_in_a_sentence():
 
 
 def test_fewer_frames_than_the_components_of_any_context_are_refused_in_a_sentence():
-    projection = Projection(2, [1, 3], [2, 5], False, False)
+    projection = build(2, [2, 5], contexts=[1, 3])
     with pytest.raises(
         UserError, match=r"^features\.n_components=5 exceeds the 4 frames .*; lower it, or .*\.$"
     ):
@@ -178,9 +193,49 @@ def test_fewer_frames_than_the_components_of_any_context_are_refused_in_a_senten
 @pytest.mark.parametrize("n_components", [0, -1, 7])
 def test_impossible_number_of_components_is_refused(n_components):
     with pytest.raises(UserError, match=f"features.n_components={n_components} is not between 1 and the 6"):
-        Projection(6, [1], n_components, False, False)
+        build(6, [n_components])
 
 
 def test_whitening_without_components_is_refused():
     with pytest.raises(UserError, match=r"features\.whiten=true .*features\.n_components=null"):
-        Projection(6, [1], None, True, False)
+        build(6, None, whiten=True)
+
+
+def test_components_of_bands_are_scikit_learns_of_their_bins():
+    """Three mel frames of four bins and their slopes: a band sees its bins and their slopes in all."""
+    frames = correlated(800, 24) * np.linspace(1, 3, 24, dtype=np.float32) + 60
+    projection = build(4, [4, 6], n_channels=2, contexts=[1, 3], bands=[1, 2])
+    projection.fit(frames)
+    found = projection(torch.from_numpy(frames)).numpy()
+    stacked = frames.astype(np.float64).reshape(-1, 3, 2, 4)
+    parts = [(stacked[:, 1:2], 4), (stacked[..., :2], 3), (stacked[..., 2:], 3)]
+    first = 0
+    for part, n_components in parts:
+        expected = PCA(n_components, svd_solver="full").fit_transform(part.reshape(len(frames), -1))
+        got = found[:, first : first + n_components]
+        np.testing.assert_allclose(got, like(got, expected), atol=2e-3)
+        first += n_components
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"contexts": [1, 3]}, r"features\.n_components=2 and features\.context=\[1, 3\] do not match"),
+        ({"bands": [1, 2]}, r"features\.bands=\[1, 2\] and features\.context=1 do not match"),
+        (
+            {"bands": [4]},
+            r"features\.bands=4 does not divide features\.n_mels=6 and features\.n_components=2",
+        ),
+        ({"bands": [3]}, r"features\.bands=3 does not divide .*; choose a common divisor"),
+        ({"bands": [0]}, r"features\.bands=0 does not divide"),
+    ],
+)
+def test_scales_and_bands_that_do_not_fit_are_refused(changes, sentence):
+    with pytest.raises(UserError, match=sentence):
+        build(6, [2], **changes)
+
+
+@pytest.mark.parametrize("changes", [{"contexts": [1, 3]}, {"bands": [2]}])
+def test_scales_and_bands_without_components_are_refused(changes):
+    with pytest.raises(UserError, match=r"features\.n_components=null keeps none; set numbers of components"):
+        build(6, None, **changes)

@@ -42,7 +42,7 @@ class LogMel(nn.Module):
             stacked frame as it is.
         bands: Groups of neighbouring mel bins, each with principal components of its own, which share out
             those of a context: what sounds in one band leaves the others' components alone. One number for
-            each context.
+            all contexts, or one for each.
         whiten: Give every principal component unit variance.
 
     Raises:
@@ -113,7 +113,7 @@ class LogMel(nn.Module):
             n_channels=1 + deltas,
             contexts=contexts,
             n_components=None if n_components is None else _as_list(n_components),
-            bands=_as_list(bands),
+            bands=[bands] * len(contexts) if isinstance(bands, int) else bands,
             whiten=whiten,
             standardize=normalization == "corpus",
         )

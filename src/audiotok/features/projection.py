@@ -137,7 +137,7 @@ def _check_components(
     for key, numbers in {"n_components": n_components, "bands": bands}.items():
         if len(numbers) != len(contexts):
             raise UserError(
-                f"features.{key}={numbers} and features.context={contexts} do not match; "
+                f"features.{key}={_shown(numbers)} and features.context={_shown(contexts)} do not match; "
                 "give one number for each context."
             )
     for number, context, n_bands in zip(n_components, contexts, bands, strict=True):
@@ -162,3 +162,7 @@ def _check_nothing_needs_components(contexts: list[int], bands: list[int], white
                 f"features.{key} needs principal components, and features.n_components=null keeps none; "
                 "set numbers of components."
             )
+
+
+def _shown(numbers: list[int]) -> str:
+    return str(numbers if len(numbers) > 1 else numbers[0])
