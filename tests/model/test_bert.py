@@ -1,54 +1,26 @@
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import yaml
+from tiny_models import LENGTHS, SIZES, build, build_awake, random_inputs, random_start
 from torch import Tensor, nn
-from transformers import BertModel
+from transformers import BertConfig, BertModel
 
 from audiotok.errors import UserError
-from audiotok.model.bert import CLS, N_SPECIAL, PAD, Bert
+from audiotok.model.bert import Bert
+from audiotok.model.embedding import N_SPECIAL
+from audiotok.model.model import Sizes, is_position
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "model"
-TINY = {
-    "num_layers": 2,
-    "hidden_size": 16,
-    "num_heads": 4,
-    "intermediate_size": None,
-    "max_position_embeddings": 12,
-    "dropout": 0.0,
-    "attention_dropout": 0.0,
-    "pooling": "cls",
-    "embedding": "random",
-    "start_at_prior": False,
-    "n_codebooks": 1,
-    "n_clusters": 20,
-    "n_tokens": 9,
-    "n_classes": 5,
-}
 
 
-def build(**changes: object) -> Bert:
-    """Build a tiny model whose weights are ten times as large as at first, so that every token tells."""
-    torch.manual_seed(0)
-    model = Bert(**{**TINY, **changes}).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            if parameter.ndim > 1:
-                parameter *= 10
-    return model
-
-
-def random_tokens(n_clips: int = 3, n_tokens: int = 9, n_codebooks: int = 1, n_clusters: int = 20) -> Tensor:
-    return torch.randint(
-        n_clusters, (n_clips, n_tokens, n_codebooks), generator=torch.Generator().manual_seed(1)
-    )
-
-
-def shipped(name: str) -> dict[str, object]:
-    """Return the numbers of a shipped model option; `bert_base` is a diff to `bert`."""
-    settings = yaml.safe_load((CONFIGS / "bert.yaml").read_text())
-    settings |= yaml.safe_load((CONFIGS / f"{name}.yaml").read_text())
+def shipped(name: str) -> dict[str, Any]:
+    """Return the numbers of a shipped model option; each is a diff to the one before it."""
+    settings: dict[str, Any] = {}
+    for part in ("_transformer", "bert", name):
+        settings |= yaml.safe_load((CONFIGS / f"{part}.yaml").read_text())
     return {key: value for key, value in settings.items() if key not in ("_target_", "defaults")}
 
 
@@ -64,253 +36,97 @@ def expected_n_parameters(n_layers: int, width: int, positions: int, n_words: in
     return embeddings + n_layers * (attention + inner) + width * n_classes + n_classes
 
 
-def hidden_states(model: Bert, tokens: Tensor, n_tokens: Tensor) -> Tensor:
-    """Return what the transformer hands to pooling, (B, 1 + T, hidden)."""
-    kept = []
-    handle = model.bert.register_forward_hook(lambda _, __, output: kept.append(output.last_hidden_state))
-    with torch.no_grad():
-        model(tokens, n_tokens)
-    handle.remove()
-    return kept[0]
-
-
 # ---- what the model computes ----
 
 
 @torch.no_grad()
 def test_one_codebook_reads_as_transformers_own_bert_reads_ids() -> None:
-    model = build()
-    theirs = BertModel(model.bert.config, add_pooling_layer=False).eval()
-    theirs.load_state_dict(model.bert.state_dict())
-    tokens, n_tokens = random_tokens(), torch.tensor([9, 6, 1])
+    sizes = Sizes(10, 6, 1, 20, 9, 5)
+    model = build_awake("bert", sizes=sizes, pooling="cls")
+    tokens = random_inputs("tokens", sizes=sizes)
+    theirs = BertModel(
+        BertConfig(**{**model.encoder.bert.config.to_dict(), "vocab_size": 22}), add_pooling_layer=False
+    ).eval()
+    theirs.load_state_dict(model.encoder.bert.state_dict(), strict=False)
+    theirs.embeddings.word_embeddings.weight = nn.Parameter(
+        torch.cat([model.words.table.weight, model.encoder.cls[None]])  # [MASK], 20 words, [CLS]
+    )
 
-    ids = torch.cat([torch.full((3, 1), CLS), N_SPECIAL + tokens[..., 0]], 1)
-    is_padding = torch.arange(10) > n_tokens[:, None]
-    expected = theirs(
-        input_ids=ids.masked_fill(is_padding, PAD), attention_mask=(~is_padding).long()
-    ).last_hidden_state
+    ids = torch.cat([torch.full((3, 1), 21), N_SPECIAL + tokens[..., 0]], 1)
+    states = theirs(input_ids=ids, attention_mask=is_position(LENGTHS + 1, 10).long()).last_hidden_state
 
-    states = hidden_states(model, tokens, n_tokens)
-    torch.testing.assert_close(states[~is_padding], expected[~is_padding])
-
-
-@torch.no_grad()
-def test_logits_are_a_linear_layer_on_the_cls_state() -> None:
-    model = build(pooling="cls")
-    tokens, n_tokens = random_tokens(), torch.tensor([9, 6, 1])
-    first = hidden_states(model, tokens, n_tokens)[:, 0]
-    expected = first @ model.classifier.weight.T + model.classifier.bias
-    torch.testing.assert_close(model(tokens, n_tokens), expected)
+    torch.testing.assert_close(model(tokens, LENGTHS), model.classifier(states[:, 0]))
 
 
 @torch.no_grad()
-def test_mean_pooling_averages_cls_and_the_tokens_that_are_no_padding() -> None:
-    model = build(pooling="mean")
-    tokens, n_tokens = random_tokens(), torch.tensor([9, 6, 1])
-    states = hidden_states(model, tokens, n_tokens)
-    means = torch.stack([states[i, : 1 + n].mean(0) for i, n in enumerate(n_tokens.tolist())])
-    torch.testing.assert_close(model(tokens, n_tokens), model.classifier(means))
+def test_logits_are_a_linear_layer_on_what_the_encoder_pools() -> None:
+    model = build_awake("bert")
+    tokens = random_inputs("tokens")
+    pooled = model.encoder(model.words(tokens), LENGTHS)
+    expected = pooled @ model.classifier.weight.T + model.classifier.bias
+    torch.testing.assert_close(model(tokens, LENGTHS), expected)
 
 
 @torch.no_grad()
-def test_embeddings_of_several_codebooks_are_summed() -> None:
-    model = build(n_codebooks=3)
-    tokens = random_tokens(n_codebooks=3)
-    table = model.bert.embeddings.word_embeddings.weight
-    rows = [table[N_SPECIAL + q * 20 + tokens[..., q]] for q in range(3)]
-
-    embedded = model.embed(tokens)
-
-    assert embedded.shape == (3, 10, 16)
-    torch.testing.assert_close(embedded[:, 1:], rows[0] + rows[1] + rows[2])
-    torch.testing.assert_close(embedded[:, 0], table[CLS].expand(3, -1))
+def test_order_enters_by_the_position_embeddings_alone() -> None:
+    model = build_awake("bert")
+    nn.init.zeros_(model.encoder.bert.embeddings.position_embeddings.weight)
+    tokens, full = random_inputs("tokens"), torch.tensor([9, 9, 9])
+    torch.testing.assert_close(model(tokens.flip(1), full), model(tokens, full), rtol=1e-4, atol=1e-4)
 
 
-def test_every_codebook_has_rows_of_its_own() -> None:
-    model = build(n_codebooks=4, n_clusters=7)
-    assert model.vocab_size == N_SPECIAL + 4 * 7
-    assert len(model.bert.embeddings.word_embeddings.weight) == N_SPECIAL + 4 * 7
+def test_only_the_words_of_the_batch_learn() -> None:
+    model = build_awake("bert")
+    tokens = random_inputs("tokens")
+    model(tokens, torch.tensor([9, 9, 9])).square().sum().backward()
+    learning = model.words.table.weight.grad.abs().sum(1).nonzero().flatten().tolist()
+    heard = {N_SPECIAL + q * 20 + token for q in range(2) for token in tokens[..., q].unique().tolist()}
+    assert set(learning) == heard
 
 
-@torch.no_grad()
-def test_the_same_code_of_another_codebook_is_another_word() -> None:
-    model = build(n_codebooks=2)
-    tokens, n_tokens = random_tokens(n_codebooks=2), torch.tensor([9, 9, 9])
-    assert not torch.allclose(model(tokens, n_tokens), model(tokens.flip(-1), n_tokens), atol=1e-2)
+def test_dropout_acts_before_the_logits() -> None:
+    model = build_awake("bert", dropout=0.9).train()
+    model.encoder.eval()
+    tokens = random_inputs("tokens")
+    assert not torch.equal(model(tokens, LENGTHS), model(tokens, LENGTHS))
 
 
-@torch.no_grad()
-def test_order_of_tokens_matters() -> None:
-    model = build()
-    tokens, n_tokens = random_tokens(), torch.tensor([9, 9, 9])
-    assert not torch.allclose(model(tokens, n_tokens), model(tokens.flip(1), n_tokens), atol=1e-2)
+def test_attention_dropout_acts_in_training_alone() -> None:
+    model = build_awake("bert", attention_dropout=0.5)
+    tokens = random_inputs("tokens")
+    assert torch.equal(model(tokens, LENGTHS), model(tokens, LENGTHS))
+    model.train()
+    assert not torch.equal(model(tokens, LENGTHS), model(tokens, LENGTHS))
 
 
-def test_logits_are_float32_of_clips_by_classes() -> None:
-    logits = build(n_codebooks=2)(random_tokens(n_codebooks=2), torch.tensor([9, 6, 1]))
-    assert logits.shape == (3, 5)
-    assert logits.dtype == torch.float32
-    assert logits.isfinite().all()
-
-
-# ---- padding and batches ----
-
-poolings = pytest.mark.parametrize("pooling", ["cls", "mean"])
-
-
-@poolings
-@torch.no_grad()
-def test_padding_does_not_change_logits(pooling: str) -> None:
-    model = build(pooling=pooling, n_codebooks=2)
-    tokens, n_tokens = random_tokens(n_codebooks=2), torch.tensor([9, 6, 1])
-    is_padding = torch.arange(9) >= n_tokens[:, None]
-    junk = torch.randint(20, tokens.shape, generator=torch.Generator().manual_seed(2))
-    junked = torch.where(is_padding[..., None], junk, tokens)
-    assert not torch.equal(junked, tokens)
-    torch.testing.assert_close(model(junked, n_tokens), model(tokens, n_tokens), rtol=0, atol=1e-5)
-
-
-@poolings
-@torch.no_grad()
-def test_tokens_that_are_no_padding_change_logits(pooling: str) -> None:
-    model = build(pooling=pooling)
-    tokens, n_tokens = random_tokens(), torch.tensor([9, 6, 1])
-    changed = tokens.clone()
-    for row, n in enumerate(n_tokens.tolist()):
-        changed[row, n - 1] = (changed[row, n - 1] + 1) % 20
-    difference = (model(changed, n_tokens) - model(tokens, n_tokens)).abs().amax(1)
-    assert (difference > 1e-3).all()
-
-
-@poolings
-@torch.no_grad()
-def test_a_batch_gives_what_its_clips_give_one_by_one_and_unpadded(pooling: str) -> None:
-    model = build(pooling=pooling, n_codebooks=2)
-    tokens, n_tokens = random_tokens(n_codebooks=2), torch.tensor([9, 6, 1])
-    alone = [model(clip[None, :n], n[None]) for clip, n in zip(tokens, n_tokens, strict=True)]
-    torch.testing.assert_close(model(tokens, n_tokens), torch.cat(alone), rtol=1e-4, atol=1e-5)
+def test_stochastic_depth_acts_in_training_alone() -> None:
+    model = build_awake("bert", stochastic_depth=0.5)
+    tokens = random_inputs("tokens")
+    assert torch.equal(model(tokens, LENGTHS), model(tokens, LENGTHS))
+    model.train()
+    assert not torch.equal(model(tokens, LENGTHS), model(tokens, LENGTHS))
 
 
 # ---- what the weights begin at ----
 
-PRIOR = torch.tensor([0.5, 0.1, 0.02, 0.0, 1.0])
 
-
-def random_centroids(n_codebooks: int = 2, n_clusters: int = 20) -> Tensor:
-    centroids = torch.randn(n_codebooks, n_clusters, 6, generator=torch.Generator().manual_seed(3))
-    return 30 * centroids - 50  # dB
-
-
-def started(**changes: object) -> Bert:
-    model = build(n_codebooks=2, **changes)
-    torch.manual_seed(4)
-    model.start_from(random_centroids(), PRIOR)
-    return model
-
-
-def words(model: Bert) -> Tensor:
-    """Return the vectors of the tokens (Q, K, hidden)."""
-    return model.bert.embeddings.word_embeddings.weight.detach()[N_SPECIAL:].unflatten(0, (2, 20))
-
-
-def test_probabilities_begin_at_how_often_each_class_is_heard() -> None:
-    model = started(start_at_prior=True)
-    nn.init.zeros_(model.classifier.weight)
-    logits = model(random_tokens(n_codebooks=2), torch.tensor([9, 6, 1]))
-    expected = torch.tensor([0.5, 0.1, 0.02, 0.001, 0.999])  # nothing is impossible, nothing certain
-    torch.testing.assert_close(logits.sigmoid(), expected.expand(3, 5))
-
-
-def test_probabilities_begin_at_one_half_without_the_prior() -> None:
-    model = started(start_at_prior=False)
-    nn.init.zeros_(model.classifier.weight)
-    logits = model(random_tokens(n_codebooks=2), torch.tensor([9, 6, 1]))
-    torch.testing.assert_close(logits.sigmoid(), torch.full((3, 5), 0.5))
-
-
-def test_tokens_begin_as_far_apart_as_their_centroids() -> None:
-    model = started(embedding="centroids", hidden_size=1024, num_layers=1)
-    centroids = random_centroids()
-    for vectors, book in zip(words(model), centroids, strict=True):
-        ratios = torch.pdist(vectors) / torch.pdist(book)
-        assert ratios.std() < 0.05 * ratios.mean()
-
-
-def test_tokens_that_begin_at_centroids_are_as_large_as_random_ones() -> None:
-    model = started(embedding="centroids")
-    assert words(model).std() == pytest.approx(0.02, rel=1e-3)
-    assert words(model).mean(1).abs().max() < 1e-6  # each codebook around 0
-
-
-def test_special_tokens_and_all_other_weights_begin_at_random_also_with_centroids() -> None:
-    at_random, at_centroids = started(embedding="random"), started(embedding="centroids")
-    others = {
-        name: weight for name, weight in at_random.state_dict().items() if "word_embeddings" not in name
+def test_all_weights_but_those_of_words_begin_at_random_also_with_centroids() -> None:
+    at_random, at_centroids = build("bert"), build("bert", embedding="centroids")
+    at_centroids.start_from(random_start())
+    different = {
+        name
+        for name, weight in at_random.state_dict().items()
+        if not torch.equal(weight, at_centroids.state_dict()[name])
     }
-    assert all(torch.equal(weight, at_centroids.state_dict()[name]) for name, weight in others.items())
-    special = [m.bert.embeddings.word_embeddings.weight[:N_SPECIAL] for m in (at_random, at_centroids)]
-    assert torch.equal(*special)
-    assert not torch.equal(words(at_random), words(at_centroids))
-
-
-def test_equal_centroids_begin_alike_and_stay_finite() -> None:
-    model = build(n_codebooks=2, embedding="centroids")
-    model.start_from(torch.ones(2, 20, 6), PRIOR)
-    assert not words(model).any()
-
-
-def test_a_model_that_begins_at_random_takes_nothing_from_the_clips() -> None:
-    before, after = build(n_codebooks=2).state_dict(), started().state_dict()
-    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert different == {"words.table.weight"}
 
 
 def test_a_started_model_learns_its_words_and_its_prior() -> None:
-    model = started(embedding="centroids", start_at_prior=True).train()
-    model(random_tokens(n_codebooks=2), torch.tensor([9, 6, 9])).square().sum().backward()
-    assert model.bert.embeddings.word_embeddings.weight.grad[N_SPECIAL:].any()
+    model = build("bert", embedding="centroids", start_at_prior=True).train()
+    model.start_from(random_start())
+    model(random_inputs("tokens"), LENGTHS).square().sum().backward()
+    assert model.words.table.weight.grad[N_SPECIAL:].any()
     assert model.classifier.bias.grad.any()
-
-
-# ---- training ----
-
-
-@poolings
-def test_gradient_reaches_every_parameter(pooling: str) -> None:
-    model = build(pooling=pooling, n_codebooks=2).double().train()
-    model(random_tokens(n_codebooks=2), torch.tensor([9, 6, 9])).square().sum().backward()
-    for name, parameter in model.named_parameters():
-        assert parameter.grad is not None, name
-        # Softmax takes no notice of what all keys have in common, so their bias cannot learn.
-        is_reached = not name.endswith("key.bias")
-        assert (parameter.grad.abs().max() > 1e-12) == is_reached, name
-
-
-def test_only_the_words_of_the_batch_learn() -> None:
-    model = build(n_codebooks=2)
-    tokens = random_tokens(n_codebooks=2)
-    model(tokens, torch.tensor([9, 9, 9])).square().sum().backward()
-    learning = model.bert.embeddings.word_embeddings.weight.grad.abs().sum(1).nonzero().flatten()
-    words = {N_SPECIAL + int(t) for t in tokens[..., 0].unique()} | {
-        N_SPECIAL + 20 + int(t) for t in tokens[..., 1].unique()
-    }
-    assert set(learning.tolist()) == {CLS} | words
-
-
-def test_dropout_acts_in_training_alone() -> None:
-    model = build(dropout=0.5)
-    tokens, n_tokens = random_tokens(), torch.tensor([9, 9, 9])
-    assert torch.equal(model(tokens, n_tokens), model(tokens, n_tokens))
-    model.train()
-    assert not torch.equal(model(tokens, n_tokens), model(tokens, n_tokens))
-
-
-def test_dropout_acts_before_the_logits() -> None:
-    model = build(dropout=0.9).train()
-    model.bert.eval()
-    with torch.no_grad():
-        model.classifier.weight.fill_(1.0)
-    tokens, n_tokens = random_tokens(), torch.tensor([9, 9, 9])
-    assert not torch.equal(model(tokens, n_tokens), model(tokens, n_tokens))
 
 
 # ---- sizes ----
@@ -319,73 +135,193 @@ def test_dropout_acts_before_the_logits() -> None:
 def test_parameters_of_the_default_size_are_counted_by_formula() -> None:
     settings = shipped("bert")
     with torch.device("meta"):
-        model = Bert(**settings, n_codebooks=8, n_clusters=256, n_tokens=108, n_classes=24)
+        model = Bert(**settings, sizes=Sizes(64, 64, 8, 256, 108, 24))
+    n_words = 8 * 256 + 2  # [MASK] and [CLS]
     expected = expected_n_parameters(
-        settings["num_layers"], settings["hidden_size"], settings["max_position_embeddings"], 2050, 24
+        settings["num_layers"], settings["hidden_size"], settings["max_position_embeddings"], n_words, 24
     )
     assert n_parameters(model) == expected
 
 
 def test_bert_base_has_86_million_parameters() -> None:
     with torch.device("meta"):
-        model = Bert(**shipped("bert_base"), n_codebooks=1, n_clusters=50, n_tokens=431, n_classes=527)
+        model = Bert(**shipped("bert_base"), sizes=Sizes(64, 64, 1, 50, 431, 527))
     assert n_parameters(model) == expected_n_parameters(12, 768, 512, 52, 527)
     assert round(n_parameters(model) / 1e6) == 86
 
 
-def test_intermediate_size_of_none_is_four_times_the_width() -> None:
-    assert n_parameters(build(intermediate_size=None)) == n_parameters(build(intermediate_size=64))
+# ---- refusals, of frames as of bert ----
+
+transformers = pytest.mark.parametrize("kind", ["bert", "frames"])
 
 
-def test_intermediate_size_is_taken_as_given() -> None:
-    assert build(intermediate_size=24).bert.encoder.layer[0].intermediate.dense.out_features == 24
+@transformers
+def test_a_clip_may_fill_all_positions_but_that_of_cls(kind: str) -> None:
+    model = build(kind, max_position_embeddings=10)
+    assert model(random_inputs(model.reads), torch.tensor([9, 9, 9])).shape == (3, 5)
 
 
-# ---- refusals ----
-
-
-def test_a_clip_may_fill_all_positions_but_that_of_cls() -> None:
-    model = build(max_position_embeddings=10, n_tokens=9)
-    assert model(random_tokens(), torch.tensor([9, 9, 9])).shape == (3, 5)
-
-
-def test_too_few_positions_are_refused() -> None:
+@transformers
+def test_too_few_positions_are_refused(kind: str) -> None:
     sentence = r"^model\.max_position_embeddings=9 is smaller than the 9 tokens and \[CLS\] .*; raise it, or "
     with pytest.raises(UserError, match=sentence):
-        build(max_position_embeddings=9, n_tokens=9)
+        build(kind, max_position_embeddings=9)
 
 
-def test_heads_that_do_not_divide_the_width_are_refused() -> None:
+@transformers
+def test_heads_that_do_not_divide_the_width_are_refused(kind: str) -> None:
     sentence = r"^model\.hidden_size=16 is not a multiple of model\.num_heads=3; change one\.$"
     with pytest.raises(UserError, match=sentence):
-        build(num_heads=3)
+        build(kind, num_heads=3)
 
 
 @pytest.mark.parametrize("value", [0, -1])
 @pytest.mark.parametrize(
     "key", ["num_layers", "hidden_size", "num_heads", "intermediate_size", "max_position_embeddings"]
 )
-def test_sizes_below_one_are_refused(key: str, value: int) -> None:
+@transformers
+def test_sizes_below_one_are_refused(kind: str, key: str, value: int) -> None:
     with pytest.raises(UserError, match=rf"^model\.{key}={value} is .*; \w+.*\.$"):
-        build(**{key: value})
+        build(kind, **{key: value})
 
 
-@pytest.mark.parametrize("value", [-0.1, 1.5])
-@pytest.mark.parametrize("key", ["dropout", "attention_dropout"])
-def test_dropout_that_is_no_share_is_refused(key: str, value: float) -> None:
-    with pytest.raises(UserError, match=rf"^model\.{key}={value} is .*; \w+.*\.$"):
-        build(**{key: value})
+@pytest.mark.parametrize("value", [-0.1, 1.0, 1.5])
+@pytest.mark.parametrize("key", ["dropout", "attention_dropout", "stochastic_depth"])
+@transformers
+def test_numbers_that_are_no_shares_are_refused(kind: str, key: str, value: float) -> None:
+    with pytest.raises(UserError, match=rf"^model\.{key}={value} is no share; \w+.*\.$"):
+        build(kind, **{key: value})
 
 
-# ---- on a GPU ----
+# ---- weights of a pretraining run ----
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def write_checkpoint(run: Path, model: Bert, vocabulary_key: str = "words", **more: object) -> str:
+    """Write what a LightningModule of a model and a head would leave in its folder."""
+    weights = {f"model.{name}": weight for name, weight in model.state_dict().items()}
+    weights |= {"head.weight": torch.zeros(40, 16), "head.bias": torch.zeros(40)}
+    (run / "checkpoints").mkdir(parents=True)
+    torch.save(
+        {"epoch": 3, "vocabulary_key": vocabulary_key, "state_dict": weights, **more},
+        run / "checkpoints" / "best.ckpt",
+    )
+    return str(run)
+
+
+def learnt(model: Bert) -> dict[str, Tensor]:
+    """Return what pretraining learns and a tagger begins with."""
+    states = {f"encoder.bert.{name}": weight for name, weight in model.encoder.bert.state_dict().items()}
+    return states | {"encoder.cls": model.encoder.cls, "words": model.words.table.weight}
+
+
+def test_weights_of_a_pretraining_run_are_taken_over(tmp_path: Path) -> None:
+    pretrained = build_awake("bert")
+    model = build(
+        "bert", start_at_prior=True, embedding="centroids", init_from=write_checkpoint(tmp_path, pretrained)
+    )
+    classifier = model.classifier.weight.clone()
+
+    model.start_from(random_start())
+
+    expected, states = learnt(pretrained), learnt(model)
+    assert states.keys() == expected.keys()
+    assert all(torch.equal(states[name], expected[name]) for name in expected)
+    assert torch.equal(model.classifier.weight, classifier)
+    assert model.classifier.bias[0] == 0  # the prior of 0.5
+    assert model.classifier.bias[1] < -2
+
+
 @torch.no_grad()
-def test_logits_on_the_gpu_equal_those_on_the_cpu() -> None:
-    model = build(n_codebooks=2)
-    tokens, n_tokens = random_tokens(n_codebooks=2), torch.tensor([9, 6, 1])
-    expected = model(tokens, n_tokens)
-    logits = model.cuda()(tokens.cuda(), n_tokens.cuda())
-    torch.testing.assert_close(logits.cpu(), expected, rtol=1e-3, atol=1e-4)
+def test_a_model_reads_as_the_pretrained_one_does(tmp_path: Path) -> None:
+    pretrained = build_awake("bert")
+    model = build("bert", init_from=write_checkpoint(tmp_path, pretrained))
+    model.start_from(random_start())
+    tokens = random_inputs("tokens")
+    vectors = pretrained.encoder(pretrained.embed(tokens, LENGTHS), LENGTHS)
+    assert torch.equal(model.encoder(model.embed(tokens, LENGTHS), LENGTHS), vectors)
+
+
+@pytest.mark.parametrize(("before", "after"), [("mean", "attention"), ("attention", "mean"), ("cls", "mean")])
+def test_pooling_may_differ_from_that_of_the_pretraining_run(tmp_path: Path, before: str, after: str) -> None:
+    pretrained = build_awake("bert", pooling=before)
+    model = build("bert", pooling=after, init_from=write_checkpoint(tmp_path, pretrained))
+    model.start_from(random_start())
+    assert all(torch.equal(weight, learnt(pretrained)[name]) for name, weight in learnt(model).items())
+
+
+def test_the_number_of_classes_is_no_part_of_pretraining(tmp_path: Path) -> None:
+    pretrained = build_awake("bert", sizes=Sizes(10, 6, 2, 20, 9, 11))
+    model = build("bert", init_from=write_checkpoint(tmp_path, pretrained))
+    model.start_from(random_start())
+    assert torch.equal(model.words.table.weight, pretrained.words.table.weight)
+    assert model.classifier.out_features == SIZES.n_classes
+
+
+def refusal(run: Path | str, **changes: object) -> str:
+    """Return the sentence that says why a run cannot be begun with."""
+    model = build("bert", init_from=str(run), **changes)
+    with pytest.raises(UserError) as refused:
+        model.start_from(random_start())
+    message = str(refused.value)
+    assert message.startswith(f"model.init_from={run} ")
+    assert message.endswith(".")
+    assert "; " in message
+    assert "\n" not in message
+    return message
+
+
+def test_a_folder_that_is_missing_is_refused(tmp_path: Path) -> None:
+    message = refusal(tmp_path / "nowhere")
+    assert "has no checkpoints/best.ckpt" in message
+    assert "null" in message
+
+
+def test_a_folder_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    assert "audiotok pretrain" in refusal(tmp_path)
+
+
+def test_a_run_with_another_vocabulary_is_refused(tmp_path: Path) -> None:
+    message = refusal(write_checkpoint(tmp_path, build("bert"), "other words"))
+    assert "pretrained with the centroids other words" in message
+    assert "give words; use the features, clustering, data and seed of that run" in message
+
+
+def test_a_run_without_a_vocabulary_is_refused(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path, build("bert"))
+    torch.save({"state_dict": build("bert").state_dict()}, tmp_path / "checkpoints" / "best.ckpt")
+    assert "audiotok pretrain" in refusal(tmp_path)
+
+
+def test_a_run_whose_weights_have_seen_labels_is_refused(tmp_path: Path) -> None:
+    message = refusal(write_checkpoint(tmp_path, build("bert"), classes=[["/m/0a", "Low tone"]]))
+    assert "is a run of `audiotok train`, whose weights have seen labels" in message
+    assert "ckpt_path" in message
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"hidden_size": 32}, {"num_layers": 1}, {"num_layers": 3}, {"max_position_embeddings": 20}],
+    ids=str,
+)
+def test_a_run_of_another_size_is_refused(tmp_path: Path, changes: dict[str, int]) -> None:
+    message = refusal(write_checkpoint(tmp_path, build("bert")), **changes)
+    assert "has another model than is configured; use the model of that run" in message
+
+
+def test_a_run_of_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
+    message = refusal(write_checkpoint(tmp_path, build("lstm")))
+    assert "another model" in message
+
+
+@pytest.mark.parametrize("content", [b"", b"no checkpoint"])
+def test_a_checkpoint_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "best.ckpt").write_bytes(content)
+    assert "cannot be read" in refusal(tmp_path)
+
+
+def test_a_checkpoint_that_is_cut_short_is_refused(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path, build("bert"))
+    path = tmp_path / "checkpoints" / "best.ckpt"
+    path.write_bytes(path.read_bytes()[:-2000])
+    assert "cannot be read" in refusal(tmp_path)

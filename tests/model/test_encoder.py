@@ -1,0 +1,221 @@
+"""The transformer against transformers' own, its pooling, and the layers that training skips."""
+
+from typing import Any
+
+import pytest
+import torch
+from tiny_models import LENGTHS, TRANSFORMER
+from torch import Tensor, nn
+from transformers import BertConfig, BertModel
+
+from audiotok.errors import UserError
+from audiotok.model.encoder import Encoder, _StochasticDepth
+from audiotok.model.model import is_position
+
+
+def build(**changes: object) -> Encoder:
+    """Build a tiny encoder whose weights are so large that every vector tells."""
+    torch.manual_seed(0)
+    encoder = Encoder(**{**TRANSFORMER, "n_positions": 9, **changes}).eval()
+    for parameter in encoder.parameters():
+        nn.init.normal_(parameter, mean=float(parameter.ndim == 1), std=0.5)
+    return encoder
+
+
+def random_vectors(n_clips: int = 3, n_positions: int = 9) -> Tensor:
+    return torch.randn(n_clips, n_positions, 16, generator=torch.Generator().manual_seed(1))
+
+
+def inside_with_cls(lengths: Tensor) -> Tensor:
+    return is_position(lengths + 1, 10)
+
+
+@torch.no_grad()
+def reference_states(encoder: Encoder, vectors: Tensor, lengths: Tensor) -> Tensor:
+    """Return the states (B, 1 + T, H) of transformers' BERT with the same weights and explicit attention."""
+    config = BertConfig(**{**encoder.bert.config.to_dict(), "vocab_size": 3})
+    config._attn_implementation = "eager"
+    theirs = BertModel(config, add_pooling_layer=False).eval()
+    missing, unexpected = theirs.load_state_dict(encoder.bert.state_dict(), strict=False)
+    assert missing == ["embeddings.word_embeddings.weight"]
+    assert unexpected == []
+    inputs = torch.cat([encoder.cls.expand(len(vectors), 1, -1), vectors], 1)
+    mask = inside_with_cls(lengths).long()
+    return theirs(inputs_embeds=inputs, attention_mask=mask).last_hidden_state
+
+
+# ---- states and pooling ----
+
+
+@torch.no_grad()
+def test_states_are_those_of_transformers_own_bert() -> None:
+    encoder, vectors = build(), random_vectors()
+    expected = reference_states(encoder, vectors, LENGTHS)
+    inside = inside_with_cls(LENGTHS)
+    states = encoder.states(vectors, LENGTHS)
+    assert states.shape == (3, 10, 16)
+    torch.testing.assert_close(states[inside], expected[inside])
+
+
+@torch.no_grad()
+def test_cls_pooling_takes_the_first_state() -> None:
+    encoder, vectors = build(pooling="cls"), random_vectors()
+    expected = reference_states(encoder, vectors, LENGTHS)[:, 0]
+    torch.testing.assert_close(encoder(vectors, LENGTHS), expected)
+
+
+@torch.no_grad()
+def test_mean_pooling_averages_cls_and_the_positions_that_are_no_padding() -> None:
+    encoder, vectors = build(pooling="mean"), random_vectors()
+    states = reference_states(encoder, vectors, LENGTHS)
+    expected = torch.stack([states[i, : 1 + n].mean(0) for i, n in enumerate(LENGTHS.tolist())])
+    torch.testing.assert_close(encoder(vectors, LENGTHS), expected)
+
+
+@torch.no_grad()
+def test_attention_pooling_weighs_states_by_a_softmax_of_learnt_scores() -> None:
+    encoder, vectors = build(pooling="attention"), random_vectors()
+    states = reference_states(encoder, vectors, LENGTHS)
+    expected = []
+    for i, n in enumerate(LENGTHS.tolist()):
+        own = states[i, : 1 + n]
+        expected.append((own @ encoder.attention.weight[0]).softmax(0) @ own)
+    torch.testing.assert_close(encoder(vectors, LENGTHS), torch.stack(expected))
+
+
+@torch.no_grad()
+def test_attention_pooling_without_preferences_is_mean_pooling() -> None:
+    encoder, vectors = build(pooling="attention"), random_vectors()
+    nn.init.zeros_(encoder.attention.weight)
+    attended = encoder(vectors, LENGTHS)
+    encoder.attention = None
+    torch.testing.assert_close(attended, encoder(vectors, LENGTHS))
+
+
+# ---- stochastic depth ----
+
+
+def layer_outputs(encoder: Encoder, vectors: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Return what each layer was given and what it gave, (B, 1 + T, H) each."""
+    kept: list[tuple[Tensor, Tensor]] = []
+
+    def keep(layer: nn.Module, inputs: tuple[Tensor, ...], outputs: Any) -> None:
+        kept.append((inputs[0], outputs[0] if isinstance(outputs, tuple) else outputs))
+
+    handles = [layer.register_forward_hook(keep) for layer in encoder.bert.encoder.layer]
+    with torch.no_grad():
+        encoder(vectors, torch.full((len(vectors),), vectors.shape[1]))
+    for handle in handles:
+        handle.remove()
+    return kept
+
+
+@torch.no_grad()
+def test_no_layer_is_skipped_in_evaluation() -> None:
+    vectors = random_vectors()
+    assert torch.equal(build(stochastic_depth=0.9)(vectors, LENGTHS), build()(vectors, LENGTHS))
+
+
+@torch.no_grad()
+def test_no_layer_is_skipped_in_training_at_a_share_of_zero() -> None:
+    vectors = random_vectors()
+    assert torch.equal(build().train()(vectors, LENGTHS), build()(vectors, LENGTHS))
+
+
+def test_clips_that_skip_the_last_layer_leave_it_as_they_came() -> None:
+    encoder = build(stochastic_depth=1 - 1e-7).train()
+    before, after = layer_outputs(encoder, random_vectors())[-1]
+    assert torch.equal(before, after)
+
+
+def test_earlier_layers_are_skipped_less_in_proportion() -> None:
+    encoder = build(num_layers=3, stochastic_depth=0.6).train()
+    outputs = layer_outputs(encoder, random_vectors(2000, 3))
+    skipped = [(before == after).all((1, 2)).float().mean().item() for before, after in outputs]
+    assert skipped == pytest.approx([0.2, 0.4, 0.6], abs=0.04)
+
+
+def test_a_clip_skips_as_a_whole() -> None:
+    encoder = build(stochastic_depth=0.5).train()
+    before, after = layer_outputs(encoder, random_vectors(200, 3))[-1]
+    is_same = (before == after).all(2)  # (B, 1 + T)
+    assert torch.equal(is_same.any(1), is_same.all(1))
+    assert 0 < is_same.all(1).sum() < 200
+
+
+def test_the_change_of_clips_that_are_kept_is_scaled_up() -> None:
+    encoder = build(num_layers=1, stochastic_depth=0.6)
+    vectors = random_vectors(50, 3)
+    ((before, full),) = layer_outputs(encoder, vectors)
+    ((_, after),) = layer_outputs(encoder.train(), vectors)
+    kept = (after != before).any(2).any(1)
+    torch.testing.assert_close((after - before)[kept], (full - before)[kept] / 0.4, rtol=1e-4, atol=1e-4)
+
+
+def test_states_are_in_expectation_those_of_the_whole_layer() -> None:
+    encoder = build(num_layers=1, stochastic_depth=0.5)
+    vectors = random_vectors(1, 3).expand(20000, -1, -1)
+    ((_, expected),) = layer_outputs(encoder, vectors[:1])
+    ((_, drawn),) = layer_outputs(encoder.train(), vectors)
+    deviation = drawn.std(0) / 20000**0.5
+    assert ((drawn.mean(0) - expected[0]).abs() < 5 * deviation + 1e-5).all()
+
+
+@pytest.mark.parametrize("share", [0.5, 1 - 1e-7])
+def test_layers_that_return_tuples_are_skipped_alike(share: float) -> None:
+    """Releases of transformers differ in what a layer returns."""
+    before, after, extra = torch.zeros(100, 2, 3), torch.ones(100, 2, 3), object()
+    layer, depth = nn.Identity().train(), _StochasticDepth(share)
+    torch.manual_seed(0)
+    states = depth(layer, (before,), after)
+    torch.manual_seed(0)
+    in_tuple = depth(layer, (before,), (after, extra))
+    assert isinstance(in_tuple, tuple)
+    assert torch.equal(in_tuple[0], states)
+    assert in_tuple[1] is extra
+    assert set(states.flatten().tolist()) == ({0.0, 2.0} if share == 0.5 else {0.0})
+    assert depth(layer.eval(), (before,), (after, extra)) is None
+
+
+def test_gradient_of_clips_that_skip_goes_past_the_layer() -> None:
+    encoder = build(num_layers=1, stochastic_depth=1 - 1e-7).train()
+    vectors = random_vectors().requires_grad_()
+    encoder(vectors, torch.tensor([9, 9, 9])).square().sum().backward()
+    assert vectors.grad is not None
+    assert vectors.grad.abs().amax((1, 2)).gt(0).all()
+    assert not any(p.grad.any() for p in encoder.bert.encoder.layer[0].parameters())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_layers_are_skipped_in_half_precision_too(dtype: torch.dtype) -> None:
+    encoder = build(stochastic_depth=0.5).train()
+    with torch.autocast("cpu", dtype=dtype):
+        pooled = encoder(random_vectors(), LENGTHS)
+    pooled.float().square().sum().backward()
+    assert pooled.isfinite().all()
+    assert all(p.grad.isfinite().all() for p in encoder.parameters() if p.grad is not None)
+
+
+# ---- sizes and refusals ----
+
+
+def test_no_vector_is_kept_for_words() -> None:
+    assert not [name for name, _ in build().named_parameters() if "word_embeddings" in name]
+
+
+def test_the_numbers_of_the_transformer_are_what_was_asked_for() -> None:
+    encoder = build(num_layers=3, intermediate_size=24)
+    assert len(encoder.bert.encoder.layer) == 3
+    assert encoder.bert.encoder.layer[0].intermediate.dense.out_features == 24
+    assert encoder.hidden_size == 16
+    assert encoder.initializer_range == 0.02
+
+
+def test_intermediate_size_of_none_is_four_times_the_width() -> None:
+    assert build().bert.encoder.layer[0].intermediate.dense.out_features == 64
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, 1.5])
+def test_a_stochastic_depth_that_is_no_share_is_refused(share: float) -> None:
+    with pytest.raises(UserError, match=rf"^model\.stochastic_depth={share} is no share; choose .*\.$"):
+        build(stochastic_depth=share)
