@@ -9,11 +9,12 @@ from hydra.core.global_hydra import GlobalHydra
 
 # Small in every direction; each test changes what it is about.
 TINY = (
+    "features=logmel",
     "features.sample_rate=8000",
     "features.n_fft=256",
     "features.hop_length=128",
     "features.n_mels=16",
-    "features.n_components=8",
+    "features.n_components=24",
     "clustering.n_clusters=8",
     "clustering.n_iter=3",
     "model.num_layers=1",

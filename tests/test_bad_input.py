@@ -57,7 +57,7 @@ def audioset(tiny_audioset, tmp_path):
         (["features.f_max=8000"], ["features.f_max=8000", "features.sample_rate=8000"]),
         (["model.max_position_embeddings=10"], ["model.max_position_embeddings=10", "16 tokens"]),
         (["model.num_heads=3"], ["model.hidden_size=16", "model.num_heads=3"]),
-        (["clustering.n_codebooks=3"], ["clustering.n_codebooks=3", "8 dimensions"]),
+        (["clustering.n_codebooks=5"], ["clustering.n_codebooks=5", "24 dimensions"]),
         (["data.validation.fraction=0.0"], ["val", "data.validation"]),
         (["data.limits.min_seconds=5.0"], ["split", "short"]),
         (["ckpt_path=nowhere.ckpt"], ["ckpt_path=nowhere.ckpt"]),
