@@ -181,16 +181,18 @@ def test_heads_that_do_not_divide_the_width_are_refused(kind: str) -> None:
 )
 @transformers
 def test_sizes_below_one_are_refused(kind: str, key: str, value: int) -> None:
+    changes: dict[str, Any] = {key: value}
     with pytest.raises(UserError, match=rf"^model\.{key}={value} is .*; \w+.*\.$"):
-        build(kind, **{key: value})
+        build(kind, **changes)
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.0, 1.5])
 @pytest.mark.parametrize("key", ["dropout", "attention_dropout", "stochastic_depth"])
 @transformers
 def test_numbers_that_are_no_shares_are_refused(kind: str, key: str, value: float) -> None:
+    changes: dict[str, Any] = {key: value}
     with pytest.raises(UserError, match=rf"^model\.{key}={value} is no share; \w+.*\.$"):
-        build(kind, **{key: value})
+        build(kind, **changes)
 
 
 # ---- weights of a pretraining run ----
@@ -257,7 +259,7 @@ def test_the_number_of_classes_is_no_part_of_pretraining(tmp_path: Path) -> None
     assert model.classifier.out_features == SIZES.n_classes
 
 
-def refusal(run: Path | str, **changes: object) -> str:
+def refusal(run: Path | str, **changes: Any) -> str:
     """Return the sentence that says why a run cannot be begun with."""
     model = build("bert", init_from=str(run), **changes)
     with pytest.raises(UserError) as refused:
@@ -303,7 +305,7 @@ def test_a_run_whose_weights_have_seen_labels_is_refused(tmp_path: Path) -> None
     [{"hidden_size": 32}, {"num_layers": 1}, {"num_layers": 3}, {"max_position_embeddings": 20}],
     ids=str,
 )
-def test_a_run_of_another_size_is_refused(tmp_path: Path, changes: dict[str, int]) -> None:
+def test_a_run_of_another_size_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
     message = refusal(write_checkpoint(tmp_path, build("bert")), **changes)
     assert "has another model than is configured; use the model of that run" in message
 

@@ -13,7 +13,7 @@ from audiotok.model.encoder import Encoder, _StochasticDepth
 from audiotok.model.model import is_position
 
 
-def build(**changes: object) -> Encoder:
+def build(**changes: Any) -> Encoder:
     """Build a tiny encoder whose weights are so large that every vector tells."""
     torch.manual_seed(0)
     encoder = Encoder(**{**TRANSFORMER, "n_positions": 9, **changes}).eval()
@@ -76,6 +76,7 @@ def test_mean_pooling_averages_cls_and_the_positions_that_are_no_padding() -> No
 def test_attention_pooling_weighs_states_by_a_softmax_of_learnt_scores() -> None:
     encoder, vectors = build(pooling="attention"), random_vectors()
     states = reference_states(encoder, vectors, LENGTHS)
+    assert encoder.attention is not None
     expected = []
     for i, n in enumerate(LENGTHS.tolist()):
         own = states[i, : 1 + n]
@@ -86,6 +87,7 @@ def test_attention_pooling_weighs_states_by_a_softmax_of_learnt_scores() -> None
 @torch.no_grad()
 def test_attention_pooling_without_preferences_is_mean_pooling() -> None:
     encoder, vectors = build(pooling="attention"), random_vectors()
+    assert encoder.attention is not None
     nn.init.zeros_(encoder.attention.weight)
     attended = encoder(vectors, LENGTHS)
     encoder.attention = None

@@ -1,5 +1,7 @@
 """What holds for all models, whatever they read: padding, batches, starts, gradients, precision."""
 
+from typing import Any
+
 import pytest
 import torch
 from tiny_models import (
@@ -20,7 +22,7 @@ from audiotok.model.model import Model, Sizes, is_position
 
 every_model = pytest.mark.parametrize("kind", KINDS)
 poolings = ["cls", "mean", "attention"]
-VARIANTS = [(kind, {}) for kind in KINDS] + [
+VARIANTS: list[tuple[str, dict[str, Any]]] = [(kind, {}) for kind in KINDS] + [
     (kind, {"pooling": pooling}) for kind in ("bert", "frames") for pooling in poolings
 ]
 every_variant = pytest.mark.parametrize(
@@ -30,7 +32,7 @@ every_variant = pytest.mark.parametrize(
 
 @every_variant
 @torch.no_grad()
-def test_what_lies_behind_the_lengths_changes_no_logit(kind: str, changes: dict[str, str]) -> None:
+def test_what_lies_behind_the_lengths_changes_no_logit(kind: str, changes: dict[str, Any]) -> None:
     model = build_awake(kind, **changes)
     inputs = random_inputs(model.reads)
     other = with_other_padding(inputs, LENGTHS)
@@ -48,7 +50,7 @@ def test_what_lies_behind_the_lengths_changes_no_logit_in_training_either(kind: 
 
 @every_variant
 @torch.no_grad()
-def test_what_lies_before_the_lengths_changes_logits(kind: str, changes: dict[str, str]) -> None:
+def test_what_lies_before_the_lengths_changes_logits(kind: str, changes: dict[str, Any]) -> None:
     model = build_awake(kind, **changes)
     inputs = random_inputs(model.reads)
     changed = inputs.clone()
@@ -63,7 +65,7 @@ def test_what_lies_before_the_lengths_changes_logits(kind: str, changes: dict[st
 @pytest.mark.parametrize("length", range(1, 10))
 @torch.no_grad()
 def test_a_clip_in_a_batch_has_the_logits_of_the_clip_alone_and_unpadded(
-    kind: str, changes: dict[str, str], length: int
+    kind: str, changes: dict[str, Any], length: int
 ) -> None:
     model = build_awake(kind, **changes)
     inputs = random_inputs(model.reads)
@@ -124,7 +126,7 @@ def test_order_of_positions_matters_to_all_but_the_bag(kind: str) -> None:
 
 @every_variant
 @torch.no_grad()
-def test_a_clip_of_one_position_has_finite_logits(kind: str, changes: dict[str, str]) -> None:
+def test_a_clip_of_one_position_has_finite_logits(kind: str, changes: dict[str, Any]) -> None:
     model = build_awake(kind, **changes)
     logits = model(random_inputs(model.reads)[:1, :1], torch.tensor([1]))
     assert logits.shape == (1, 5)
@@ -187,7 +189,7 @@ def test_a_model_that_begins_at_random_takes_nothing_from_the_clips(kind: str) -
 
 
 @every_variant
-def test_gradient_reaches_every_parameter(kind: str, changes: dict[str, str]) -> None:
+def test_gradient_reaches_every_parameter(kind: str, changes: dict[str, Any]) -> None:
     model = build_awake(kind, **changes).double().train()
     inputs = random_inputs(model.reads)
     if model.reads == "tokens":
@@ -231,7 +233,7 @@ def test_dropout_acts_in_training_alone(kind: str) -> None:
 
 
 @every_variant
-def test_training_in_bfloat16_gives_logits_near_those_of_float32(kind: str, changes: dict[str, str]) -> None:
+def test_training_in_bfloat16_gives_logits_near_those_of_float32(kind: str, changes: dict[str, Any]) -> None:
     model = build(kind, **changes).train()
     inputs = random_inputs(model.reads)
     expected = model(inputs, LENGTHS)

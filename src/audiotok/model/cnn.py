@@ -9,6 +9,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from audiotok.errors import UserError
 from audiotok.model.model import Model, Sizes, Start, check_counts, check_shares, is_position, start_at_prior
 
 
@@ -26,7 +27,9 @@ class CNN(Model):
 
     def __init__(self, *, channels: list[int], dropout: float, start_at_prior: bool, sizes: Sizes) -> None:
         super().__init__()
-        check_counts(**{f"channels[{i}]": n for i, n in enumerate(channels)}, channels=len(channels))
+        check_counts(**{f"channels[{i}]": n for i, n in enumerate(channels)})
+        if not channels:
+            raise UserError("model.channels=[] has no block; give at least one number.")
         check_shares(dropout=dropout)
         self.normalize = nn.BatchNorm1d(sizes.n_mels)
         widths = [1, *channels]
