@@ -11,12 +11,15 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 
+from audiotok.augment.mixup import Mixup
 from audiotok.data.clip import SoundClass
 from audiotok.errors import UserError
 from audiotok.loader.clips import Draw
 from audiotok.loader.sampler import EpochSampler
+from audiotok.loss.bce import BCE
 from audiotok.metrics.multilabel import best_threshold
 from audiotok.model.bert import Bert
+from audiotok.model.model import Sizes
 from audiotok.module import Tagger
 from audiotok.optimizer.adamw import AdamW
 from audiotok.schedule.cosine import Cosine
@@ -24,7 +27,7 @@ from audiotok.schedule.cosine import Cosine
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec")  # Lightning 2.6 on torch 2.14
 N_CLASSES, N_TOKENS, N_CODEBOOKS, N_CLUSTERS = 4, 12, 2, 10
 BATCH_SIZE = 8
-SCORES = ("loss", "mAP", "f1_micro", "f1_macro", "hamming_loss", "n_scored_classes")
+SCORES = ("loss", "mAP", "f1_micro", "f1_macro", "hamming_loss", "top1", "n_scored_classes")
 
 
 class Sentences(Dataset):
@@ -46,8 +49,8 @@ class Sentences(Dataset):
     def __getitem__(self, draw: Draw | int) -> dict[str, Any]:
         index = draw.clip if isinstance(draw, Draw) else draw
         return {
-            "tokens": self.tokens[index],
-            "n_tokens": self.n_tokens[index],
+            "inputs": self.tokens[index],
+            "lengths": self.n_tokens[index],
             "targets": self.targets[index],
             "index": index,
         }
@@ -74,17 +77,25 @@ def tagger(seed: int = 0, dropout: float = 0.2, **changes: Any) -> Tagger:
         max_position_embeddings=N_TOKENS + 1,
         dropout=dropout,
         attention_dropout=dropout,
+        stochastic_depth=0.0,
         pooling="mean",
         embedding="random",
         start_at_prior=False,
-        n_codebooks=N_CODEBOOKS,
-        n_clusters=N_CLUSTERS,
-        n_tokens=N_TOKENS,
-        n_classes=N_CLASSES,
+        init_from=None,
+        sizes=Sizes(
+            n_mels=16,
+            n_dimensions=8,
+            n_codebooks=N_CODEBOOKS,
+            n_clusters=N_CLUSTERS,
+            n_tokens=N_TOKENS,
+            n_classes=N_CLASSES,
+        ),
     )
     settings = {
         "classes": tuple(SoundClass(f"/m/{i}", f"class {i}") for i in range(N_CLASSES)),
         "threshold": 0.5,
+        "loss": BCE(label_smoothing=0.0),
+        "mixup": Mixup(share=0.0, alpha=0.5),
         "optimizer": AdamW(lr=0.02, weight_decay=0.01, betas=[0.9, 0.999], decay_norms_and_biases=False),
         "schedule": Cosine(warmup=0.1, final=0.1),
         "vocabulary_key": "key of these centroids",
@@ -170,6 +181,7 @@ def test_validation_scores_equal_scikit_learns(tmp_path: Path) -> None:
         "val/f1_micro": f1_score(targets, heard, average="micro"),
         "val/f1_macro": f1_score(targets, heard, average="macro"),
         "val/hamming_loss": hamming_loss(targets, heard),
+        "val/top1": targets.gather(1, scores.argmax(1, keepdim=True)).mean(),
         "val/n_scored_classes": N_CLASSES,
         "val/f1_micro_tuned": f1_score(targets, tuned, average="micro"),
         "val/f1_macro_tuned": f1_score(targets, tuned, average="macro"),
@@ -198,7 +210,7 @@ def test_loss_is_binary_cross_entropy(tmp_path: Path) -> None:
 
         def on_train_batch_start(self, trainer: Any, pl_module: Any, batch: Any, batch_idx: int) -> None:
             with torch.no_grad():
-                p = pl_module.model(batch["tokens"], batch["n_tokens"]).sigmoid()
+                p = pl_module.model(batch["inputs"], batch["lengths"]).sigmoid()
             self.expected = -(batch["targets"] * p.log() + (1 - batch["targets"]) * (1 - p).log()).mean()
 
         def on_train_batch_end(self, trainer: Any, pl_module: Any, outputs: Any, *_: Any) -> None:
@@ -237,6 +249,65 @@ def test_only_the_model_is_optimised(tmp_path: Path) -> None:
     result = fit(module, tmp_path, max_epochs=1)
     chosen = {id(p) for group in result.optimizers[0].param_groups for p in group["params"]}
     assert chosen == {id(p) for p in module.model.parameters()}
+
+
+# ---- the loss and the mixture of clips ----
+
+
+def test_the_loss_is_told_whether_it_trains(tmp_path: Path) -> None:
+    calls: list[tuple[bool, int]] = []
+
+    def noted(logits: Tensor, targets: Tensor, training: bool) -> Tensor:
+        calls.append((training, len(logits)))
+        return F.binary_cross_entropy_with_logits(logits, targets)
+
+    fit(tagger(loss=noted), tmp_path, max_epochs=1)
+    assert calls == [(True, n) for n in (8, 8, 8, 6)] + [(False, n) for n in (8, 8, 5)]
+
+
+def test_label_smoothing_changes_training_and_not_the_loss_of_validation(tmp_path: Path) -> None:
+    frozen = AdamW(lr=1e-12, weight_decay=0.0, betas=[0.9, 0.999], decay_norms_and_biases=False)
+    module = tagger(dropout=0.0, optimizer=frozen, loss=BCE(label_smoothing=0.4))
+    logged = fit(module, tmp_path, max_epochs=1).callback_metrics
+    smoothed = F.binary_cross_entropy(probabilities(module, TRAIN), 0.6 * TRAIN.targets + 0.2)
+    assert float(logged["train/loss"]) == pytest.approx(float(smoothed), abs=1e-5)
+    plain = F.binary_cross_entropy(probabilities(module, VAL), VAL.targets)
+    assert float(logged["val/loss"]) == pytest.approx(float(plain), abs=1e-5)
+
+
+class Halves:
+    """Stand in for mixup: take half of each clip and half of the next."""
+
+    def __init__(self) -> None:
+        self.mixed: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def __call__(self, vectors: Tensor, lengths: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        self.mixed.append(
+            (
+                (vectors + vectors.roll(1, 0)) / 2,
+                lengths.maximum(lengths.roll(1, 0)),
+                0.6 * targets + 0.4 * targets.roll(1, 0),
+            )
+        )
+        return self.mixed[-1]
+
+
+def test_training_mixes_the_vectors_of_clips_and_their_targets(tmp_path: Path) -> None:
+    frozen = AdamW(lr=1e-12, weight_decay=0.0, betas=[0.9, 0.999], decay_norms_and_biases=False)
+    halves = Halves()
+    module = tagger(dropout=0.0, optimizer=frozen, mixup=halves)
+    logged = fit(module, tmp_path, max_epochs=1).callback_metrics
+    assert [len(vectors) for vectors, _, _ in halves.mixed] == [8, 8, 8, 6]  # and none of validation
+    with torch.no_grad():
+        scores = torch.cat([module.eval().model.classify(v, n).sigmoid() for v, n, _ in halves.mixed])
+    targets = torch.cat([mixed for _, _, mixed in halves.mixed])
+    expected = F.binary_cross_entropy(scores, targets)
+    assert float(logged["train/loss"]) == pytest.approx(float(expected), abs=1e-5)
+    assert float(logged["train/mAP"]) == pytest.approx(
+        average_precision_score(targets > 0.5, scores), abs=1e-5
+    )
+    plain = F.binary_cross_entropy(probabilities(module, VAL), VAL.targets)
+    assert float(logged["val/loss"]) == pytest.approx(float(plain), abs=1e-5)
 
 
 # ---- predictions ----
@@ -285,29 +356,34 @@ def test_average_precision_is_nan_for_a_class_that_the_test_lacks(tmp_path: Path
 def test_the_threshold_is_tuned_on_validation_and_not_on_test(tmp_path: Path) -> None:
     module = tagger()
     result = fit(module, tmp_path)
-    tuned = float(module.tuned_threshold)
+    tuned = module.tuned_threshold
     assert tuned == pytest.approx(best_threshold(probabilities(module, VAL), VAL.targets), abs=1e-6)
     [logged] = result.test(module, loader(TEST), verbose=False)
     scores = probabilities(module, TEST)
-    assert float(module.tuned_threshold) == tuned
+    assert module.tuned_threshold == tuned
     assert abs(best_threshold(scores, TEST.targets) - tuned) > 1e-3  # else the next line would say nothing
     assert logged["test/f1_micro_tuned"] == pytest.approx(
         f1_score(TEST.targets, scores > tuned, average="micro"), abs=1e-6
     )
 
 
-def test_the_checkpoint_keeps_the_threshold_of_its_own_validation(tmp_path: Path) -> None:
-    checkpoints = ModelCheckpoint(tmp_path, save_last=True, monitor="val/mAP", mode="max", filename="best")
+def test_validating_a_checkpoint_tunes_the_threshold_that_it_is_tested_with(tmp_path: Path) -> None:
+    """The threshold is no weight: what is averaged or restored must not bring another one along."""
+    checkpoints = ModelCheckpoint(tmp_path, save_top_k=-1, filename="{epoch}")
     module = tagger()
-    fit(module, tmp_path, callbacks=[checkpoints])
-    for name in ("last.ckpt", "best.ckpt"):
-        state = torch.load(tmp_path / name, weights_only=True)["state_dict"]
-        restored = tagger(seed=9)
-        restored.load_state_dict(state)
-        assert float(restored.tuned_threshold) != 0.5
-        assert float(restored.tuned_threshold) == pytest.approx(
-            best_threshold(probabilities(restored, VAL), VAL.targets), abs=1e-6
+    result = fit(module, tmp_path, max_epochs=2, callbacks=[checkpoints])
+    thresholds = set()
+    for name in ("epoch=0.ckpt", "epoch=1.ckpt", "epoch=0.ckpt"):
+        result.validate(module, loader(VAL), ckpt_path=tmp_path / name, verbose=False, weights_only=True)
+        assert module.tuned_threshold == best_threshold(probabilities(module, VAL), VAL.targets)
+        thresholds.add(module.tuned_threshold)
+        [logged] = result.test(module, loader(TEST), verbose=False)
+        tuned = probabilities(module, TEST) > module.tuned_threshold
+        assert logged["test/f1_micro_tuned"] == pytest.approx(
+            f1_score(TEST.targets, tuned, average="micro"), abs=1e-6
         )
+    assert len(thresholds) == 2
+    assert not any("threshold" in name for name in module.state_dict())
 
 
 # ---- checkpoints ----
@@ -333,12 +409,25 @@ def test_a_checkpoint_of_other_centroids_is_refused_in_one_sentence(tmp_path: Pa
 # ---- repeating and resuming ----
 
 
-def test_two_runs_with_one_seed_are_equal_bit_for_bit(tmp_path: Path) -> None:
-    first, second = tagger(), tagger()
+MIXED = {"mixup": Mixup(share=0.6, alpha=0.5), "loss": BCE(label_smoothing=0.1)}
+with_and_without_mixup = pytest.mark.parametrize("changes", [{}, MIXED], ids=["plain", "mixed"])
+
+
+@with_and_without_mixup
+def test_two_runs_with_one_seed_are_equal_bit_for_bit(tmp_path: Path, changes: dict[str, Any]) -> None:
+    first, second = tagger(**changes), tagger(**changes)
     fit(first, tmp_path)
     torch.rand(7)  # whatever happened before the second run
     fit(second, tmp_path)
     assert_same_weights(first, second)
+
+
+def test_mixup_changes_what_is_trained(tmp_path: Path) -> None:
+    plain, mixed = tagger(), tagger(**MIXED)
+    fit(plain, tmp_path, max_epochs=1)
+    fit(mixed, tmp_path, max_epochs=1)
+    with pytest.raises(AssertionError):
+        assert_same_weights(plain, mixed)
 
 
 def test_another_seed_gives_another_dropout(tmp_path: Path) -> None:
@@ -350,12 +439,15 @@ def test_another_seed_gives_another_dropout(tmp_path: Path) -> None:
         assert_same_weights(first, second)
 
 
-def test_a_resumed_run_equals_one_that_never_stopped_bit_for_bit(tmp_path: Path) -> None:
+@with_and_without_mixup
+def test_a_resumed_run_equals_one_that_never_stopped_bit_for_bit(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
     class Stop(pl.Callback):
         def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
             trainer.should_stop = True
 
-    whole, stopped, resumed = tagger(), tagger(), tagger()
+    whole, stopped, resumed = (tagger(**changes) for _ in range(3))
     fit(whole, tmp_path)
     checkpoints = ModelCheckpoint(tmp_path, save_last=True)
     fit(stopped, tmp_path, callbacks=[checkpoints, Stop()])
@@ -375,7 +467,7 @@ def test_every_batch_of_every_epoch_has_a_dropout_of_its_own(tmp_path: Path) -> 
         torch.set_rng_state(state)
 
     module = tagger()
-    module.model.register_forward_pre_hook(draw)
+    module.model.encoder.register_forward_pre_hook(draw)
     trainer(tmp_path, max_epochs=3).fit(module, train_loader())
     assert len(numbers) == len(set(numbers)) == 12
 

@@ -46,7 +46,7 @@ class Sentences(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, Any]:
         self.clock.now += 1
-        return {"tokens": self.tokens[index], "n_tokens": self.n_tokens[index], "index": index}
+        return {"inputs": self.tokens[index], "lengths": self.n_tokens[index], "index": index}
 
 
 class Learner(pl.LightningModule):
@@ -171,6 +171,27 @@ def test_vocabulary_use_of_all_words_alike_is_the_number_of_words(tmp_path: Path
     logged = fit(tmp_path, [VocabularyUse(N_CLUSTERS)], clips)[-1]
     assert logged["vocabulary/used"] == 1
     assert logged["vocabulary/perplexity"] == pytest.approx(N_CLUSTERS, rel=1e-5)
+
+
+def test_vocabulary_use_leaves_masked_tokens_aside(tmp_path: Path) -> None:
+    clips = Sentences()
+    clips.tokens[:] = 3
+    clips.tokens[:, ::2] = -1
+    clips.tokens[0, 0] = 7  # once in each codebook
+    logged = fit(tmp_path, [VocabularyUse(N_CLUSTERS)], clips)[-1]
+    words = np.concatenate(
+        [clip[:n, 0].numpy() for clip, n in zip(clips.tokens, clips.n_tokens, strict=True)]
+    )
+    shares = np.array([(words == 3).sum(), 1]) / (words >= 0).sum()
+    assert logged["vocabulary/used"] == pytest.approx(2 / N_CLUSTERS)
+    assert logged["vocabulary/perplexity"] == pytest.approx(np.prod(shares**-shares), rel=1e-5)
+
+
+def test_nothing_is_said_of_the_vocabulary_of_a_model_that_reads_none(tmp_path: Path) -> None:
+    clips = Sentences()
+    clips.tokens = torch.rand(N_CLIPS, N_TOKENS, 8)  # frames
+    for logged in fit(tmp_path, [VocabularyUse(N_CLUSTERS)], clips):
+        assert not [name for name in logged if name.startswith("vocabulary/")]
 
 
 # ---- EpochLine ----

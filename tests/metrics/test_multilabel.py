@@ -3,7 +3,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import average_precision_score, f1_score, hamming_loss
+from sklearn.metrics import accuracy_score, average_precision_score, f1_score, hamming_loss
 from torch import Tensor
 
 from audiotok.errors import UserError
@@ -138,6 +138,45 @@ def test_hamming_loss_is_scikit_learns(threshold: float) -> None:
     assert measure(scores, targets, threshold)["val/hamming_loss"] == pytest.approx(expected, abs=1e-6)
 
 
+# ---- top-1 ----
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("strength", [1.0, 1e-4])
+def test_top1_of_single_labels_is_scikit_learns_accuracy(seed: int, strength: float) -> None:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 10, 200)
+    scores = (rng.random((200, 10)) + 0.5 * np.eye(10)[labels]) * strength / 2
+    expected = accuracy_score(labels, scores.argmax(1))
+    assert 0.2 < expected < 0.9
+    found = measure(torch.from_numpy(scores).float(), torch.from_numpy(np.eye(10, dtype=int)[labels]))
+    assert found["val/top1"] == pytest.approx(expected, abs=1e-6)
+
+
+@given(clips())
+@settings(max_examples=40)
+def test_top1_is_how_often_the_most_probable_class_is_among_the_labels(case: tuple[Tensor, Tensor]) -> None:
+    scores, targets = case
+    hits = [row[best] for row, best in zip(targets.tolist(), scores.argmax(1).tolist(), strict=True)]
+    assert measure(*case)["val/top1"] == pytest.approx(sum(hits) / len(hits), abs=1e-6)
+
+
+def test_top1_counts_clips_without_a_label_as_missed() -> None:
+    scores = torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.2, 0.1]])
+    targets = torch.tensor([[1, 0], [0, 0], [0, 1], [1, 1]])
+    assert measure(scores, targets)["val/top1"] == 0.75
+
+
+def test_top1_of_a_class_that_is_always_guessed_is_its_share() -> None:
+    scores = torch.tensor([[0.6, 0.4]] * 10)
+    targets = torch.zeros(10, 2).int()
+    targets[:3, 0], targets[3:, 1] = 1, 1
+    assert measure(scores, targets)["val/top1"] == pytest.approx(0.3)
+
+
+# ---- number of classes ----
+
+
 def test_scored_classes_are_those_with_a_positive() -> None:
     scores, targets = random_clips(6)
     targets[:, 2] = 0
@@ -167,6 +206,7 @@ def test_names_carry_the_prefix() -> None:
         "val/f1_micro",
         "val/f1_macro",
         "val/hamming_loss",
+        "val/top1",
         "val/n_scored_classes",
     }
 
