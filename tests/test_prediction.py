@@ -17,17 +17,23 @@ CLASSES = [SoundClass(f"/m/{name}", name) for name in ("soft", "middle", "loud")
 
 
 class LevelTokenizer(nn.Module):
-    """Stand in for a tokenizer: hand on the waveforms, and note what was asked for."""
+    """Stand in for a tokenizer: hand on the waveforms as mel frames, and note what was asked for."""
 
-    features = SimpleNamespace(sample_rate=SAMPLE_RATE)
+    features = SimpleNamespace(sample_rate=SAMPLE_RATE, log_mel=lambda *batch: batch)
 
-    def forward(self, waveforms: Tensor, n_samples: Tensor) -> tuple[Tensor, Tensor]:
-        self.waveforms, self.n_samples = waveforms, n_samples
-        return waveforms, n_samples
+    def __init__(self) -> None:
+        super().__init__()
+        self.heard: list[tuple[Tensor, Tensor, str]] = []
+
+    def read(self, mel: Tensor, n_mel: Tensor, stage: str) -> tuple[Tensor, Tensor]:
+        self.heard.append((mel, n_mel, stage))
+        return mel, n_mel
 
 
 class LevelModel(nn.Module):
     """Hear how loud a clip is, padding aside: one class for each of three levels."""
+
+    reads = "frames"
 
     def forward(self, waveforms: Tensor, n_samples: Tensor) -> Tensor:
         level = waveforms.abs().sum(1) / n_samples
@@ -74,12 +80,19 @@ def test_a_class_of_a_long_file_is_as_probable_as_where_it_is_most_so(tmp_path: 
 
 def test_a_long_file_is_cut_into_clips_of_which_the_last_begins_earlier(tmp_path: Path) -> None:
     restored = run()
-    heard = []
-    restored.tokenizer.register_forward_hook(lambda module, inputs, outputs: heard.append(inputs))
     tag(restored, write(tmp_path / "long.wav", 0.1, 0.2, 0.3, seconds=0.9))  # 2.7 s
-    assert [tuple(waveforms.shape) for waveforms, _ in heard] == [(1, 8000)] * 3
-    assert [n_samples.tolist() for _, n_samples in heard] == [[8000]] * 3
+    heard = restored.tokenizer.heard
+    assert [tuple(waveforms.shape) for waveforms, _, _ in heard] == [(1, 8000)] * 3
+    assert [n_samples.tolist() for _, n_samples, _ in heard] == [[8000]] * 3
     assert (heard[2][0] - 0.3).abs().median() < 1e-6
+
+
+def test_a_clip_is_read_as_far_as_the_model_wants_it(tmp_path: Path) -> None:
+    for stage in ("mel", "frames", "tokens"):
+        restored = run()
+        restored.model.reads = stage
+        tag(restored, write(tmp_path / "a.wav", 0.5))
+        assert [heard[2] for heard in restored.tokenizer.heard] == [stage]
 
 
 def test_a_file_a_little_longer_than_a_clip_adds_no_remnant(tmp_path: Path) -> None:
@@ -92,15 +105,17 @@ def test_a_file_a_little_longer_than_a_clip_adds_no_remnant(tmp_path: Path) -> N
 def test_a_short_file_is_padded_to_the_runs_length(tmp_path: Path) -> None:
     restored = run()
     tags = tag(restored, write(tmp_path / "short.wav", 0.5, seconds=0.25))
-    assert restored.tokenizer.waveforms.shape == (1, 8000)
-    assert restored.tokenizer.n_samples.tolist() == [2000]
+    [(waveforms, n_samples, _)] = restored.tokenizer.heard
+    assert waveforms.shape == (1, 8000)
+    assert n_samples.tolist() == [2000]
     assert tags[0].sound_class.name == "middle"
 
 
 def test_a_file_of_another_rate_is_resampled(tmp_path: Path) -> None:
     restored = run()
     tag(restored, write(tmp_path / "fast.wav", 0.5, seconds=1.0, rate=16000))
-    assert restored.tokenizer.n_samples.tolist() == [8000]
+    [(_, n_samples, _)] = restored.tokenizer.heard
+    assert n_samples.tolist() == [8000]
 
 
 @pytest.mark.parametrize("rate", [SAMPLE_RATE, 44100])
