@@ -1,14 +1,18 @@
 """Every YAML option that is shipped is composed and built."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from audiotok import experiment
+from audiotok.errors import UserError
 from audiotok.logger.destination import Destination
+from audiotok.model.model import Model
 from audiotok.train import config_folder
 
 OPTIONS = sorted(
@@ -18,52 +22,76 @@ OPTIONS = sorted(
 )
 
 
-def composed(*overrides: str):
+def composed(*overrides: str, program: str = "train"):
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return compose("train", list(overrides))
+        return compose(program, list(overrides))
 
 
 def group_of(option: str) -> str:
     return option.partition("=")[0]
 
 
+def program_of(option: str) -> str:
+    return "pretrain" if group_of(option) == "objective" else "train"
+
+
+def options_of(*groups: str):
+    return pytest.mark.parametrize("option", [option for option in OPTIONS if group_of(option) in groups])
+
+
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes_and_fits_its_constructor(option):
-    experiment.check(composed(option))
+    experiment.check(composed(option, program=program_of(option)))
 
 
-@pytest.mark.parametrize(
-    "option",
-    [o for o in OPTIONS if group_of(o) in {"features", "clustering", "optimizer", "schedule", "data"}],
+@options_of("augment", "callbacks", "clustering", "data", "features", "model", "trainer")
+def test_every_option_composes_for_pretraining_too(option):
+    experiment.check(composed(option, program="pretrain"))
+
+
+@options_of(
+    "features", "clustering", "augment", "loss", "metrics", "objective", "optimizer", "schedule", "data"
 )
 def test_every_option_builds(option):
-    assert experiment._instantiate(composed(option)[group_of(option)]) is not None
+    derived = {"n_classes": 3, "prefix": "val/"} if group_of(option) == "metrics" else {}
+    node = composed(option, program=program_of(option))[group_of(option)]
+    assert experiment._instantiate(node, **derived) is not None
 
 
-@pytest.mark.parametrize("option", [o for o in OPTIONS if group_of(o) in {"model", "experiment"}])
+@options_of("features", "clustering", "experiment")
+def test_every_option_gives_a_tokenizer(option):
+    fitting = ["clustering.n_codebooks=8"] if option == "features=logmel" else []  # 24 do not divide 64
+    tokenizer = experiment.build_tokenizer(composed(option, *fitting))
+    assert tokenizer.features.n_dimensions % tokenizer.codebooks.n_codebooks == 0
+
+
+def test_one_scale_of_time_with_the_codebooks_of_two_is_refused_in_a_sentence():
+    with pytest.raises(UserError, match=r"clustering\.n_codebooks=24 .* 64 dimensions"):
+        experiment.build_tokenizer(composed("features=logmel"))
+
+
+@options_of("model", "experiment")
 def test_every_model_builds_for_its_vocabulary(option):
-    import torch
-
     config = composed(option)
     tokenizer = experiment.build_tokenizer(config)
-    with torch.device("meta"):
-        model = experiment._instantiate(
-            config.model,
-            n_codebooks=tokenizer.codebooks.n_codebooks,
-            n_clusters=tokenizer.codebooks.n_clusters,
-            n_tokens=tokenizer.n_tokens(config.data.clip_seconds),
-            n_classes=527,
-        )
-    assert sum(p.numel() for p in model.parameters()) > 0
+    features, codebooks = tokenizer.features, tokenizer.codebooks
+    model = experiment.build_model(config, tokenizer, config.data.clip_seconds, n_classes=527)
+    assert isinstance(model, Model)
+    inputs = {
+        "mel": torch.zeros(2, 20, features.n_mels),
+        "frames": torch.zeros(2, 20, features.n_dimensions),
+        "tokens": torch.full((2, 20, codebooks.n_codebooks), codebooks.n_clusters - 1),
+    }[model.reads]
+    with torch.no_grad():
+        logits = model.eval()(inputs, torch.tensor([20, 9]))
+    assert logits.shape == (2, 527)
+    assert logits.isfinite().all()
 
 
-@pytest.mark.parametrize("option", [o for o in OPTIONS if group_of(o) in {"trainer", "callbacks", "logger"}])
+@options_of("trainer", "callbacks", "logger")
 def test_every_trainer_with_callbacks_and_logger_builds(option, tmp_path):
-    if option in {"trainer=gpu"}:
-        import torch
-
-        if not torch.cuda.is_available():
-            pytest.skip("needs a CUDA device")
+    if option == "trainer=gpu" and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
     config = composed(option)
     destination = Destination(tmp_path, "a name", None)
     logger = experiment._build_logger(config, destination)
@@ -83,35 +111,107 @@ def test_the_seed_experiment_is_the_original_set_up():
         "n_fft": 1024,
         "hop_length": 512,
         "n_mels": 64,
+        "floor_db": -100.0,
+        "range_db": None,
         "normalization": "clip_minmax",
+        "deltas": 0,
         "context": 1,
         "stride": 1,
         "n_components": None,
+        "whiten": False,
     }
     assert (config.clustering.n_clusters, config.clustering.n_iter) == (50, 20)
     assert config.clustering.sample_frames is None
     assert config.clustering._target_.endswith("KMeans")
     assert (config.model.num_layers, config.model.hidden_size, config.model.num_heads) == (12, 768, 12)
-    assert config.model.pooling == "cls"
+    assert (config.model.pooling, config.model.embedding) == ("cls", "random")
+    assert (config.model.stochastic_depth, config.model.init_from) == (0, None)
+    assert config.augment == composed().augment  # off
+    assert (config.loader.sampling, config.loader.random_crop) == ("uniform", False)
+    assert config.loss == {"_target_": "audiotok.loss.bce.BCE", "label_smoothing": 0.0}
+    assert "averaging" not in config.callbacks
     assert (config.trainer.max_epochs, config.loader.batch_size, config.optimizer.lr) == (20, 16, 5e-5)
     assert config.schedule._target_.endswith("Constant")
     assert config.schedule.warmup == 0
     assert config.trainer.gradient_clip_val is None
 
 
+def test_no_augmentation_is_none():
+    """Every number of the recipe that is off is 0, but for those that say how something is done."""
+    recipe = experiment._instantiate(composed("augment=none").augment)
+    tokens = torch.randint(8, (4, 10, 2))
+    mel, n_mel, targets = torch.rand(4, 30, 16) - 50, torch.tensor([30, 30, 20, 9]), torch.eye(4)
+    generator = torch.Generator().manual_seed(0)
+    for found, given in zip(
+        recipe.sound(mel, n_mel, targets, -100.0, generator), (mel, n_mel, targets), strict=True
+    ):
+        assert torch.equal(found, given)
+    assert torch.equal(recipe.words(tokens, torch.rand(2, 8, 3), generator), tokens)
+    assert torch.equal(recipe.mixup(mel, n_mel, targets)[0], mel)
+
+
+def leaves(node: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
+    """Return the values of nested dictionaries by their paths."""
+    if not isinstance(node, dict):
+        return {path: node}
+    return {name: value for key in node for name, value in leaves(node[key], (*path, key)).items()}
+
+
+def without_defaults(path: Path) -> tuple[list[str], dict[str, Any]]:
+    """Return the options of its own group that a preset begins with, and what it says itself."""
+    preset = yaml.safe_load(path.read_text()) or {}
+    bases = [base for base in preset.pop("defaults", []) if isinstance(base, str) and base != "_self_"]
+    return bases, preset
+
+
+def inherited(path: Path) -> dict[tuple[str, ...], Any]:
+    """Return all that a preset says, with what its bases say."""
+    bases, preset = without_defaults(path)
+    found: dict[tuple[str, ...], Any] = {}
+    for base in bases:
+        found |= inherited(path.parent / f"{base}.yaml")
+    return found | leaves(preset)
+
+
 def test_presets_repeat_nothing_of_what_they_change():
     for path in config_folder().glob("*/*.yaml"):
-        preset = yaml.safe_load(path.read_text()) or {}
-        bases = [base for base in preset.get("defaults", []) if isinstance(base, str) and base != "_self_"]
+        bases, preset = without_defaults(path)
+        before: dict[tuple[str, ...], Any] = {}
         for base in bases:
-            inherited = yaml.safe_load((path.parent / f"{base}.yaml").read_text())
-            repeated = [key for key, value in preset.items() if key in inherited and inherited[key] == value]
-            assert not repeated, f"{path} repeats {repeated} of {base}"
+            before |= inherited(path.parent / f"{base}.yaml")
+        repeated = [".".join(key) for key, value in leaves(preset).items() if before.get(key, ...) == value]
+        assert not repeated, f"{path} repeats {repeated} of {bases}"
 
 
-def test_derived_values_are_no_keys():
-    text = OmegaConf.to_yaml(composed())
-    for key in ("vocab_size", "n_classes", "num_classes", "n_tokens", "n_frames"):
+@options_of("experiment")
+def test_experiments_repeat_nothing_of_what_they_change(option):
+    path = config_folder() / "experiment" / f"{option.partition('=')[2]}.yaml"
+    preset = yaml.safe_load(path.read_text())
+    overrides = [
+        f"{key.removeprefix('override /')}={value}"
+        for entry in preset.pop("defaults")
+        for key, value in entry.items()
+    ]
+    base = leaves(OmegaConf.to_container(composed(*overrides)))
+    repeated = [".".join(key) for key, value in leaves(preset).items() if base.get(key, ...) == value]
+    assert not repeated
+    plain = leaves(OmegaConf.to_container(composed()))
+    assert not [o for o in overrides if leaves(OmegaConf.to_container(composed(o))) == plain], (
+        "a default is chosen"
+    )
+
+
+def test_training_and_pretraining_begin_with_the_same_vocabulary():
+    train, pretrain = composed(), composed(program="pretrain")
+    for group in ("data", "features", "clustering", "model"):
+        assert train[group] == pretrain[group], group
+    assert train.seed == pretrain.seed
+
+
+@pytest.mark.parametrize("program", ["train", "pretrain"])
+def test_derived_values_are_no_keys(program):
+    text = OmegaConf.to_yaml(composed(program=program))
+    for key in ("vocab_size", "n_classes", "num_classes", "n_tokens", "n_frames", "n_dimensions", "sizes"):
         assert f"{key}:" not in text
 
 
