@@ -29,16 +29,21 @@ TINY = (
 SYNTHETIC = ("data.n_train_clips=24", "data.n_test_clips=12", "data.clip_seconds=1.0")
 
 
-def command(*arguments: str) -> None:
-    """Run `python train.py ARGUMENTS` in this process; SystemExit and exceptions come through."""
-    from audiotok.train import train
+def command(*arguments: str, verb: str = "train") -> None:
+    """Run `audiotok VERB ARGUMENTS` in this process; SystemExit and exceptions come through."""
+    from audiotok import train
 
     GlobalHydra.instance().clear()
-    with patch.object(sys, "argv", ["train.py", *arguments]):
-        train()
+    with patch.object(sys, "argv", [f"audiotok {verb}", *arguments]):
+        getattr(train, verb)()
 
 
-def run(folder: Path, *overrides: str, data: tuple[str, ...] = SYNTHETIC) -> dict:
+def run(folder: Path, *overrides: str, data: tuple[str, ...] = SYNTHETIC, verb: str = "train") -> dict:
     """Run one tiny experiment into a folder and return its metrics.json."""
-    command(f"hydra.run.dir={folder}", *TINY, *data, "logger=none", *overrides)
+    command(f"hydra.run.dir={folder}", *TINY, *data, "logger=none", *overrides, verb=verb)
     return json.loads((folder / "metrics.json").read_text())
+
+
+def pretrain(folder: Path, *overrides: str, data: tuple[str, ...] = SYNTHETIC) -> dict:
+    """Pretrain a tiny model into a folder and return its metrics.json."""
+    return run(folder, *overrides, data=data, verb="pretrain")
