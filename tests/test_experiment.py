@@ -1,20 +1,22 @@
 """Whole runs: what a run folder holds, that it repeats, resumes, and reuses what is cached."""
 
 import csv
+import errno
 import json
+import os
 
 import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
-from runs import TINY, command, run
+from runs import SYNTHETIC, TINY, command, run
 from sklearn.metrics import average_precision_score, f1_score, hamming_loss
 
 EXPECTED = {
     *(
         f"{split}/{name}"
         for split in ("val", "test")
-        for name in ("mAP", "f1_micro", "f1_macro", "hamming_loss")
+        for name in ("mAP", "f1_micro", "f1_macro", "hamming_loss", "top1")
     ),
     *(f"{split}/{name}" for split in ("val", "test") for name in ("f1_micro_tuned", "f1_macro_tuned")),
     *(f"{split}/n_scored_classes" for split in ("val", "test")),
@@ -26,9 +28,13 @@ EXPECTED = {
     "vocab_size",
     "n_parameters",
     "centroid_key",
+    "vocabulary/n_frames",
+    "vocabulary/variance_kept",
+    "vocabulary/perplexity",
     "seconds/inspect",
     "seconds/fit_centroids",
     "seconds/train",
+    "seconds/validate",
     "seconds/test",
 }
 
@@ -69,6 +75,7 @@ def test_scores_can_be_recomputed_from_the_predictions(finished):
     assert metrics["test/n_scored_classes"] == occur.sum()
     mean = average_precision_score(targets[:, occur], scores[:, occur], average="macro")
     assert metrics["test/mAP"] == pytest.approx(mean, abs=1e-5)
+    assert metrics["test/top1"] == pytest.approx(targets[range(len(targets)), scores.argmax(1)].mean())
     assert metrics["test/hamming_loss"] == pytest.approx(hamming_loss(targets, scores >= 0.5), abs=1e-6)
     tuned = f1_score(targets, scores >= metrics["val/tuned_threshold"], average="micro", zero_division=0)
     assert metrics["test/f1_micro_tuned"] == pytest.approx(tuned, abs=1e-5)
@@ -84,7 +91,7 @@ def test_skipped_clips_are_listed_with_reasons(finished):
 
 def test_vocabulary_and_positions_are_derived(finished):
     _, metrics = finished
-    assert metrics["vocab_size"] == 8 * 8
+    assert metrics["vocab_size"] == 24 * 8
     assert metrics["n_tokens"] == -(-(8000 // 128 + 1) // 4)
 
 
@@ -118,16 +125,101 @@ def test_another_model_reuses_the_centroids(tmp_path, capsys):
     first = run(tmp_path / "a", "clustering.n_clusters=9")
     capsys.readouterr()
     second = run(tmp_path / "b", "clustering.n_clusters=9", "model.num_layers=2")
-    assert f"Reused 8 x 9 centroids {first['centroid_key']}" in capsys.readouterr().out
+    assert f"Reused 24 x 9 centroids {first['centroid_key']}" in capsys.readouterr().out
     assert first["centroid_key"] == second["centroid_key"]
     third = run(tmp_path / "c", "clustering.n_clusters=10")
     assert third["centroid_key"] != first["centroid_key"]
 
 
-def test_tokens_of_workers_and_of_the_accelerator_train_alike(tmp_path):
-    workers = run(tmp_path / "a", "loader.tokenize_on=workers", "loader.n_workers=1")
-    accelerator = run(tmp_path / "b", "loader.tokenize_on=accelerator")
-    assert workers["val/mAP"] == pytest.approx(accelerator["val/mAP"], abs=1e-4)
+# ---- where inputs are made, and what is kept ----
+
+AUGMENTED = (
+    "augment=mixing",
+    "augment.mixup.share=0.5",
+    "loader.random_crop=true",
+    "loader.sampling=balanced",
+)
+
+
+def scored(metrics: dict) -> dict:
+    """Return the scores of a run, and which centroids they are of."""
+    return {key: value for key, value in metrics.items() if key.startswith(("val/", "test/", "centroid_key"))}
+
+
+def test_inputs_of_workers_and_of_the_accelerator_train_alike(tmp_path):
+    workers = run(tmp_path / "a", *AUGMENTED, "loader.tokenize_on=workers", "loader.n_workers=1")
+    accelerator = run(tmp_path / "b", *AUGMENTED, "loader.tokenize_on=accelerator")
+    assert scored(workers) == pytest.approx(scored(accelerator), abs=1e-4)
+
+
+def test_kept_and_decoded_clips_train_alike(tmp_path):
+    kept, again, decoded = (
+        run(tmp_path / name, *AUGMENTED, f"cache_dir={tmp_path / folder}", f"data.cache={cache}")
+        for name, folder, cache in (("a", "one", "frames"), ("b", "one", "frames"), ("c", "two", "none"))
+    )
+    assert scored(kept) == scored(again) == scored(decoded)
+    assert (tmp_path / "one" / "frames").is_dir()
+    assert not (tmp_path / "two" / "frames").exists()
+
+
+def test_a_second_run_on_kept_clips_decodes_no_audio(tmp_path, tiny_audioset, monkeypatch):
+    data = (
+        "data=audioset",
+        f"data.root={tiny_audioset}",
+        "data.clip_seconds=1.0",
+        "data.validation.fraction=0.3",
+    )
+    overrides = (f"cache_dir={tmp_path}/cache", "clustering.sample_clips=5")
+    first = run(tmp_path / "a", *overrides, data=data)
+    monkeypatch.setattr("audiotok.loader.clips.read_waveform", lambda *_: pytest.fail("audio is decoded"))
+    assert scored(run(tmp_path / "b", *overrides, data=data)) == scored(first)
+    run(tmp_path / "c", *overrides, "clustering=kmeans", "augment=mixing", "model.pooling=cls", data=data)
+
+
+def test_a_full_disk_under_the_cache_is_said_and_training_goes_on(tmp_path, monkeypatch, capsys):
+    whole = run(tmp_path / "a", f"cache_dir={tmp_path}/whole")
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    capsys.readouterr()
+    assert scored(run(tmp_path / "b", f"cache_dir={tmp_path}/full")) == scored(whole)
+    said = "cannot be written (No space left on device); what is not kept yet is decoded in every epoch."
+    assert said in capsys.readouterr().out
+
+
+# ---- options ----
+
+OPTIONS = {
+    "bag": ["model=bag"],
+    "lstm": ["model=lstm", "model.hidden_size=8"],
+    "cnn": ["model=cnn", "model.channels=[4,8]"],
+    "frames": ["model=frames", *(o for o in TINY if o.startswith("model."))],
+    "attention": ["model.pooling=attention", "model.stochastic_depth=0.5"],
+    "two scales of time": ["features.context=[3,9]", "features.n_components=[8,16]", "features.bands=[1,4]"],
+    "scale of the corpus": ["features.normalization=corpus", "features.deltas=1"],
+    "scale of the clip": ["features.normalization=clip_max", "features.range_db=40"],
+    "averaging": ["callbacks=averaging"],
+    "smoothing": ["loss.label_smoothing=0.2"],
+}
+
+
+@pytest.mark.parametrize("overrides", OPTIONS.values(), ids=OPTIONS)
+def test_options_train_and_are_scored(tmp_path, overrides):
+    replaced = any(o.startswith("model=") for o in overrides)
+    tiny = [o for o in TINY if not (replaced and o.startswith("model."))]
+    command(f"hydra.run.dir={tmp_path}", *tiny, *SYNTHETIC, "logger=none", "augment=mixing", *overrides)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert metrics.keys() >= EXPECTED
+    assert 0 < metrics["test/mAP"] <= 1
+
+
+def test_two_scales_of_time_are_the_default(tmp_path):
+    tiny = [o for o in TINY if not o.startswith(("features=", "features.n_components"))]
+    command(f"hydra.run.dir={tmp_path}", *tiny, *SYNTHETIC, "logger=none", "features.n_components=[8,16]")
+    assert json.loads((tmp_path / "metrics.json").read_text())["vocab_size"] == 24 * 8
+    assert OmegaConf.load(tmp_path / "config.yaml").features.context == [5, 15]
 
 
 @pytest.mark.parametrize("logger", ["csv", "tensorboard"])
