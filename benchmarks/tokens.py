@@ -4,11 +4,12 @@
     python benchmarks/tokens.py --root DIR             any folder in AudioSet's layout
     python benchmarks/tokens.py clustering=kmeans      with Hydra overrides of the default configuration
 
-Clips are read as training reads them: `ClipDataset` with a tokenizer, in this process, on one thread. Pairs
-of measurements on the same few files, decoding first in one pair and second in the next, are taken close
-together in time, so that a busy machine slows both alike; the ratio reported is the median of theirs. All
-files have been read before, so the disk is not measured. Centroids are drawn at random: to find the nearest
-costs the same, and nothing has to be fitted first.
+Clips are read as a worker of training reads them in a first epoch: `ClipDataset` without kept mel frames, and
+`Preparation`, in this process, on one thread. Pairs of measurements on the same few files, a batch, decoding
+first in one pair and second in the next, are taken close together in time, so that a busy machine slows both
+alike; the ratio reported is the median of theirs. All files have been read before, so the disk is not
+measured. Centroids are drawn at random: to find the nearest costs the same, and nothing has to be fitted
+first.
 """
 
 import argparse
@@ -27,12 +28,14 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
+from torch.utils.data import default_collate
 
 from audiotok.data.audio import read_mono
 from audiotok.data.clip import Clip
 from audiotok.data.corpus import open_corpus
 from audiotok.experiment import build_tokenizer
 from audiotok.loader.clips import ClipDataset
+from audiotok.loader.preparation import Preparation
 from audiotok.store import Store
 from audiotok.tokenizer import Tokenizer
 from audiotok.train import config_folder
@@ -47,12 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     tokenizer = build_tokenizer(config)
     fit_to_noise(tokenizer)
     corpus = open_corpus(instantiate(config.data, _convert_="all"), Store(config.cache_dir))
-    dataset = ClipDataset(corpus, "train", tokenizer.features.sample_rate, tokenizer)
+    dataset = ClipDataset(corpus, "train", tokenizer.features)
     chosen = np.linspace(0, len(dataset) - 1, min(options.clips, len(dataset))).round().astype(int).tolist()
     results = {
         "n_clips": len(chosen),
         "clip_seconds": corpus.clip_seconds,
-        **measure(dataset, chosen, options),
+        **measure(dataset, tokenizer, chosen, options),
     }
     show(results)
     if options.json:
@@ -67,7 +70,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--json", type=Path, help="file for the results")
     parser.add_argument("--clips", type=int, default=240, help="training clips to measure on, spread evenly")
     parser.add_argument("--rounds", type=int, default=3, help="visits to each of them")
-    parser.add_argument("--pair", type=int, default=16, help="clips in one pair of measurements")
+    parser.add_argument("--pair", type=int, default=16, help="clips in one pair of measurements, a batch")
     parser.add_argument("overrides", nargs="*", help="Hydra overrides, features.n_mels=128 for example")
     return parser.parse_intermixed_args(arguments)  # overrides may stand anywhere
 
@@ -91,22 +94,24 @@ def fit_to_noise(tokenizer: Tokenizer) -> None:
     codebooks.fit(frames.numpy())
 
 
-def measure(dataset: ClipDataset, chosen: Sequence[int], options: argparse.Namespace) -> dict[str, Any]:
+def measure(
+    dataset: ClipDataset, tokenizer: Tokenizer, chosen: Sequence[int], options: argparse.Namespace
+) -> dict[str, Any]:
     """Time decoding against tokens in pairs, and after each pair the stages, in ms per clip."""
-    for index in chosen:  # files into memory, code into caches
-        dataset[index]
+    preparation = Preparation(tokenizer, "tokens", None)
+    preparation.collate([dataset[index] for index in chosen])  # files into memory, code into caches
     groups = [chosen[i : i + options.pair] for i in range(0, len(chosen), options.pair)] * options.rounds
     decode: list[float] = []
     tokens: list[float] = []
     stages: list[dict[str, float]] = []
     for number, group in enumerate(groups):
-        pair: list[tuple[list[float], Callable[[int], object]]] = [
-            (decode, lambda i: decode_alone(dataset, dataset.clips[i])),
-            (tokens, lambda i: dataset[i]),
+        pair: list[tuple[list[float], Callable[[Sequence[int]], object]]] = [
+            (decode, lambda clips: [decode_alone(dataset, dataset.clips[i]) for i in clips]),
+            (tokens, lambda clips: preparation.collate([dataset[i] for i in clips])),
         ]
         for times, work in pair if number % 2 else reversed(pair):
             times.append(per_clip_ms(work, group))
-        stages.append(stage_ms(dataset, group))
+        stages.append(stage_ms(dataset, tokenizer, group))
     return {
         "n_pairs": len(groups),
         "decode_ms": statistics.median(decode),
@@ -117,11 +122,10 @@ def measure(dataset: ClipDataset, chosen: Sequence[int], options: argparse.Names
     }
 
 
-def per_clip_ms(work: Callable[[int], object], clips: Sequence[int]) -> float:
+def per_clip_ms(work: Callable[[Sequence[int]], object], clips: Sequence[int]) -> float:
     """Return what the work costs for each clip, ms."""
     start = time.perf_counter()
-    for index in clips:
-        work(index)
+    work(clips)
     return 1000 * (time.perf_counter() - start) / len(clips)
 
 
@@ -131,28 +135,29 @@ def decode_alone(dataset: ClipDataset, clip: Clip) -> tuple[np.ndarray, int]:
     return read_mono(clip.path, max(0.0, clip.seconds - dataset.seconds) / 2, dataset.seconds)
 
 
-def stage_ms(dataset: ClipDataset, clips: Sequence[int]) -> dict[str, float]:
-    """Time the parts of `dataset[i]` one by one; what contains another part is reduced by it."""
-    assert dataset.tokenizer is not None
-    features, codebooks = dataset.tokenizer.features, dataset.tokenizer.codebooks
+def stage_ms(dataset: ClipDataset, tokenizer: Tokenizer, clips: Sequence[int]) -> dict[str, float]:
+    """Time the parts one by one; reading contains decoding, and is reduced by it."""
+    features, codebooks = tokenizer.features, tokenizer.codebooks
     with torch.no_grad():
-        batches = {}
-        for i in clips:
-            waveform, n_samples = dataset.waveform(dataset.clips[i])
-            batches[i] = waveform[None], torch.tensor([n_samples])
-        stacked = {i: features.stack(*batch)[0] for i, batch in batches.items()}
-        frames = {i: features.projection(stack) for i, stack in stacked.items()}
-        decode = per_clip_ms(lambda i: decode_alone(dataset, dataset.clips[i]), clips)
-        read = per_clip_ms(lambda i: dataset.waveform(dataset.clips[i]), clips)
-        log_mel = per_clip_ms(lambda i: features.log_mel(*batches[i]), clips)
-        stack = per_clip_ms(lambda i: features.stack(*batches[i]), clips)
-        project = per_clip_ms(lambda i: features.projection(stacked[i]), clips)
-        nearest = per_clip_ms(lambda i: codebooks.encode(frames[i]), clips)
+        waveforms = [
+            (waveform[None], torch.tensor([n_samples]))
+            for waveform, n_samples in (dataset.waveform(dataset.clips[i]) for i in clips)
+        ]
+        batch = default_collate([dataset[i] for i in clips])
+        mel, n_mel = batch["mel"], batch["n_mel"]
+        stacked, _ = features.stack(mel, n_mel)
+        frames = features.projection(stacked)
+        decode = per_clip_ms(lambda _: [decode_alone(dataset, dataset.clips[i]) for i in clips], clips)
+        read = per_clip_ms(lambda _: [dataset.waveform(dataset.clips[i]) for i in clips], clips)
+        log_mel = per_clip_ms(lambda _: [features.log_mel(*waveform) for waveform in waveforms], clips)
+        stack = per_clip_ms(lambda _: features.stack(mel, n_mel), clips)
+        project = per_clip_ms(lambda _: features.projection(stacked), clips)
+        nearest = per_clip_ms(lambda _: codebooks.encode(frames), clips)
     return {
         "decode": decode,
         "resample, pad": read - decode,
         "log-mel": log_mel,
-        "stack": stack - log_mel,
+        "stack": stack,
         "project": project,
         "nearest centroid": nearest,
     }

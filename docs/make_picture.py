@@ -39,7 +39,7 @@ def main() -> None:
     corpus = open_corpus(instantiate(config.data, _convert_="all"), store)
     tokenizer = fit_or_load(build_tokenizer(config), corpus, store).tokenizer
     clip = find_clip(corpus, SOUNDS)
-    waveform, n_samples = ClipDataset(corpus, "test", tokenizer.features.sample_rate).waveform(clip)
+    waveform, n_samples = ClipDataset(corpus, "test", tokenizer.features).waveform(clip)
     names = [corpus.classes[label].name for label in clip.labels]
     draw(tokenizer, waveform, n_samples, " · ".join(names))
 
@@ -54,9 +54,9 @@ def find_clip(corpus: Corpus, names: set[str]) -> Clip:
 
 def draw(tokenizer: Tokenizer, waveform: Tensor, n_samples: int, title: str) -> None:
     """Draw the spectrogram of a waveform (S,) above its tokens, and write the picture."""
-    batch = waveform[None], torch.tensor([n_samples])
-    log_mel = tokenizer.features.log_mel(*batch)[0].numpy()  # (mel frames, M)
-    tokens = tokenizer(*batch)[0][0].numpy()  # (T, Q)
+    mel, n_mel = tokenizer.features.log_mel(waveform[None], torch.tensor([n_samples]))
+    log_mel = mel[0].float().numpy()  # (mel frames, M)
+    tokens = tokenizer.read(mel, n_mel, "tokens")[0][0].numpy()  # (T, Q)
     figure, (above, below) = plt.subplots(
         2, figsize=(12, 5.6), dpi=100, sharex=True, height_ratios=(3, 2), layout="constrained"
     )

@@ -47,7 +47,7 @@ def test_without_an_account_a_run_goes_offline_and_says_how_to_look(tmp_path, ca
     for key in ("n_parameters", "centroid_key", "vocab_size", "n_tokens", "n_classes"):
         assert derived[key] == metrics[key]
     summary = run["summary"]
-    for name in ("loss", "mAP", "f1_micro", "f1_macro", "hamming_loss"):
+    for name in ("loss", "mAP", "f1_micro", "f1_macro", "hamming_loss", "top1"):
         for split in ("train", "val", "test"):
             assert f"{split}/{name}" in summary, f"{split}/{name}"
     for name in ("train/learning_rate", "train/clips_per_second", "vocabulary/used", "vocabulary/perplexity"):
@@ -55,6 +55,7 @@ def test_without_an_account_a_run_goes_offline_and_says_how_to_look(tmp_path, ca
     assert summary["test/mAP"] == pytest.approx(metrics["test/mAP"], abs=1e-6)
     assert summary["test/per_class"]["_type"] == "table-file"
     assert summary["epoch"] is not None
+    assert summary["vocabulary/variance_kept"] == metrics["vocabulary/variance_kept"]
     assert summary["trainer/global_step"] > 0
 
 
