@@ -15,7 +15,7 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
@@ -120,12 +120,15 @@ def pretrain(config: DictConfig, destination: Destination) -> dict[str, Any]:
         UserError: Something in the configuration or on the disk is for the user to mend.
     """
     with _run(config, destination) as logger:
+        kind = get_class(config.model._target_)
+        if not issubclass(kind, Bert):
+            option = kind.__module__.rpartition(".")[2]
+            raise UserError(f"model={option} has no masked tokens to fill; choose model=bert.")
         objective = _instantiate(config.objective)
         parts = build(config, destination, logger)
-        if not isinstance(parts.model, Bert):
-            raise UserError(
-                f"model={type(parts.model).__name__} has no masked tokens to fill; choose model=bert."
-            )
+        assert isinstance(parts.model, Bert)
+        if parts.recipe.mixup.share:
+            log.warning("augment.mixup is left out: it mixes labels, and pretraining has none.")
         codebooks = parts.vocabulary.tokenizer.codebooks
         module = Pretrainer(
             parts.model,
@@ -352,7 +355,7 @@ def _facts(parts: Parts) -> dict[str, Any]:
         "vocab_size": parts.vocabulary.size,
         "n_parameters": sum(p.numel() for p in parts.model.parameters()),
         "centroid_key": parts.vocabulary.key,
-        **{f"vocabulary/{name}": value for name, value in parts.vocabulary.report.items()},
+        **{f"vocabulary/{k}": v for k, v in parts.vocabulary.report.items() if not isinstance(v, list)},
     }
 
 

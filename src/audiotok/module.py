@@ -166,17 +166,8 @@ class Tagger(pl.LightningModule):
         checkpoint["classes"] = [[sound_class.id, sound_class.name] for sound_class in self.classes]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse weights that were trained with another vocabulary.
-
-        Raises:
-            UserError: The keys differ.
-        """
-        key = checkpoint.get("vocabulary_key")
-        if key != self.vocabulary_key:
-            raise UserError(
-                f"The checkpoint was trained with the centroids {key}, and these settings and clips give "
-                f"{self.vocabulary_key}; use the features, clustering, data and seed of the checkpoint's run."
-            )
+        """Refuse weights that were trained with another vocabulary."""
+        check_vocabulary(checkpoint, self.vocabulary_key)
 
     def _score(self, split: str, batch: dict[str, Tensor]) -> Tensor:
         lengths, targets = batch["lengths"], batch["targets"]
@@ -209,6 +200,20 @@ def batch_seed(module: Any, batch_index: int) -> int:
     """Return the seed of what is random in a training batch: of the seed, epoch, batch and device."""
     seeds = np.random.SeedSequence([module.seed, module.current_epoch, batch_index, module.global_rank])
     return int(seeds.generate_state(1)[0])
+
+
+def check_vocabulary(checkpoint: dict[str, Any], vocabulary_key: str) -> None:
+    """Compare the vocabulary of a checkpoint with that of a run.
+
+    Raises:
+        UserError: The keys differ.
+    """
+    key = checkpoint.get("vocabulary_key")
+    if key != vocabulary_key:
+        raise UserError(
+            f"The checkpoint was trained with the centroids {key}, and these settings and clips give "
+            f"{vocabulary_key}; use the features, clustering, data and seed of the checkpoint's run."
+        )
 
 
 def configure(module: pl.LightningModule, optimizer: Optimizer, schedule: Schedule) -> Any:

@@ -6,8 +6,9 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+from audiotok.augment.words import MASKED
 from audiotok.model.bert import Bert
-from audiotok.module import Optimizer, Schedule, batch_seed, configure
+from audiotok.module import Optimizer, Schedule, batch_seed, check_vocabulary, configure
 from audiotok.objective.masked_tokens import MaskedTokens
 
 
@@ -69,6 +70,10 @@ class Pretrainer(pl.LightningModule):
         """Note the vocabulary that the weights read."""
         checkpoint["vocabulary_key"] = self.vocabulary_key
 
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse weights that were trained with another vocabulary."""
+        check_vocabulary(checkpoint, self.vocabulary_key)
+
     def _guess(self, split: str, batch: dict[str, Tensor], seed: int) -> Tensor:
         tokens, lengths = batch["inputs"], batch["lengths"]
         masked, hidden = self.objective.mask(tokens, lengths, torch.Generator().manual_seed(seed))
@@ -76,7 +81,8 @@ class Pretrainer(pl.LightningModule):
         states = self.model.encoder.states(self.model.embed(masked, lengths), lengths)[:, 1:]
         logits = self.head(states[hidden]).unflatten(-1, (self.n_codebooks, self.n_clusters)).float()
         loss = self.objective.loss(logits, wanted)
-        accuracy = (logits.argmax(-1) == wanted).float().mean()
+        n_asked = int((wanted != MASKED).sum())  # the others were masked by augmentation
+        accuracy = (logits.argmax(-1) == wanted).sum() / max(1, n_asked)
         scores = {f"{split}/loss": loss.detach(), f"{split}/accuracy": accuracy}
-        self.log_dict(scores, on_step=False, on_epoch=True, batch_size=len(wanted))
+        self.log_dict(scores, on_step=False, on_epoch=True, batch_size=n_asked)
         return loss

@@ -57,6 +57,7 @@ class MaskedTokens:
     def loss(self, logits: Tensor, tokens: Tensor) -> Tensor:
         """Return the mean cross-entropy of logits (N, Q, K) of hidden positions for their tokens (N, Q).
 
-        Tokens that augmentation has masked already are not asked for.
+        Tokens that augmentation has masked already are not asked for; 0 where no others are left.
         """
-        return F.cross_entropy(logits.flatten(0, 1), tokens.flatten(), ignore_index=MASKED)
+        total = F.cross_entropy(logits.flatten(0, 1), tokens.flatten(), ignore_index=MASKED, reduction="sum")
+        return total / (tokens != MASKED).sum().clamp(min=1)
