@@ -4,10 +4,12 @@ import csv
 import json
 import math
 
+import numpy as np
 import pytest
+from omegaconf import OmegaConf
 from runs import SYNTHETIC, TINY, command
 
-from audiotok.sweep import Job, ranked
+from audiotok.sweep import Job, SweepTable, ranked, read_jobs
 
 
 def sweep(folder, *overrides):
@@ -76,3 +78,173 @@ def test_the_job_returns_the_metric_that_is_named(tmp_path):
         value = train.run(config)
     assert not error.called
     assert value == json.loads((tmp_path / "metrics.json").read_text())["test/f1_micro"]
+
+
+# ---- means over replicates ----
+
+
+def write_job(folder, number, overrides, scores=None, error=None):
+    """Leave in a sweep's folder what a job leaves that has scores, or failed."""
+    job = folder / str(number)
+    (job / ".hydra").mkdir(parents=True)
+    (job / ".hydra" / "overrides.yaml").write_text(json.dumps(overrides))  # which is YAML
+    if scores is not None:
+        (job / "metrics.json").write_text(json.dumps(scores))
+    if error is not None:
+        (job / "error.txt").write_text(error)
+
+
+def end(folder, metric="val/mAP"):
+    """Let a sweep of the jobs in a folder end, and return the rows of means.csv."""
+    config = OmegaConf.create({"hydra": {"sweep": {"dir": str(folder)}}, "optimized_metric": metric})
+    SweepTable().on_multirun_end(config)
+    path = folder / "means.csv"
+    return list(csv.DictReader(path.open())) if path.is_file() else None
+
+
+def write_replicates(folder, key="seed"):
+    """Write three replicates of each of two learning rates, and return the scores of each."""
+    rng = np.random.default_rng(0)
+    scores = {lr: rng.uniform(size=3) + (lr == "0.1") for lr in ("0.1", "0.01")}
+    for i, lr in enumerate(scores):
+        for j, score in enumerate(scores[lr]):
+            metrics = {"val/mAP": score, "test/mAP": score / 2}
+            write_job(folder, 3 * i + j, [f"optimizer.lr={lr}", f"{key}={j}", "model=bag"], metrics)
+    return scores
+
+
+@pytest.mark.parametrize("key", ["seed", "data.test_fold"])
+def test_means_and_deviations_are_numpys(tmp_path, key):
+    scores = write_replicates(tmp_path, key)
+    rows = end(tmp_path)
+    assert [row["optimizer.lr"] for row in rows] == ["0.1", "0.01"]
+    assert list(rows[0]) == [
+        "optimizer.lr",
+        "jobs",
+        "val/mAP mean",
+        "val/mAP sd",
+        "test/mAP mean",
+        "test/mAP sd",
+    ]
+    for row in rows:
+        of_row = scores[row["optimizer.lr"]]
+        assert row["jobs"] == "3"
+        assert float(row["val/mAP mean"]) == pytest.approx(np.mean(of_row))
+        assert float(row["val/mAP sd"]) == pytest.approx(np.std(of_row, ddof=1))
+        assert float(row["test/mAP sd"]) == pytest.approx(np.std(of_row / 2, ddof=1))
+
+
+def test_the_table_of_means_is_shown_below_that_of_jobs(tmp_path, capsys):
+    scores = write_replicates(tmp_path)
+    end(tmp_path)
+    shown = capsys.readouterr().out
+    assert shown.index("6 jobs by val/mAP") < shown.index("Mean ± standard deviation")
+    best = scores["0.1"]
+    assert f"{np.mean(best):.4f} ± {np.std(best, ddof=1):.4f}" in shown.replace("\n", "")
+
+
+def test_seeds_and_folds_together_are_replicates(tmp_path):
+    for number in range(6):
+        overrides = [f"seed={number % 2}", f"data.test_fold={number // 2}"]
+        write_job(tmp_path, number, overrides, {"val/mAP": number / 10})
+    [row] = end(tmp_path)
+    assert row == {
+        "jobs": "6",
+        "val/mAP mean": str(np.mean(np.arange(6) / 10)),
+        "val/mAP sd": row["val/mAP sd"],
+    }
+    assert float(row["val/mAP sd"]) == pytest.approx(np.std(np.arange(6) / 10, ddof=1))
+
+
+def test_jobs_that_failed_are_left_out_of_means(tmp_path):
+    write_job(tmp_path, 0, ["seed=0"], {"val/mAP": 0.2})
+    write_job(tmp_path, 1, ["seed=1"], error="model.num_heads=3 is odd; choose 2.")
+    write_job(tmp_path, 2, ["seed=2"], {"val/mAP": 0.4})
+    write_job(tmp_path, 3, ["seed=3"])  # killed
+    with pytest.raises(SystemExit) as exit_:
+        end(tmp_path)
+    assert exit_.value.code == 1
+    [row] = csv.DictReader((tmp_path / "means.csv").open())
+    assert row["jobs"] == "2"
+    assert float(row["val/mAP mean"]) == pytest.approx(0.3)
+
+
+def test_a_sweep_that_failed_throughout_has_no_means(tmp_path, capsys):
+    for seed in range(2):
+        write_job(tmp_path, seed, [f"seed={seed}"], error="It is wrong; mend it.")
+    with pytest.raises(SystemExit):
+        end(tmp_path)
+    assert not (tmp_path / "means.csv").exists()
+    assert capsys.readouterr().out.count("It is wrong; mend it.") == 2
+
+
+def test_single_jobs_give_no_second_table(tmp_path, capsys):
+    for number in range(3):
+        write_job(tmp_path, number, [f"model.num_layers={number}"], {"val/mAP": 0.1})
+    assert end(tmp_path) is None
+    assert "Mean" not in capsys.readouterr().out
+
+
+def test_a_setting_with_a_single_job_has_no_deviation(tmp_path, capsys):
+    for number, (lr, seed) in enumerate([("1", 0), ("1", 1), ("2", 0)]):
+        write_job(tmp_path, number, [f"optimizer.lr={lr}", f"seed={seed}"], {"val/mAP": 0.75 - number / 4})
+    several, single = end(tmp_path)
+    assert (several["jobs"], single["jobs"]) == ("2", "1")
+    assert float(single["val/mAP mean"]) == 0.25
+    assert math.isnan(float(single["val/mAP sd"]))
+    shown = capsys.readouterr().out
+    assert "nan" not in shown
+    assert "0.6250 ± 0.1768" in shown
+
+
+def test_a_score_that_some_jobs_lack_is_shown_for_the_settings_that_have_it(tmp_path):
+    write_job(tmp_path, 0, ["a=1", "seed=0"], {"val/mAP": 0.9})
+    write_job(tmp_path, 1, ["a=1", "seed=1"], {"val/mAP": 0.8, "test/top1": 0.3})
+    write_job(tmp_path, 2, ["a=2", "seed=0"], {"val/mAP": 0.2, "test/top1": 0.5})
+    write_job(tmp_path, 3, ["a=2", "seed=1"], {"val/mAP": 0.1, "test/top1": 0.7})
+    first, second = end(tmp_path)
+    assert (first["test/top1 mean"], first["test/top1 sd"]) == ("", "")
+    assert float(second["test/top1 mean"]) == pytest.approx(0.6)
+    rows = list(csv.DictReader((tmp_path / "sweep.csv").open()))
+    assert [row["test/top1"] for row in rows] == ["", "0.3", "0.5", "0.7"]
+
+
+def test_a_key_that_some_jobs_do_not_change_makes_a_setting_of_its_own(tmp_path):
+    for number, overrides in enumerate([[], ["+model.x=1"], ["seed=1"], ["+model.x=1", "seed=1"]]):
+        write_job(tmp_path, number, overrides, {"val/mAP": number / 10})
+    rows = end(tmp_path)
+    assert [(row["model.x"], row["jobs"]) for row in rows] == [("1", "2"), ("", "2")]
+    assert [float(row["val/mAP mean"]) for row in rows] == pytest.approx([0.2, 0.1])
+
+
+def test_means_stand_in_the_order_of_the_best_job(tmp_path):
+    losses = {"1": (0.5, 0.6), "2": (0.4, 0.9)}
+    for number, (key, seed) in enumerate((key, seed) for key in losses for seed in (0, 1)):
+        write_job(tmp_path, number, [f"a={key}", f"seed={seed}"], {"val/loss": losses[key][seed]})
+    rows = end(tmp_path, "val/loss")
+    assert [row["a"] for row in rows] == ["2", "1"]
+    assert "val/mAP mean" not in rows[0]
+
+
+def test_scores_that_no_job_has_are_no_columns(tmp_path):
+    write_job(tmp_path, 0, ["a=1"], {"val/loss": 0.5, "val/accuracy": 0.2})
+    write_job(tmp_path, 1, ["a=2"], {"val/loss": 0.4, "val/accuracy": 0.3})
+    end(tmp_path, "val/loss")
+    rows = list(csv.DictReader((tmp_path / "sweep.csv").open()))
+    assert list(rows[0]) == ["rank", "job", "a", "val/loss", "val/accuracy", "error"]
+
+
+def test_jobs_stand_for_their_numbers_and_not_for_their_spelling(tmp_path):
+    for number in range(11):
+        write_job(tmp_path, number, [f"a={number}"], {"val/mAP": 0.5})
+    assert [job.folder.name for job in read_jobs(tmp_path)] == [str(number) for number in range(11)]
+
+
+def test_seeds_of_whole_runs_are_averaged(tmp_path, capsys):
+    rows = sweep(tmp_path, "seed=0,1")
+    [means] = csv.DictReader((tmp_path / "means.csv").open())
+    scores = [float(row["test/mAP"]) for row in rows]
+    assert means["jobs"] == "2"
+    assert float(means["test/mAP mean"]) == pytest.approx(np.mean(scores))
+    assert float(means["test/mAP sd"]) == pytest.approx(np.std(scores, ddof=1))
+    assert "Mean ± standard deviation over seed" in capsys.readouterr().out

@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-COLUMNS = ("val/mAP", "test/mAP", "test/top1", "test/f1_micro_tuned", "test/hamming_loss")
+COLUMNS = ("val/mAP", "val/accuracy", "test/mAP", "test/top1", "test/f1_micro_tuned", "test/hamming_loss")
 REPLICATED = ("seed", "data.test_fold")  # keys that make replicates, not settings
 
 
@@ -127,10 +127,16 @@ def replicates(jobs: list[Job], metric: str) -> list[Setting]:
 
 
 def _columns(jobs: list[Job], metric: str) -> tuple[list[str], list[str]]:
-    """Return the overrides in which the jobs differ, and the scores that are shown."""
+    """Return the overrides in which the jobs differ, and those of the scores that are shown which any has."""
     keys = list(dict.fromkeys(key for job in jobs for key in job.overrides))
     varied = [key for key in keys if len({job.overrides.get(key) for job in jobs}) > 1]
-    return varied, list(dict.fromkeys([metric, *COLUMNS]))
+    known = [name for name in COLUMNS if any(name in job.scores for job in jobs)]
+    return varied, list(dict.fromkeys([metric, *known]))
+
+
+def _names(settings: list[Setting]) -> list[str]:
+    """Return the scores that any setting has."""
+    return list(dict.fromkeys(name for setting in settings for name in setting.means))
 
 
 def write_csv(path: Path, jobs: list[Job], metric: str) -> None:
@@ -168,7 +174,7 @@ def write_means(path: Path, settings: list[Setting]) -> None:
     """Write one row a setting: its jobs, and mean and deviation of every score."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
-        names = list(settings[0].means)
+        names = _names(settings)
         writer.writerow(
             [*settings[0].overrides, "jobs", *(f"{n} {part}" for n in names for part in ("mean", "sd"))]
         )
@@ -181,16 +187,20 @@ def write_means(path: Path, settings: list[Setting]) -> None:
 
 def show_means(settings: list[Setting], folder: Path) -> None:
     """Print mean and deviation of every score, settings in the order of their best job."""
-    names = list(settings[0].means)
+    names = _names(settings)
     table = Table(title=f"Mean ± standard deviation over {', '.join(REPLICATED)} ({folder / 'means.csv'})")
     for name in [*settings[0].overrides, "jobs"]:
         table.add_column(name, overflow="fold")
     for name in names:
         table.add_column(name, justify="right")
     for setting in settings:
-        values = [
-            f"{setting.means[n]:.4f} ± {setting.deviations[n]:.4f}" if n in setting.means else ""
-            for n in names
-        ]
+        values = [_with_deviation(setting, name) for name in names]
         table.add_row(*setting.overrides.values(), str(setting.n_jobs), *values)
     Console().print(table)
+
+
+def _with_deviation(setting: Setting, name: str) -> str:
+    if name not in setting.means:
+        return ""
+    mean = f"{setting.means[name]:.4f}"
+    return f"{mean} ± {setting.deviations[name]:.4f}" if setting.n_jobs > 1 else mean
