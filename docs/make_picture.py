@@ -111,7 +111,8 @@ def draw_tokens(axes: Axes, tokens: np.ndarray, tokenizer: Tokenizer) -> None:
         vmax=n_clusters - 1,
     )
     axes.set_xlim(0, right)
-    axes.set_yticks(range(1, len(places) + 1))
+    step = max(1, len(places) // 8)
+    axes.set_yticks(range(step, len(places) + 1, step))
     axes.set_ylabel("codebook")
     axes.set_xlabel("s")
     axes.set_title(
