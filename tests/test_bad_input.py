@@ -64,6 +64,25 @@ def audioset(tiny_audioset, tmp_path):
         (["loader.batch_size=0"], ["loader.batch_size=0"]),
         (["data.n_train_clips=0"], ["data.n_train_clips=0"]),
         (["schedule.warmup=2.0"], ["schedule.warmup=2.0"]),
+        (["data.cache=everything"], ["data.cache=everything", "none", "frames"]),
+        (["loader.sampling=often"], ["loader.sampling=often", "uniform", "balanced"]),
+        (["loader.random_crop=perhaps"], ["loader.random_crop=perhaps", "bool"]),
+        (["features.normalization=loud"], ["features.normalization=loud", "clip_max", "corpus"]),
+        (["features.range_db=-5"], ["features.range_db=-5"]),
+        (["features.deltas=3"], ["features.deltas=3"]),
+        (["features.context=[3,x]"], ["features.context", "int"]),
+        (["features.context=[3,5]"], ["features.context=[3, 5]", "features.n_components=24"]),
+        (["features.context=[3,5]", "features.n_components=null"], ["features.context=[3, 5]", "null"]),
+        (["features.bands=5"], ["features.bands=5", "features.n_mels=16"]),
+        (["augment.sound.mix=1.5"], ["augment.sound.mix=1.5"]),
+        (["augment.words.noise=-0.5"], ["augment.words.noise=-0.5"]),
+        (["augment.mixup.alpha=0"], ["augment.mixup.alpha=0"]),
+        (["augment.sound.rotate=2"], ["augment.sound.rotate=2", "bool"]),
+        (["loss.label_smoothing=1.0"], ["loss.label_smoothing=1.0"]),
+        (["model.stochastic_depth=1.0"], ["model.stochastic_depth=1.0"]),
+        (["model.init_from=nowhere"], ["model.init_from=nowhere", "audiotok pretrain"]),
+        (["model.embedding=mel"], ["model.embedding=mel", "random", "centroids"]),
+        (["callbacks=averaging", "callbacks.averaging.decay=1.0"], ["callbacks.averaging.decay=1.0"]),
     ],
 )
 def test_values_that_cannot_work_are_named(refused, overrides, words):
@@ -174,6 +193,15 @@ def test_corrupt_centroids_are_fitted_again_with_a_warning(tmp_path, capsys):
 def test_a_cache_that_cannot_be_written_is_named(refused, tmp_path):
     (tmp_path / "file").write_text("")
     assert f"cache_dir={tmp_path}/file" in refused(f"cache_dir={tmp_path}/file")
+
+
+def test_a_place_for_mel_frames_that_cannot_be_written_is_named(refused, tmp_path):
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "frames").write_text("")
+    message = refused(f"cache_dir={tmp_path}/cache")
+    assert f"data.cache=frames cannot write {tmp_path}/cache/frames" in message
+    assert "set cache_dir to a folder that you may write, or data.cache=none" in message
+    run(tmp_path / "without", f"cache_dir={tmp_path}/cache", "data.cache=none")
 
 
 def test_a_full_disk_under_the_run_folder_is_named(tmp_path, monkeypatch, capsys):
