@@ -197,6 +197,17 @@ def test_a_setting_with_a_single_job_has_no_deviation(tmp_path, capsys):
     assert "0.6250 ± 0.1768" in shown
 
 
+def test_a_score_that_is_not_a_number_has_no_mean_and_ranks_last(tmp_path):
+    for seed, score in enumerate([math.nan, 0.5, 0.7]):
+        write_job(tmp_path, seed, [f"seed={seed}"], {"val/mAP": score, "test/mAP": 0.1 * seed})
+    [row] = end(tmp_path)
+    assert math.isnan(float(row["val/mAP mean"]))
+    assert math.isnan(float(row["val/mAP sd"]))
+    assert float(row["test/mAP sd"]) == pytest.approx(0.1)
+    ranks = [line["job"] for line in csv.DictReader((tmp_path / "sweep.csv").open())]
+    assert ranks == ["2", "1", "0"]
+
+
 def test_a_score_that_some_jobs_lack_is_shown_for_the_settings_that_have_it(tmp_path):
     write_job(tmp_path, 0, ["a=1", "seed=0"], {"val/mAP": 0.9})
     write_job(tmp_path, 1, ["a=1", "seed=1"], {"val/mAP": 0.8, "test/top1": 0.3})

@@ -63,7 +63,7 @@ class Setting:
         overrides: What they have in common and other settings have not.
         n_jobs: How many of them have results.
         means: Of every score that is shown.
-        deviations: Sample standard deviations of these; NaN for a single job.
+        deviations: Sample standard deviations of these; NaN for a single job, or where a score is NaN.
     """
 
     overrides: dict[str, str]
@@ -121,9 +121,14 @@ def replicates(jobs: list[Job], metric: str) -> list[Setting]:
             if all(name in job.scores for job in group)
         }
         means = {name: fmean(column) for name, column in columns.items()}
-        deviations = {name: stdev(c) if len(c) > 1 else math.nan for name, c in columns.items()}
+        deviations = {name: _deviation(column) for name, column in columns.items()}
         settings.append(Setting(dict(zip(varied, values, strict=True)), len(group), means, deviations))
     return settings
+
+
+def _deviation(values: list[float]) -> float:
+    known = len(values) > 1 and all(map(math.isfinite, values))  # stdev fails at a NaN
+    return stdev(values) if known else math.nan
 
 
 def _columns(jobs: list[Job], metric: str) -> tuple[list[str], list[str]]:
