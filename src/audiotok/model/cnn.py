@@ -10,7 +10,16 @@ import torch
 from torch import Tensor, nn
 
 from audiotok.errors import UserError
-from audiotok.model.model import Model, Sizes, Start, check_counts, check_shares, is_position, start_at_prior
+from audiotok.model.model import (
+    Model,
+    Sizes,
+    Start,
+    check_counts,
+    check_shares,
+    is_position,
+    normalize_inside,
+    start_at_prior,
+)
 
 
 class CNN(Model):
@@ -47,9 +56,7 @@ class CNN(Model):
 
     def embed(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Normalise every mel bin of mel frames (B, T, M) by those that count; 0, the mean, behind them."""
-        inside = is_position(lengths, inputs.shape[1])
-        normal = self.normalize(inputs[inside])
-        return torch.zeros_like(inputs).masked_scatter(inside[..., None], normal)
+        return normalize_inside(self.normalize, inputs, lengths)
 
     def classify(self, vectors: Tensor, lengths: Tensor) -> Tensor:
         """Return the logits (B, C) of normalised mel frames (B, T, M)."""

@@ -4,11 +4,18 @@ import torch
 from torch import Tensor, nn
 
 from audiotok.model.encoder import Encoder, Pooling
-from audiotok.model.model import Model, Sizes, Start, start_at_prior, without_padding
+from audiotok.model.model import (
+    Model,
+    Sizes,
+    Start,
+    normalize_inside,
+    start_at_prior,
+    without_padding,
+)
 
 
 class Frames(Model):
-    """Project normalised frames to the width, read all positions, pool them, and map to logits.
+    """Normalise every dimension of frames, project them to the width, read, pool, and map to logits.
 
     Args:
         num_layers: Transformer layers.
@@ -57,7 +64,7 @@ class Frames(Model):
             pooling=pooling,
             n_positions=sizes.n_tokens,
         )
-        self.normalize = nn.LayerNorm(sizes.n_dimensions)
+        self.normalize = nn.BatchNorm1d(sizes.n_dimensions)
         self.project = nn.Linear(sizes.n_dimensions, hidden_size)
         self.dropout = nn.Dropout(dropout)
         self.classifier = nn.Linear(hidden_size, sizes.n_classes)
@@ -73,7 +80,7 @@ class Frames(Model):
 
     def embed(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Project frames (B, T, D): (B, T, hidden)."""
-        return without_padding(self.project(self.normalize(inputs)), lengths)
+        return without_padding(self.project(normalize_inside(self.normalize, inputs, lengths)), lengths)
 
     def classify(self, vectors: Tensor, lengths: Tensor) -> Tensor:
         """Return the logits (B, C) of vectors (B, T, hidden)."""

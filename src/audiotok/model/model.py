@@ -92,6 +92,12 @@ def is_position(lengths: Tensor, n_positions: int) -> Tensor:
     return torch.arange(n_positions, device=lengths.device) < lengths[:, None]
 
 
+def normalize_inside(normalize: nn.BatchNorm1d, inputs: Tensor, lengths: Tensor) -> Tensor:
+    """Normalise every dimension of positions (B, T, D) by those that count; 0, the mean, behind them."""
+    inside = is_position(lengths, inputs.shape[1])
+    return torch.zeros_like(inputs).masked_scatter(inside[..., None], normalize(inputs[inside]))
+
+
 def without_padding(vectors: Tensor, lengths: Tensor) -> Tensor:
     """Set vectors (B, T, width) behind the lengths (B,) to 0."""
     return vectors.masked_fill(~is_position(lengths, vectors.shape[1])[..., None], 0.0)
