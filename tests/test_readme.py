@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from runs import SYNTHETIC, TINY, command, run
+from runs import SYNTHETIC, TINY, command, pretrain, run
 from typer.testing import CliRunner
 
 from audiotok.cli import app
@@ -19,6 +19,12 @@ COMMANDS = [
     for line in block.splitlines()
     if line.strip() and not line.startswith("#")
 ]
+# What TINY says of the default option and others have not.
+WITHOUT = {
+    "bag": ("model.",),
+    "cnn": ("model.",),
+    "random": ("clustering.n_iter",),
+}
 TRAIN = [line for line in COMMANDS if line.startswith("python train.py")]
 
 
@@ -31,6 +37,15 @@ def test_the_readme_has_commands_and_fits_its_length():
 def first_run(tmp_path_factory):
     folder = tmp_path_factory.mktemp("first")
     run(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pretrained(tmp_path_factory):
+    [line] = [line for line in COMMANDS if line.startswith("audiotok pretrain")]
+    folder = tmp_path_factory.mktemp("pretrained")
+    assert shlex.split(line)[2:] == ["hydra.run.dir=PRE"]
+    pretrain(folder)
     return folder
 
 
@@ -53,7 +68,7 @@ def roots(tiny_audioset, tmp_path):
 
 
 @pytest.mark.parametrize("line", TRAIN)
-def test_every_train_command_runs(line, tmp_path, roots, first_run, capsys):
+def test_every_train_command_runs(line, tmp_path, roots, first_run, pretrained, capsys):
     _, _, *overrides = shlex.split(line)
     if "--help" in overrides:
         with pytest.raises(SystemExit) as exit_:
@@ -73,9 +88,9 @@ def test_every_train_command_runs(line, tmp_path, roots, first_run, capsys):
         tiny = [o for o in tiny if "n_components" not in o and "fraction" not in o]
     if given.get("trainer") == "gpu":  # what is left of the preset runs on any machine
         tiny += ["trainer.precision=32-true"]
-    overrides = [o.replace("RUN", str(first_run)) for o in overrides]
-    shown = {key for key in given if key.startswith(("clustering.", "model."))}
-    tiny = [o for o in tiny if o.split("=")[0] not in shown]
+    overrides = [o.replace("RUN", str(first_run)).replace("PRE", str(pretrained)) for o in overrides]
+    without = tuple(WITHOUT.get(given.get("model"), ()) + WITHOUT.get(given.get("clustering"), ()))
+    tiny = [o for o in tiny if o.split("=")[0] not in given and not o.startswith(without)]
     tiny = [o for o in tiny if "ckpt_path" not in given or "max_epochs" not in o] + (
         ["trainer.max_epochs=2"] if "ckpt_path" in given else []
     )
@@ -104,7 +119,7 @@ def test_every_make_command_is_a_target(line):
 
 
 def test_no_command_of_the_readme_is_left_out():
-    tested = ("python train.py", "audiotok predict", "make ")
+    tested = ("python train.py", "audiotok predict", "audiotok pretrain", "make ")
     assert all(line.startswith(tested) for line in COMMANDS)
 
 

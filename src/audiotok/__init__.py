@@ -13,11 +13,13 @@ Reading order, which is import order (a stage imports only from stages above it)
     features    waveforms to frames
     clustering  frames to tokens, by centroids
     tokenizer   waveforms to tokens: features and clustering in one module
+    augment     what training changes in its clips
     loader      clips to batches
     vocabulary  the fitted tokenizer of a corpus: fitted once, kept by content
     model       tokens to logits
-    metrics     logits to scores
-    optimizer, schedule, module    training
+    loss, metrics                  logits to what is minimised, and to scores
+    objective, optimizer, schedule what is learnt without labels, and how
+    module, pretraining            training, with labels and without
     callbacks, logger              watching
     results     what a run leaves behind
     experiment  the only file that sees a configuration: builds, trains, scores
