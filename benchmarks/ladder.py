@@ -4,16 +4,15 @@
     python benchmarks/ladder.py report --out OUT
 
 `run` trains what OUT lacks, each job as `python train.py ...` in a process on one thread, two at a time:
-soundscapes once for each seed, ESC-10 once for each fold. It can be stopped and started again. `report` writes
-docs/ladder.json (every number), the tables of docs/RESULTS.md and docs/ladder.png. Every run chooses its epoch
-on validation clips and is tested once.
+soundscapes once for each seed, ESC-10 once for each fold. It can be stopped and started again. `report`
+writes docs/ladder.json (every number), the tables of docs/RESULTS.md and docs/ladder.png. Every run chooses
+its epoch on validation clips and is tested once.
 """
 
 import argparse
 import json
 import math
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
+from omegaconf import OmegaConf
 
 ROOT = Path(__file__).parents[1]
 RUNGS = Path(__file__).with_suffix(".yaml")
@@ -37,10 +36,10 @@ class Rung:
 
     Args:
         name: Short, for tables and folders.
-        overrides: What follows `python train.py data=... `.
+        overrides: What follows `python train.py data=...`.
         says: What it is there to show.
         corpora: Which corpora it is run on.
-        seeds: How many of the seeds it is run with.
+        pretrain: What follows `audiotok pretrain data=...` before it; nothing for no pretraining.
     """
 
     name: str
@@ -68,7 +67,7 @@ class Job:
 def read_rungs() -> list[Rung]:
     """Read benchmarks/ladder.yaml."""
     rungs = []
-    for node in yaml.safe_load(RUNGS.read_text(encoding="utf-8")):
+    for node in OmegaConf.to_container(OmegaConf.load(RUNGS)):
         overrides = tuple(node.get("overrides", "").split())
         pretrain = tuple(node.get("pretrain", "").split())
         rungs.append(Rung(node["name"], overrides, node["says"], tuple(node["corpora"]), pretrain))
@@ -161,10 +160,9 @@ def table(rows: list[dict[str, Any]], corpus: str) -> str:
         if row["corpus"] == corpus:
             arguments = row["command"].removeprefix("python train.py").strip()
             before = f"after `{row['pretrain']}`: " if row["pretrain"] else ""
-            lines.append(
-                f"| {row['says']} | {_pair(row, score)} | {_pair(row, other)} | {row['n_parameters'] / 1e6:.1f} M "
-                f"| {row['minutes']:.1f} | {before}`{arguments}` |"
-            )
+            cells = [row["says"], _pair(row, score), _pair(row, other)]
+            cells += [f"{row['n_parameters'] / 1e6:.1f} M", f"{row['minutes']:.1f}"]
+            lines.append(f"| {' | '.join(cells)} | {before}`{arguments}` |")
     return "\n".join(lines)
 
 
@@ -180,9 +178,9 @@ def write_report(rows: list[dict[str, Any]], folder: Path) -> None:
     page = folder / "RESULTS.md"
     text = page.read_text(encoding="utf-8")
     for corpus in ("soundscapes", "esc10"):
-        mark = rf"(<!-- {corpus} -->\n).*?(<!-- end -->)"
-        filled = table(rows, corpus)
-        text = re.sub(mark, lambda found, filled=filled: f"{found[1]}{filled}\n{found[2]}", text, flags=re.DOTALL)
+        begin, end = f"<!-- {corpus} -->\n", "<!-- end -->"
+        before, _, rest = text.partition(begin)
+        text = f"{before}{begin}{table(rows, corpus)}\n{end}{rest.partition(end)[2]}"
     page.write_text(text, encoding="utf-8")
     draw(rows, folder / "ladder.png")
 
@@ -219,7 +217,8 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
 
 def main() -> None:
     """Read the command line and do what it says."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    formatter = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
     parser.add_argument("what", choices=["run", "report"])
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--soundscapes", type=Path, help="folder in AudioSet's layout")
