@@ -9,6 +9,7 @@ Reading order, which is import order (a stage imports only from stages above it)
     errors      one clear sentence for the user
     signature   configured values against the types of what they configure
     store       folders of computed things, keyed by content
+    checkpoint  the weights of a finished run
     data        clips: where they are, which are usable, their waveforms
     features    waveforms to frames
     clustering  frames to tokens, by centroids

@@ -23,6 +23,7 @@ from pytorch_lightning.loggers import Logger
 from audiotok.augment.recipe import Recipe
 from audiotok.callbacks.checkpoint import BestCheckpoint
 from audiotok.callbacks.progress import Progress
+from audiotok.checkpoint import BEST, read_checkpoint
 from audiotok.data.clip import SoundClass
 from audiotok.data.corpus import Corpus, open_corpus
 from audiotok.errors import UserError
@@ -40,7 +41,7 @@ from audiotok.tokenizer import Tokenizer
 from audiotok.vocabulary import Vocabulary, copy_vocabulary, fit_or_load, load_run_vocabulary
 
 log = logging.getLogger(__name__)
-CONFIG, CHECKPOINTS, VOCABULARY = "config.yaml", "checkpoints", "vocabulary"
+CONFIG, VOCABULARY = "config.yaml", "vocabulary"
 
 
 @dataclass(frozen=True)
@@ -257,20 +258,19 @@ def restore(folder: Path) -> Restored:
     Raises:
         UserError: The folder is not that of a finished run.
     """
-    checkpoint_path = folder / CHECKPOINTS / "best.ckpt"
-    for path in (folder / CONFIG, checkpoint_path):
+    for path in (folder / CONFIG, folder / BEST):
         if not path.is_file():
             raise UserError(
                 f"{folder} is not the folder of a trained run: it has no {path.name}; give another."
             )
     config = OmegaConf.load(folder / CONFIG)
     assert isinstance(config, DictConfig)
-    checkpoint = torch.load(checkpoint_path, map_location="cpu", weights_only=True)
+    checkpoint = read_checkpoint(folder, str(folder))
     tokenizer = build_tokenizer(config)
     vocabulary = load_run_vocabulary(tokenizer, folder / VOCABULARY)
     if vocabulary.key != checkpoint["vocabulary_key"]:
         raise UserError(
-            f"{checkpoint_path} was trained with the centroids {checkpoint['vocabulary_key']}, and "
+            f"{folder / BEST} was trained with the centroids {checkpoint['vocabulary_key']}, and "
             f"{folder / VOCABULARY} holds {vocabulary.key}; take both from one run."
         )
     if "classes" not in checkpoint:
@@ -367,7 +367,7 @@ def _build_trainer(config: DictConfig, destination: Destination, logger: Logger 
     callbacks = [_instantiate(node) for node in config.callbacks.values() if node]
     for callback in callbacks:
         if isinstance(callback, ModelCheckpoint):
-            callback.dirpath = str(destination.folder / CHECKPOINTS)
+            callback.dirpath = str(destination.folder / BEST.parent)
     bar = config.trainer.enable_progress_bar
     bar = sys.stderr.isatty() if bar is None else bar
     if bar:

@@ -86,11 +86,12 @@ def _read_job(folder: Path) -> Job:
         pairs = []
     try:
         scores = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-        error = ""
     except (OSError, ValueError):
         scores = {}
-        path = folder / "error.txt"
-        error = path.read_text(encoding="utf-8").strip() if path.is_file() else "it ended without results"
+    path = folder / "error.txt"  # also of a job whose scores lack what it was run for
+    error = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+    if not scores and not error:
+        error = "it ended without results"
     return Job(folder, {key: value for key, _, value in pairs}, scores, error)
 
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from pickle import UnpicklingError
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from audiotok.checkpoint import BEST, read_checkpoint
 from audiotok.errors import UserError
 from audiotok.model.embedding import TokenEmbedding
 from audiotok.model.encoder import Encoder, Pooling
@@ -101,44 +101,30 @@ class Bert(Model):
         return self.classifier(self.dropout(self.encoder(vectors, lengths)))
 
     def _take_weights(self, run: Path, vocabulary_key: str) -> None:
-        checkpoint = _read_checkpoint(run)
+        given = f"model.init_from={run}"
+        if not (run / BEST).is_file():
+            raise UserError(
+                f"{given} is not the folder of a finished `audiotok pretrain`: it has no {BEST}; "
+                "give another, or null."
+            )
+        checkpoint = read_checkpoint(run, given)
         if "classes" in checkpoint:
             raise UserError(
-                f"model.init_from={run} is a run of `audiotok train`, whose weights have seen labels; give "
+                f"{given} is a run of `audiotok train`, whose weights have seen labels; give "
                 "one of `audiotok pretrain`, or go on with it by ckpt_path."
             )
         key = checkpoint.get("vocabulary_key")
         if key is None:
-            raise UserError(
-                f"model.init_from={run} holds no checkpoint of `audiotok pretrain`; give another, or null."
-            )
+            raise UserError(f"{given} holds no checkpoint of `audiotok pretrain`; give another, or null.")
         if key != vocabulary_key:
             raise UserError(
-                f"model.init_from={run} was pretrained with the centroids {key}, and these settings and "
+                f"{given} was pretrained with the centroids {key}, and these settings and "
                 f"clips give {vocabulary_key}; use the features, clustering, data and seed of that run."
             )
         weights = _pretrained(checkpoint["state_dict"], "model.")
         if _shapes(weights) != _shapes(_pretrained(self.state_dict(), "")):
-            raise UserError(
-                f"model.init_from={run} has another model than is configured; use the model of that run."
-            )
+            raise UserError(f"{given} has another model than is configured; use the model of that run.")
         self.load_state_dict(weights, strict=False)
-
-
-def _read_checkpoint(run: Path) -> dict[str, Any]:
-    path = run / "checkpoints" / "best.ckpt"
-    if not path.is_file():
-        raise UserError(
-            f"model.init_from={run} is not the folder of a finished `audiotok pretrain`: it has no "
-            f"checkpoints/{path.name}; give another, or null."
-        )
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
-        raise UserError(
-            f"model.init_from={run} has a checkpoints/{path.name} that cannot be read "
-            f"({type(error).__name__}); copy it again, or give another run."
-        ) from error
 
 
 def _pretrained(weights: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
