@@ -153,14 +153,14 @@ def table(rows: list[dict[str, Any]], corpus: str) -> str:
     score, name = ("test/mAP", "test mAP") if corpus == "soundscapes" else ("test/top1", "accuracy")
     other, other_name = ("val/mAP", "val mAP") if corpus == "soundscapes" else ("test/mAP", "test mAP")
     lines = [
-        f"| rung | {name} | {other_name} | parameters | minutes | what follows `python train.py data=…` |",
-        "|---|---|---|---|---|---|",
+        f"| rung | | {name} | {other_name} | parameters | minutes | what follows `python train.py data=…` |",
+        "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         if row["corpus"] == corpus:
             arguments = row["command"].removeprefix("python train.py").strip()
             before = f"after `{row['pretrain']}`: " if row["pretrain"] else ""
-            cells = [row["says"], _pair(row, score), _pair(row, other)]
+            cells = [f"`{row['rung']}`", row["says"], _pair(row, score), _pair(row, other)]
             cells += [f"{row['n_parameters'] / 1e6:.1f} M", f"{row['minutes']:.1f}"]
             lines.append(f"| {' | '.join(cells)} | {before}`{arguments}` |")
     return "\n".join(lines)
@@ -192,24 +192,19 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    lines = {
-        "soundscapes": [("chance", None)],
-        "esc10": [("human 0.957", 0.957), ("random forest 0.727 (Piczak 2015)", 0.727), ("chance", 0.1)],
-    }
-    figure, axes = pyplot.subplots(1, 2, figsize=(12, 5.5), layout="constrained")
-    for axis, corpus in zip(axes, ("soundscapes", "esc10"), strict=True):
+    lines = {"soundscapes": [], "esc10": [("random forest", 0.727), ("human", 0.957)]}  # Piczak 2015
+    titles = {"soundscapes": "soundscapes: test mAP", "esc10": "ESC-10: accuracy, 5 folds"}
+    figure, axes = pyplot.subplots(1, 2, figsize=(11, 5), layout="constrained")
+    for axis, (corpus, title) in zip(axes, titles.items(), strict=True):
         score = "test/mAP" if corpus == "soundscapes" else "test/top1"
         chosen = [row for row in rows if row["corpus"] == corpus][::-1]
         spreads = [0 if math.isnan(row[f"{score} sd"]) else row[f"{score} sd"] for row in chosen]
         colors = ["#b8b8b8" if row["rung"] in {"cnn", "frames"} else "#3b6ea5" for row in chosen]
-        axis.barh([row["says"] for row in chosen], [row[score] for row in chosen], xerr=spreads, color=colors)
-        for label, value in lines[corpus]:
-            value = chosen[0]["chance"] if value is None and chosen else value
-            if value is not None:
-                axis.axvline(value, color="#aa3333", linestyle="--", linewidth=1)
-                axis.text(value, len(chosen) - 0.4, f" {label}", color="#aa3333", fontsize=8, va="bottom")
-        title = "soundscapes: test mAP" if corpus == "soundscapes" else "ESC-10: accuracy, 5 folds"
-        axis.set_title(title, loc="left", pad=18)
+        axis.barh([row["rung"] for row in chosen], [row[score] for row in chosen], xerr=spreads, color=colors)
+        for label, value in [("chance", chosen[0]["chance"] if chosen else 0), *lines[corpus]]:
+            axis.axvline(value, color="#aa3333", linestyle="--", linewidth=1)
+            axis.annotate(label, (value, 1), xycoords=("data", "axes fraction"), color="#aa3333", ha="center")
+        axis.set_title(title, loc="left", pad=20)
         axis.set_xlim(0, 1 if corpus == "esc10" else None)
         axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=110)

@@ -126,7 +126,7 @@ def test_the_seed_experiment_is_the_original_set_up():
     assert (config.model.num_layers, config.model.hidden_size, config.model.num_heads) == (12, 768, 12)
     assert (config.model.pooling, config.model.embedding) == ("cls", "random")
     assert (config.model.stochastic_depth, config.model.init_from) == (0, None)
-    assert config.augment == composed().augment  # off
+    assert config.augment == composed("augment=none").augment
     assert (config.loader.sampling, config.loader.random_crop) == ("uniform", False)
     assert config.loss == {"_target_": "audiotok.loss.bce.BCE", "label_smoothing": 0.0}
     assert "averaging" not in config.callbacks
