@@ -5,16 +5,17 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from audiotok.checkpoint import BEST, read_checkpoint
 from audiotok.errors import UserError
 from audiotok.model.embedding import TokenEmbedding
 from audiotok.model.encoder import Encoder, Pooling
-from audiotok.model.model import Model, Sizes, Start, start_at_prior, without_padding
+from audiotok.model.model import Sizes, Start, without_padding
+from audiotok.model.transformer import Transformer
 
 
-class Bert(Model):
+class Bert(Transformer):
     """Sum the embeddings of a position's Q tokens, read all positions, pool them, and map to logits.
 
     Args:
@@ -59,8 +60,7 @@ class Bert(Model):
         init_from: str | None,
         sizes: Sizes,
     ) -> None:
-        super().__init__()
-        self.encoder = Encoder(
+        encoder = Encoder(
             num_layers=num_layers,
             hidden_size=hidden_size,
             num_heads=num_heads,
@@ -72,12 +72,9 @@ class Bert(Model):
             pooling=pooling,
             n_positions=sizes.n_tokens,
         )
-        self.words = TokenEmbedding(sizes, hidden_size, self.encoder.initializer_range)
-        self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(hidden_size, sizes.n_classes)
-        nn.init.normal_(self.classifier.weight, std=self.encoder.initializer_range)
-        nn.init.zeros_(self.classifier.bias)
-        self.embedding, self.start_at_prior, self.init_from = embedding, start_at_prior, init_from
+        words = TokenEmbedding(sizes, hidden_size, encoder.initializer_range)
+        super().__init__(encoder, dropout, start_at_prior, sizes.n_classes)
+        self.words, self.embedding, self.init_from = words, embedding, init_from
 
     @torch.no_grad()
     def start_from(self, start: Start) -> None:
@@ -87,18 +84,13 @@ class Bert(Model):
             UserError: `init_from` is no pretraining run, or one of another vocabulary or size.
         """
         self.words.start_from(self.embedding, start.centroids)
-        if self.start_at_prior:
-            start_at_prior(self.classifier, start.class_prior)
+        super().start_from(start)
         if self.init_from is not None:
             self._take_weights(Path(self.init_from), start.vocabulary_key)
 
     def embed(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Sum the embeddings of tokens (B, T, Q), -1 where masked: (B, T, hidden)."""
         return without_padding(self.words(inputs), lengths)
-
-    def classify(self, vectors: Tensor, lengths: Tensor) -> Tensor:
-        """Return the logits (B, C) of vectors (B, T, hidden)."""
-        return self.classifier(self.dropout(self.encoder(vectors, lengths)))
 
     def _take_weights(self, run: Path, vocabulary_key: str) -> None:
         given = f"model.init_from={run}"

@@ -1,20 +1,13 @@
 """The same BERT on the continuous frames: what tokens lose."""
 
-import torch
 from torch import Tensor, nn
 
 from audiotok.model.encoder import Encoder, Pooling
-from audiotok.model.model import (
-    Model,
-    Sizes,
-    Start,
-    normalize_inside,
-    start_at_prior,
-    without_padding,
-)
+from audiotok.model.model import Sizes, normalize_inside, without_padding
+from audiotok.model.transformer import Transformer
 
 
-class Frames(Model):
+class Frames(Transformer):
     """Normalise every dimension of frames, project them to the width, read, pool, and map to logits.
 
     Args:
@@ -51,8 +44,7 @@ class Frames(Model):
         start_at_prior: bool,
         sizes: Sizes,
     ) -> None:
-        super().__init__()
-        self.encoder = Encoder(
+        encoder = Encoder(
             num_layers=num_layers,
             hidden_size=hidden_size,
             num_heads=num_heads,
@@ -64,24 +56,11 @@ class Frames(Model):
             pooling=pooling,
             n_positions=sizes.n_tokens,
         )
-        self.normalize = nn.BatchNorm1d(sizes.n_dimensions)
-        self.project = nn.Linear(sizes.n_dimensions, hidden_size)
-        self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(hidden_size, sizes.n_classes)
-        nn.init.normal_(self.classifier.weight, std=self.encoder.initializer_range)
-        nn.init.zeros_(self.classifier.bias)
-        self.start_at_prior = start_at_prior
-
-    @torch.no_grad()
-    def start_from(self, start: Start) -> None:
-        """Begin at the class prior."""
-        if self.start_at_prior:
-            start_at_prior(self.classifier, start.class_prior)
+        normalize = nn.BatchNorm1d(sizes.n_dimensions)
+        project = nn.Linear(sizes.n_dimensions, hidden_size)
+        super().__init__(encoder, dropout, start_at_prior, sizes.n_classes)
+        self.normalize, self.project = normalize, project
 
     def embed(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Project frames (B, T, D): (B, T, hidden)."""
         return without_padding(self.project(normalize_inside(self.normalize, inputs, lengths)), lengths)
-
-    def classify(self, vectors: Tensor, lengths: Tensor) -> Tensor:
-        """Return the logits (B, C) of vectors (B, T, hidden)."""
-        return self.classifier(self.dropout(self.encoder(vectors, lengths)))
