@@ -10,7 +10,8 @@ from sklearn.cluster import KMeans as OracleKMeans
 from sklearn.datasets import make_blobs
 
 from audiotok.clustering.codebooks import nearest
-from audiotok.clustering.kmeans import KMeans, lloyd
+from audiotok.clustering.kmeans import KMeans
+from audiotok.clustering.lloyd import lloyd
 from audiotok.errors import UserError
 
 

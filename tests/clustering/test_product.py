@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from audiotok.clustering.kmeans import KMeans, lloyd
+from audiotok.clustering.kmeans import KMeans
+from audiotok.clustering.lloyd import lloyd
 from audiotok.clustering.product import Product
 from audiotok.errors import UserError
 

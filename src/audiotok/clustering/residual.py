@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 from tqdm import tqdm
 
-from audiotok.clustering.codebooks import PART, Codebooks, check_at_least_one, nearest
-from audiotok.clustering.kmeans import lloyd
+from audiotok.clustering.codebooks import PART, nearest
+from audiotok.clustering.lloyd import LloydCodebooks, lloyd
 
 
-class Residual(Codebooks):
+class Residual(LloydCodebooks):
     """Q k-means in sequence: the first codebook says the frame roughly, the others correct it.
 
     Args:
@@ -25,30 +25,7 @@ class Residual(Codebooks):
         seed: Seed of the draw and of the starting centroids.
     """
 
-    def __init__(
-        self,
-        *,
-        n_clusters: int,
-        n_codebooks: int,
-        n_iter: int,
-        sample_frames: int | None,
-        sample_clips: int | None,
-        seed: int,
-    ) -> None:
-        super().__init__(
-            n_clusters=n_clusters,
-            n_codebooks=n_codebooks,
-            sample_frames=sample_frames,
-            sample_clips=sample_clips,
-            seed=seed,
-        )
-        check_at_least_one(n_iter=n_iter)
-        self.n_iter = n_iter
-
-    @property
-    def settings(self) -> dict[str, object]:
-        """Everything that the centroids depend on."""
-        return {"kind": "residual", "n_iter": self.n_iter, **self._common_settings()}
+    kind = "residual"
 
     def check_dimensions(self, n_dimensions: int) -> None:
         """Accept any number of dimensions."""

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from audiotok.clustering.kmeans import KMeans, lloyd
+from audiotok.clustering.kmeans import KMeans
+from audiotok.clustering.lloyd import lloyd
 
 
 class Spherical(KMeans):
@@ -30,6 +31,7 @@ class Spherical(KMeans):
         seed: Seed of the draw and of the starting centroids.
     """
 
+    kind = "spherical"
     lengths: Tensor
 
     def __init__(
@@ -43,11 +45,6 @@ class Spherical(KMeans):
             seed=seed,
         )
         self.register_buffer("lengths", torch.empty(0))
-
-    @property
-    def settings(self) -> dict[str, object]:
-        """Everything that the centroids depend on."""
-        return {**super().settings, "kind": "spherical"}
 
     def fit_arrays(self, frames: np.ndarray) -> None:
         """Cluster the directions of frames (N, D) into centroids (1, K, D), and find lengths (K,)."""
