@@ -7,6 +7,7 @@ them while the **module** trains.
 Reading order, which is import order (a stage imports only from stages above it)::
 
     errors      one clear sentence for the user
+    padding     which positions of a batch count
     signature   configured values against the types of what they configure
     store       folders of computed things, keyed by content
     checkpoint  the weights of a finished run

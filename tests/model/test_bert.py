@@ -11,7 +11,8 @@ from transformers import BertConfig, BertModel
 from audiotok.errors import UserError
 from audiotok.model.bert import Bert
 from audiotok.model.embedding import N_SPECIAL
-from audiotok.model.model import Sizes, is_position
+from audiotok.model.model import Sizes
+from audiotok.padding import is_position
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "model"
 

@@ -10,7 +10,7 @@ from transformers import BertConfig, BertModel
 
 from audiotok.errors import UserError
 from audiotok.model.encoder import Encoder, _StochasticDepth
-from audiotok.model.model import is_position
+from audiotok.padding import is_position
 
 
 def build(**changes: Any) -> Encoder:

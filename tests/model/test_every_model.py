@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from audiotok.augment.mixup import Mixup
 from audiotok.errors import UserError
-from audiotok.model.model import Model, Sizes, is_position
+from audiotok.model.model import Model, Sizes
+from audiotok.padding import is_position
 
 every_model = pytest.mark.parametrize("kind", KINDS)
 poolings = ["cls", "mean", "attention"]

@@ -8,6 +8,7 @@ from torch import Generator, Tensor
 
 from audiotok.augment.shares import check_shares
 from audiotok.errors import UserError
+from audiotok.padding import is_position
 
 _LOG_OF_DB = math.log(10) / 10  # natural logarithm of the power that is 1 dB
 _N_WAVES = 4  # cosines that an equaliser's curve is made of
@@ -117,7 +118,7 @@ def _smooth_curves(n_clips: int, n_mels: int, generator: Generator) -> Tensor:
 
 def _inside(mel: Tensor, n_mel: Tensor) -> Tensor:
     """Mark the frames that are not padding: (B, T, 1)."""
-    return (torch.arange(mel.shape[1], device=mel.device) < n_mel[:, None])[..., None]
+    return is_position(n_mel, mel.shape[1])[..., None]
 
 
 def _mean_level(mel: Tensor, n_mel: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from typing import Any
 import pytorch_lightning as pl
 from torch import Tensor
 
-from audiotok.model.model import is_position
+from audiotok.padding import is_position
 from audiotok.vocabulary import token_counts, token_use
 
 

@@ -10,6 +10,7 @@ from torchaudio.transforms import Spectrogram
 
 from audiotok.errors import UserError
 from audiotok.features.projection import Projection
+from audiotok.padding import is_position
 
 _LOWEST_FLOOR_DB = -300.0
 Normalization = Literal["none", "clip_minmax", "clip_max", "corpus"]
@@ -159,7 +160,7 @@ class LogMel(nn.Module):
         """Limit the range of mel frames (B, mel frames, M) and bring every clip to its own scale."""
         if self.range_db is None and self.normalization in {"none", "corpus"}:
             return mel
-        padding = (torch.arange(mel.shape[1], device=mel.device) >= n_mel[:, None])[..., None]
+        padding = ~is_position(n_mel, mel.shape[1])[..., None]
         high = mel.masked_fill(padding, -torch.inf).amax((1, 2), keepdim=True)
         if self.range_db is not None:
             mel = mel.maximum(high - self.range_db)

@@ -5,7 +5,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from audiotok.model.model import Model, Sizes, Start, check_counts, check_shares, is_position, start_at_prior
+from audiotok.model.model import Model, Sizes, Start, check_counts, check_shares, start_at_prior
+from audiotok.padding import is_position
 
 
 class Bag(Model):

@@ -16,10 +16,10 @@ from audiotok.model.model import (
     Start,
     check_counts,
     check_shares,
-    is_position,
     normalize_inside,
     start_at_prior,
 )
+from audiotok.padding import is_position
 
 
 class CNN(Model):

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from transformers import BertConfig, BertModel
 
 from audiotok.errors import UserError
-from audiotok.model.model import check_counts, check_shares, is_position
+from audiotok.model.model import check_counts, check_shares
+from audiotok.padding import is_position
 
 Pooling = Literal["cls", "mean", "attention"]
 

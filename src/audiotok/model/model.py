@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from audiotok.errors import UserError
+from audiotok.padding import is_position
 
 Reads = Literal["tokens", "frames", "mel"]
 _LEAST_PRIOR = 1e-3  # what a class that training never hears begins at
@@ -85,11 +86,6 @@ def start_at_prior(classifier: nn.Linear, class_prior: Tensor) -> None:
     Source: T. Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017.
     """
     classifier.bias.copy_(class_prior.clamp(_LEAST_PRIOR, 1 - _LEAST_PRIOR).logit())
-
-
-def is_position(lengths: Tensor, n_positions: int) -> Tensor:
-    """Mark the positions that are not padding: lengths (B,) to (B, n_positions)."""
-    return torch.arange(n_positions, device=lengths.device) < lengths[:, None]
 
 
 def normalize_inside(normalize: nn.BatchNorm1d, inputs: Tensor, lengths: Tensor) -> Tensor:

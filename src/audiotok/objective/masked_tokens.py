@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from audiotok.augment.words import MASKED
 from audiotok.errors import UserError
-from audiotok.model.model import is_position
+from audiotok.padding import is_position
 
 
 @dataclass(frozen=True)

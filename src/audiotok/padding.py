@@ -1,0 +1,9 @@
+"""Which positions of a padded batch count."""
+
+import torch
+from torch import Tensor
+
+
+def is_position(lengths: Tensor, n_positions: int) -> Tensor:
+    """Mark the positions that are not padding: lengths (B,) to bool (B, n_positions)."""
+    return torch.arange(n_positions, device=lengths.device) < lengths[:, None]
