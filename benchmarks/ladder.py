@@ -3,27 +3,32 @@
     python benchmarks/ladder.py run --soundscapes DIR --esc10 DIR --out OUT [--rung NAME]... [--seeds 0,1,2]
     python benchmarks/ladder.py report --out OUT
 
-`run` trains what OUT lacks, each job as `python train.py ...` in a process on one thread, two at a time:
-soundscapes once for each seed, ESC-10 once for each fold. It can be stopped and started again. `report`
-writes docs/ladder.json (every number), the tables of docs/RESULTS.md and docs/ladder.png. Every run chooses
-its epoch on validation clips and is tested once.
+`run` trains what OUT lacks, each job as `python train.py ...` would on one thread, two at a time in processes
+that import torch once: soundscapes once for each seed, ESC-10 once for each fold. It can be stopped and started
+again. `report` writes docs/ladder.json (every number), the tables of docs/RESULTS.md and docs/ladder.png. Every
+run chooses its epoch on validation clips and is tested once.
 """
 
 import argparse
 import json
+import logging
 import math
+import multiprocessing
 import os
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+
+from audiotok import experiment
+from audiotok.logger.destination import Destination
+from audiotok.train import config_folder
 
 ROOT = Path(__file__).parents[1]
 RUNGS = Path(__file__).with_suffix(".yaml")
@@ -92,29 +97,38 @@ def command(job: Job, roots: dict[str, Path]) -> list[str]:
     return [*data, *job.rung.overrides, *replicate]
 
 
-def run(job: Job, roots: dict[str, Path]) -> None:
-    """Run a job, after its pretraining where it has one; what fails is told and left out."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    shared = ["logger=none", "loader.n_workers=1"]
-    arguments = command(job, roots)
+def prepare_process() -> None:
+    """Keep a process on one thread, and its log to warnings."""
+    import torch
+
+    torch.set_num_threads(1)
+    logging.getLogger().setLevel(logging.WARNING)
+
+
+def run(job: Job, roots: dict[str, Path]) -> str:
+    """Run a job, after its pretraining where it has one, and say how it went."""
     start = time.perf_counter()
-    if job.rung.pretrain:
-        before = job.folder.with_name(f"{job.folder.name}-pretrained")
-        kept = [a for a in arguments if not a.startswith(("trainer.", "augment", "optimizer.", "callbacks="))]
-        program = "import sys; from audiotok.cli import app; app()"
-        call = [sys.executable, "-c", program, "pretrain", *kept, *job.rung.pretrain, *shared]
-        subprocess.run([*call, f"hydra.run.dir={before}"], env=environment, cwd=ROOT, capture_output=True)
-        arguments.append(f"model.init_from={before}")
-    call = [sys.executable, "train.py", *arguments, *shared, f"hydra.run.dir={job.folder}"]
-    done = subprocess.run(call, env=environment, cwd=ROOT, capture_output=True, text=True)
+    arguments = command(job, roots)
+    try:
+        if job.rung.pretrain:
+            before = job.folder.with_name(f"{job.folder.name}-pretrained")
+            labels = ("trainer.", "augment", "optimizer.", "callbacks=", "loss.")  # of training with labels
+            shared = [argument for argument in arguments if not argument.startswith(labels)]
+            work("pretrain", [*shared, *job.rung.pretrain], before)
+            arguments.append(f"model.init_from={before}")
+        results = work("train", arguments, job.folder)
+        outcome = f"val/mAP {results['val/mAP']:.4f}"  # the test scores wait for the report
+    except Exception as error:  # of a night's jobs, the others go on
+        outcome = f"failed: {error!r}"
     minutes = (time.perf_counter() - start) / 60
-    last = done.stderr.strip().splitlines()[-1:] if done.returncode else [_score(job)]
-    print(f"{job.corpus} {job.rung.name} {job.replicate}: {' '.join(last)}, {minutes:.1f} min", flush=True)
+    return f"{job.corpus} {job.rung.name} {job.replicate}: {outcome}, {minutes:.1f} min"
 
 
-def _score(job: Job) -> str:
-    metrics = json.loads((job.folder / "metrics.json").read_text(encoding="utf-8"))
-    return f"val/mAP {metrics['val/mAP']:.4f}"  # the test scores wait for the report
+def work(verb: str, overrides: list[str], folder: Path) -> dict[str, Any]:
+    """Do what `audiotok VERB OVERRIDES hydra.run.dir=FOLDER` does, in this process."""
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        config = compose(verb, [*overrides, "logger=none", "loader.n_workers=0"])
+    return getattr(experiment, verb)(config, Destination(folder, folder.parent.name, None))
 
 
 def results(rungs: list[Rung], out: Path, seeds: list[int]) -> list[dict[str, Any]]:
@@ -230,8 +244,12 @@ def main() -> None:
         return
     roots = {name: path.absolute() for name in ("soundscapes", "esc10") if (path := getattr(options, name))}
     jobs = [job for rung in rungs for job in jobs_of(rung, out, seeds) if job.corpus in roots]
-    with ThreadPoolExecutor(options.jobs) as pool:
-        list(pool.map(lambda job: run(job, roots), [job for job in jobs if not job.is_done]))
+    os.environ["OMP_NUM_THREADS"] = "1"  # before torch and FAISS are loaded in the processes
+    processes = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(options.jobs, processes, prepare_process) as pool:
+        started = [pool.submit(run, job, roots) for job in jobs if not job.is_done]
+        for done in as_completed(started):
+            print(done.result(), flush=True)
 
 
 if __name__ == "__main__":

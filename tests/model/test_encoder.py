@@ -94,6 +94,15 @@ def test_attention_pooling_without_preferences_is_mean_pooling() -> None:
     torch.testing.assert_close(attended, encoder(vectors, LENGTHS))
 
 
+@torch.no_grad()
+def test_mean_max_pooling_adds_the_maximum_over_positions_that_are_no_padding() -> None:
+    encoder, vectors = build(pooling="mean_max"), random_vectors()
+    states = encoder.states(vectors, LENGTHS)
+    rows = [clip[: 1 + n] for clip, n in zip(states, LENGTHS.tolist(), strict=True)]
+    expected = torch.stack([row.mean(0) + row.amax(0) for row in rows])
+    torch.testing.assert_close(encoder(vectors, LENGTHS), expected)
+
+
 # ---- stochastic depth ----
 
 

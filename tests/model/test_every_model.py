@@ -22,7 +22,7 @@ from audiotok.model.model import Model, Sizes
 from audiotok.padding import is_position
 
 every_model = pytest.mark.parametrize("kind", KINDS)
-poolings = ["cls", "mean", "attention"]
+poolings = ["cls", "mean", "attention", "mean_max"]
 VARIANTS: list[tuple[str, dict[str, Any]]] = [(kind, {}) for kind in KINDS] + [
     (kind, {"pooling": pooling}) for kind in ("bert", "frames") for pooling in poolings
 ]
@@ -255,7 +255,7 @@ def test_a_clip_of_masked_tokens_has_finite_logits_whatever_was_masked(kind: str
     model = build_awake(kind)
     logits = model(torch.full((3, 9, 2), -1), torch.tensor([9, 9, 9]))
     assert logits.isfinite().all()
-    assert torch.equal(logits[0], logits[1])
+    torch.testing.assert_close(logits[0], logits[1])  # a matrix product may sum its rows in different orders
 
 
 # ---- refusals ----

@@ -27,8 +27,8 @@ class Bert(Transformer):
         dropout: Share of activations dropped, in embeddings, layers and before the logits.
         attention_dropout: Share of attention weights dropped.
         stochastic_depth: Share of clips that skip the last layer in training.
-        pooling: What the logits are made from: "cls", the [CLS] position, "mean", all positions, or
-            "attention", all positions with learnt weights.
+        pooling: What the logits are made from: "cls", the [CLS] position, "mean" of all positions,
+            "attention", a mean with learnt weights, or "mean_max", mean and maximum added up.
         embedding: What a token's vector begins at: "random", or "centroids", the projected centroid, so that
             tokens that sound alike begin alike.
         start_at_prior: Begin with the logits of how often each class is heard; false begins at

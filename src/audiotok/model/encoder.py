@@ -14,7 +14,7 @@ from audiotok.errors import UserError
 from audiotok.model.model import check_counts, check_shares
 from audiotok.padding import is_position
 
-Pooling = Literal["cls", "mean", "attention"]
+Pooling = Literal["cls", "mean", "attention", "mean_max"]
 
 
 class Encoder(nn.Module):
@@ -30,7 +30,9 @@ class Encoder(nn.Module):
         attention_dropout: Share of attention weights dropped.
         stochastic_depth: Share of clips that skip the last layer in training; earlier layers are skipped
             less, in proportion (G. Huang et al., "Deep Networks with Stochastic Depth", ECCV 2016).
-        pooling: "cls", the [CLS] position; "mean" of all positions; "attention", a mean with learnt weights.
+        pooling: "cls", the [CLS] position; "mean" of all positions; "attention", a mean with learnt weights;
+            "mean_max", the mean and the maximum of every dimension, added up (Q. Kong et al., "PANNs", TASLP
+            2020): what lasts counts, and so does what is heard once.
         n_positions: Positions that a clip takes, T, [CLS] not counted.
 
     Raises:
@@ -108,7 +110,10 @@ class Encoder(nn.Module):
             weights = mask / (lengths + 1)[:, None, None]
         else:
             weights = self.attention(states).float().masked_fill(~mask, -torch.inf).softmax(1)
-        return (states * weights.to(states.dtype)).sum(1)
+        pooled = (states * weights.to(states.dtype)).sum(1)
+        if self.pooling == "mean_max":
+            pooled = pooled + states.masked_fill(~mask, -torch.inf).amax(1)
+        return pooled
 
 
 class _StochasticDepth:

@@ -19,7 +19,7 @@ class Frames(Transformer):
         dropout: Share of activations dropped, in embeddings, layers and before the logits.
         attention_dropout: Share of attention weights dropped.
         stochastic_depth: Share of clips that skip the last layer in training.
-        pooling: What the logits are made from: "cls", "mean" or "attention".
+        pooling: What the logits are made from: "cls", "mean", "attention" or "mean_max".
         start_at_prior: Begin with the logits of how often each class is heard.
         sizes: Of frames, clip and classes.
 
