@@ -33,6 +33,7 @@ from torch.utils.data import default_collate
 from audiotok.data.audio import read_mono
 from audiotok.data.clip import Clip
 from audiotok.data.corpus import open_corpus
+from audiotok.data.layout.layout import sound_of
 from audiotok.experiment import build_tokenizer
 from audiotok.loader.clips import ClipDataset
 from audiotok.loader.preparation import Preparation
@@ -131,8 +132,8 @@ def per_clip_ms(work: Callable[[Sequence[int]], object], clips: Sequence[int]) -
 
 def decode_alone(dataset: ClipDataset, clip: Clip) -> tuple[np.ndarray, int]:
     """Decode the stretch of a file that the dataset reads, and nothing more."""
-    assert clip.path is not None
-    return read_mono(clip.path, max(0.0, clip.seconds - dataset.seconds) / 2, dataset.seconds)
+    assert clip.location is not None
+    return read_mono(sound_of(clip.location), max(0.0, clip.seconds - dataset.seconds) / 2, dataset.seconds)
 
 
 def stage_ms(dataset: ClipDataset, tokenizer: Tokenizer, clips: Sequence[int]) -> dict[str, float]:

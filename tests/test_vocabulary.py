@@ -13,7 +13,7 @@ import soundfile
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import CLUSTERINGS, tiny_source, write_tiny_audioset
+from tiny import CLUSTERINGS, file_at, path_of, tiny_source, write_tiny_audioset
 
 from audiotok.data.corpus import Corpus, open_corpus
 from audiotok.errors import UserError
@@ -85,11 +85,14 @@ def assert_same(one: list[np.ndarray], other: list[np.ndarray]) -> None:
 
 def test_only_training_clips_are_opened(store, tiny_tokenizer, tiny_corpus, opened, tmp_path):
     poison = {
-        split: [replace(clip, path=tmp_path / "must not be opened") for clip in tiny_corpus.clips[split]]
+        split: [
+            replace(clip, location=file_at(tmp_path / "must not be opened"))
+            for clip in tiny_corpus.clips[split]
+        ]
         for split in ("val", "test")
     }
     vocabulary = fit_or_load(tiny_tokenizer(), with_clips(tiny_corpus, **poison), store)
-    assert sorted(opened) == sorted(clip.path for clip in tiny_corpus.clips["train"])
+    assert sorted(opened) == sorted(path_of(clip) for clip in tiny_corpus.clips["train"])
     assert vocabulary.tokenizer.codebooks.centroids.shape == (1, 8, 8)
 
 
@@ -440,7 +443,7 @@ def test_of_two_processes_at_once_one_fits_and_both_read(tmp_path, tiny_tokenize
         process.join(180)
     assert [process.exitcode for process in processes] == [0, 0]
     counts = Counter((tmp_path / "opened").read_text().split())
-    assert set(counts) == {clip.path.name for clip in tiny_corpus.clips["train"]}
+    assert set(counts) == {path_of(clip).name for clip in tiny_corpus.clips["train"]}
     assert set(counts.values()) == {1}
     checksums = (tmp_path / "checksums").read_text().split()
     assert len(checksums) == 2
@@ -530,7 +533,7 @@ def test_sampling_of_a_few_clips_keeps_these(store, tiny_tokenizer, tiny_corpus,
 
 def test_padding_is_not_sampled(tmp_path, store, tiny_tokenizer, tiny_corpus):
     soundfile.write(tmp_path / "half.wav", 0.1 * np.random.default_rng(0).standard_normal(4000), 8000)
-    half = replace(tiny_corpus.clips["train"][0], path=tmp_path / "half.wav", seconds=0.5)
+    half = replace(tiny_corpus.clips["train"][0], location=file_at(tmp_path / "half.wav"), seconds=0.5)
     frames, _ = sample_frames(tiny_tokenizer(), with_clips(tiny_corpus, train=[half]), store, 0)
     assert len(frames) == 16
     assert frames.max(1).min() > -60  # dB; padding is at the floor of -100
@@ -665,7 +668,9 @@ def test_clip_that_has_vanished_is_named_and_not_blamed_on_the_cache(
     store, tiny_tokenizer, tiny_corpus, tmp_path
 ):
     train = tiny_corpus.clips["train"]
-    lost = with_clips(tiny_corpus, train=[*train[1:], replace(train[0], path=tmp_path / "lost.wav")])
+    lost = with_clips(
+        tiny_corpus, train=[*train[1:], replace(train[0], location=file_at(tmp_path / "lost.wav"))]
+    )
     with pytest.raises(UserError) as raised:
         fit_or_load(tiny_tokenizer(), lost, store)
     assert str(tmp_path / "lost.wav") in str(raised.value)

@@ -18,7 +18,8 @@ from audiotok.clustering.random import Random
 from audiotok.clustering.residual import Residual
 from audiotok.clustering.spherical import Spherical
 from audiotok.data.audioset import CLASS_TABLE, SEGMENTS, AudioSet
-from audiotok.data.inspection import Limits
+from audiotok.data.clip import Clip, Location
+from audiotok.data.limits import Limits
 from audiotok.data.validation import Validation
 from audiotok.features.logmel import LogMel
 from audiotok.tokenizer import Tokenizer
@@ -38,12 +39,24 @@ CLUSTERINGS: dict[str, tuple[type[Codebooks], dict[str, Any]]] = {
 }
 
 
+def file_at(path: Path | str) -> Location:
+    """Return the location of a file that is one clip."""
+    return Location("folders", str(path))
+
+
+def path_of(clip: Clip) -> Path:
+    """Return the file of a clip that has one."""
+    assert clip.location is not None
+    return Path(clip.location.path)
+
+
 def tiny_source(root: Path | str | None, **changes: Any) -> AudioSet:
     """Build a reader of `tiny_audioset`: bal_train for training, of which A-F validate, eval for testing."""
     arguments: dict[str, Any] = {
         "root": None if root is None else str(root),
         "metadata_folder": "metadata",
         "audio_folder": "audio",
+        "layout": "auto",
         "train_sets": ["bal_train"],
         "test_sets": ["eval"],
         "classes": "table",

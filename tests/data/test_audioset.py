@@ -4,18 +4,20 @@ from pathlib import Path
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
-from tiny import tiny_source
+from tiny import file_at, path_of, tiny_source
 
 from audiotok.data.audioset import (
     CLASS_TABLE,
     SEGMENTS,
     Segment,
-    find_audio,
     id_of_stem,
+    locate,
     read_class_table,
     read_segments,
 )
-from audiotok.data.clip import SoundClass
+from audiotok.data.clip import Location, SoundClass
+from audiotok.data.files import Files
+from audiotok.data.layout.folders import Folders
 from audiotok.data.validation import Validation
 from audiotok.errors import UserError
 
@@ -52,6 +54,11 @@ def touch(path: Path) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.touch()
     return path
+
+
+def locations(root: Path, ids: set[str]) -> dict[str, Location]:
+    """Locate clips among the files of bal_train."""
+    return locate(Folders().find(Files(), str(root), "bal_train"), ids)
 
 
 # ---- the segments ----
@@ -191,43 +198,53 @@ def test_file_that_is_not_listed_is_nobodys(id_, listed):
 
 @pytest.mark.parametrize("id_", ODD_IDS)
 @pytest.mark.parametrize(
-    "layout",
+    "spelling",
     [
-        "{id:.2}/{id}.flac",
-        "{id}.wav",
-        "{id:.2}/Y{id}.ogg",
-        "Y{id}.mp3",
-        "{id}_30.opus",
-        "{id:.2}/{id}_30.000.FLAC",
-        "{id}_30-40.wav",
-        "Y{id}_30.000-40.000.wav",
+        "bal_train/{id:.2}/{id}.flac",
+        "bal_train/{id}.wav",
+        "bal_train/{id}.m4a",
+        "bal_train/{id:.2}/Y{id}.ogg",
+        "bal_train/Y{id}.mp3",
+        "bal_train/{id}_30.opus",
+        "bal_train/{id}_000030.wav",
+        "bal_train/{id:.2}/{id}_30.000.FLAC",
+        "bal_train/{id}_30-40.wav",
+        "bal_train/Y{id}_30.000-40.000.wav",
+        "balanced_train_segments/Y{id}.wav",
+        "balanced_train_segments/balanced_train_segments_part00/Y{id}.wav",
     ],
 )
-def test_files_are_found_in_every_layout(tmp_path, id_, layout):
-    path = touch(tmp_path / layout.format(id=id_))
-    assert find_audio(tmp_path, {id_, "another__id"}) == {id_: path}
+def test_files_are_found_in_every_spelling(tmp_path, id_, spelling):
+    path = touch(tmp_path / spelling.format(id=id_))
+    assert locations(tmp_path, {id_, "another__id"}) == {id_: file_at(path)}
 
 
 def test_id_that_is_not_youtubes_is_found_by_its_whole_name(tmp_path):
-    path = touch(tmp_path / "clip_7.wav")
-    touch(tmp_path / "Yclip_7.wav")
-    assert find_audio(tmp_path, {"clip_7"}) == {"clip_7": path}
+    path = touch(tmp_path / "bal_train" / "clip_7.wav")
+    touch(tmp_path / "bal_train" / "Yclip_7.wav")
+    assert locations(tmp_path, {"clip_7"}) == {"clip_7": file_at(path)}
 
 
 def test_files_that_are_not_audio_or_not_listed_are_passed_over(tmp_path):
     for name in ("abcdefghijk.txt", "abcdefghijk", "abcdefghijk.wav.part", "zzzzzzzzzzz.wav", ".wav"):
-        touch(tmp_path / name)
-    assert find_audio(tmp_path, {"abcdefghijk"}) == {}
+        touch(tmp_path / "bal_train" / name)
+    assert locations(tmp_path, {"abcdefghijk"}) == {}
 
 
 def test_of_several_files_of_a_clip_the_first_extension_is_taken(tmp_path):
-    for extension in ("wav", "mp3", "flac", "ogg"):
-        touch(tmp_path / "ab" / f"abcdefghijk.{extension}")
-    assert find_audio(tmp_path, {"abcdefghijk"})["abcdefghijk"].suffix == ".flac"
+    for extension in ("m4a", "wav", "mp3", "flac", "ogg"):
+        touch(tmp_path / "bal_train" / "ab" / f"abcdefghijk.{extension}")
+    assert locations(tmp_path, {"abcdefghijk"})["abcdefghijk"].path.endswith(".flac")
+
+
+def test_of_several_files_of_one_extension_the_first_by_name_is_taken(tmp_path):
+    for name in ("b/abcdefghijk", "a/Yabcdefghijk_30", "c/abcdefghijk"):
+        touch(tmp_path / "bal_train" / f"{name}.wav")
+    assert locations(tmp_path, {"abcdefghijk"})["abcdefghijk"].path.endswith("a/Yabcdefghijk_30.wav")
 
 
 def test_folder_that_is_not_there_has_no_files(tmp_path):
-    assert find_audio(tmp_path / "none", {"abcdefghijk"}) == {}
+    assert locations(tmp_path / "none", {"abcdefghijk"}) == {}
 
 
 # ---- the listing ----
@@ -238,7 +255,7 @@ def test_tiny_corpus_is_read_as_its_metadata_says(tiny_audioset):
     assert [c.name for c in listing.classes] == ["Low tone", "Middle tone", "High tone"]
     splits = [clip.split for clip in listing.clips]
     assert (splits.count("train"), splits.count("val"), splits.count("test")) == (18, 6, 8)
-    assert all(clip.path is not None and clip.id in clip.path.name for clip in listing.clips)
+    assert all(clip.location is not None and clip.id in clip.location.path for clip in listing.clips)
     assert {clip.id[0] for clip in listing.clips if clip.split == "val"} == set("ABCDEF")
     assert {clip.labels for clip in listing.clips} == {(0,), (1,), (2,), (0, 1), (0, 2), (1, 2), (0, 1, 2)}
 
@@ -247,7 +264,7 @@ def test_several_training_sets_are_read_one_after_the_other(tiny_audioset):
     listing = tiny_source(tiny_audioset, train_sets=["bal_train", "unbal_train"]).read()
     assert len(listing.clips) == 24 + 6 + 8
     assert sum(clip.split == "val" for clip in listing.clips) == 6 + 2
-    folders = {clip.path.parents[1].name for clip in listing.clips if clip.split != "test"}
+    folders = {path_of(clip).parents[1].name for clip in listing.clips if clip.split != "test"}
     assert folders == {"bal_train", "unbal_train"}
 
 
@@ -263,17 +280,17 @@ def test_folders_may_be_absolute(tiny_audioset, tmp_path):
     assert tiny_source(tmp_path, **folders).read() == tiny_source(tiny_audioset).read()
 
 
-def test_clip_without_a_file_is_listed_without_a_path(tmp_path):
+def test_clip_without_a_file_is_listed_without_a_location(tmp_path):
     write_metadata(tmp_path, bal_train='abcdefghijk, 1, 2, "/m/0a"\n', eval='zzzzzzzzzzz, 1, 2, "/m/0a"\n')
     path = touch(tmp_path / "audio" / "bal_train" / "ab" / "abcdefghijk.flac")
     listing = tiny_source(tmp_path).read()
-    assert [clip.path for clip in listing.clips] == [path, None]
+    assert [clip.location for clip in listing.clips] == [file_at(path), None]
 
 
 def test_file_of_another_set_is_not_taken(tmp_path):
     write_metadata(tmp_path, bal_train='abcdefghijk, 1, 2, "/m/0a"\n', eval='zzzzzzzzzzz, 1, 2, "/m/0a"\n')
     touch(tmp_path / "audio" / "eval" / "abcdefghijk.flac")
-    assert tiny_source(tmp_path).read().clips[0].path is None
+    assert tiny_source(tmp_path).read().clips[0].location is None
 
 
 ROWS = {

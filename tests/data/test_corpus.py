@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import soundfile
 from sklearn.metrics import average_precision_score
-from tiny import LIMITS, tiny_source
+from tiny import LIMITS, file_at, tiny_source
 
-from audiotok.data.clip import Cache, Clip, Listing, SoundClass
+from audiotok.data.clip import Cache, Clip, Listing, Location, SoundClass
 from audiotok.data.corpus import Corpus, open_corpus
-from audiotok.data.inspection import Limits
+from audiotok.data.limits import Limits
 from audiotok.errors import UserError
 from audiotok.store import Store
 
@@ -34,12 +34,12 @@ class Listed:
 
 @pytest.fixture
 def sound(tmp_path: Path):
-    """Write noise of some seconds and return its path."""
+    """Write noise of some seconds and return where it is."""
 
-    def write(name: str, seconds: float = 1.0, level: float = 0.1) -> Path:
+    def write(name: str, seconds: float = 1.0, level: float = 0.1) -> Location:
         wave = level * np.random.default_rng(0).standard_normal(round(seconds * RATE))
         soundfile.write(tmp_path / name, wave, RATE)
-        return tmp_path / name
+        return file_at(tmp_path / name)
 
     return write
 
@@ -118,9 +118,9 @@ def mixed(sound, store, tmp_path, caplog) -> Corpus:
         Clip("cropped", sound("cropped.wav", 1.2), (0, 1), "val"),
         Clip("test", sound("test.wav"), (1,), "test"),
         Clip("none", None, (0,), "train"),
-        Clip("gone", tmp_path / "gone.wav", (0,), "test"),
-        Clip("text", tmp_path / "text.wav", (0,), "train"),
-        Clip("empty", tmp_path / "empty.wav", (0,), "train"),
+        Clip("gone", file_at(tmp_path / "gone.wav"), (0,), "test"),
+        Clip("text", file_at(tmp_path / "text.wav"), (0,), "train"),
+        Clip("empty", file_at(tmp_path / "empty.wav"), (0,), "train"),
         Clip("short", sound("short.wav", 0.4), (0,), "train"),
         Clip("long", sound("long.wav", 2.5), (0,), "train"),
         Clip("silent", sound("silent.wav", 1.0, 0.0), (0,), "val"),
@@ -202,7 +202,7 @@ def test_split_without_listed_clips_is_refused(sound, store, split):
 def test_split_without_a_usable_clip_is_refused_with_an_example(sound, store, tmp_path, split):
     path = sound("a.wav")
     clips = [Clip(s, path, (0,), s) for s in ("train", "val", "test") if s != split]
-    clips += [Clip(f"lost{n}", tmp_path / "lost.wav", (0,), split) for n in range(3)]
+    clips += [Clip(f"lost{n}", file_at(tmp_path / "lost.wav"), (0,), split) for n in range(3)]
     with pytest.raises(UserError) as raised:
         open_corpus(Listed(clips), store)
     message = str(raised.value)

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from tiny import LIMITS
+from tiny import LIMITS, file_at, path_of
 
 from audiotok.data.clip import Clip
 from audiotok.data.csv import CSV
@@ -47,17 +47,17 @@ def test_every_row_is_a_clip_beside_the_csv(tmp_path):
     listing = source(write(tmp_path)).read()
     assert class_names(listing) == ["bird", "cat", "cow", "dog"]
     assert listing.clips == (
-        Clip("a.wav", tmp_path / "a.wav", (1, 3), "train"),
-        Clip("b/b.flac", tmp_path / "b/b.flac", (1,), "train"),
-        Clip("c.ogg", tmp_path / "c.ogg", (0,), "val"),
-        Clip("d.wav", tmp_path / "d.wav", (2, 3), "test"),
+        Clip("a.wav", file_at(tmp_path / "a.wav"), (1, 3), "train"),
+        Clip("b/b.flac", file_at(tmp_path / "b/b.flac"), (1,), "train"),
+        Clip("c.ogg", file_at(tmp_path / "c.ogg"), (0,), "val"),
+        Clip("d.wav", file_at(tmp_path / "d.wav"), (2, 3), "test"),
     )
 
 
 def test_audio_may_lie_elsewhere_and_paths_may_be_absolute(tmp_path):
     path = write(tmp_path, "path,labels,split\na.wav,x,train\n/abs/b.wav,x,train\n")
     listing = source(path, audio_folder="/audio").read()
-    assert [clip.path for clip in listing.clips] == [Path("/audio/a.wav"), Path("/abs/b.wav")]
+    assert [path_of(clip) for clip in listing.clips] == [Path("/audio/a.wav"), Path("/abs/b.wav")]
 
 
 def test_present_keeps_the_classes_of_the_training_clips(tmp_path):

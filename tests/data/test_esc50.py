@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from tiny import LIMITS
+from tiny import LIMITS, path_of
 
 from audiotok.data.clip import SoundClass
 from audiotok.data.esc50 import ESC50
@@ -48,7 +48,7 @@ def test_table_is_found_where_the_releases_put_it(tmp_path, table):
     write_table(tmp_path, table)
     listing = source(tmp_path).read()
     assert len(listing.clips) == 80
-    assert all(clip.path == tmp_path / "audio" / clip.id for clip in listing.clips)
+    assert all(path_of(clip) == tmp_path / "audio" / clip.id for clip in listing.clips)
 
 
 def test_classes_are_sorted_and_named_for_people(tmp_path):

@@ -6,9 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from tiny import file_at
 
-from audiotok.data import inspection
-from audiotok.data.inspection import Condition, Limits, inspect
+from audiotok.data.clip import Location
+from audiotok.data.inspection import Condition, inspect
+from audiotok.data.layout.folders import Folders
+from audiotok.data.limits import Limits
 from audiotok.errors import UserError
 from audiotok.store import Store
 
@@ -23,15 +26,15 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the files that are decoded."""
+    """The names of the files that are read."""
     names: list[str] = []
-    read_mono = inspection.read_mono
+    read = Folders.read
 
-    def noted(path: Path):
-        names.append(path.name)
-        return read_mono(path)
+    def noted(location: Location):
+        names.append(Path(location.path).name)
+        return read(Folders(), location)
 
-    monkeypatch.setattr(inspection, "read_mono", noted)
+    monkeypatch.setattr(Folders, "read", lambda self, location: noted(location))
     return names
 
 
@@ -50,8 +53,13 @@ def cut(path: Path, n_bytes: int) -> Path:
     return path
 
 
+def look(paths: list[Path | None], store: Store) -> list[Condition]:
+    """Inspect files."""
+    return inspect([path and file_at(path) for path in paths], store)
+
+
 def condition_of(path: Path | None, store: Store) -> Condition:
-    [condition] = inspect([path], store)
+    [condition] = look([path], store)
     return condition
 
 
@@ -182,7 +190,7 @@ def test_stereo_is_judged_by_what_is_read_of_it(tmp_path, store):
 
 def test_conditions_come_in_the_order_of_the_paths(tmp_path, store):
     paths = [write(tmp_path / f"{n}.wav", noise(n / 10)) for n in (9, 3, 6)]
-    conditions = inspect([paths[0], None, *paths[1:]], store)
+    conditions = look([paths[0], None, *paths[1:]], store)
     assert [(c.fault, round(c.seconds, 1)) for c in conditions] == [
         ("", 0.9),
         ("missing", 0),
@@ -192,23 +200,23 @@ def test_conditions_come_in_the_order_of_the_paths(tmp_path, store):
 
 
 def test_no_paths_give_no_conditions(store):
-    assert inspect([], store) == []
+    assert look([], store) == []
 
 
 def test_second_look_decodes_nothing_and_says_the_same(tmp_path, store, opened):
     (tmp_path / "text.wav").write_text('a "quoted", line\n')
     paths = [write(tmp_path / "a.wav", noise(1.0)), tmp_path / "text.wav", None]
-    first = inspect(paths, store)
+    first = look(paths, store)
     assert sorted(opened) == ["a.wav", "text.wav"]
-    assert inspect(paths, store) == first
+    assert look(paths, store) == first
     assert len(opened) == 2
 
 
 def test_copy_of_the_corpus_elsewhere_is_not_decoded_again(tmp_path, store, opened):
     (tmp_path / "here").mkdir()
-    first = inspect([write(tmp_path / "here" / "a.wav", noise(1.0))], store)
+    first = look([write(tmp_path / "here" / "a.wav", noise(1.0))], store)
     shutil.copytree(tmp_path / "here", tmp_path / "there")  # keeps the time of modification
-    assert inspect([tmp_path / "there" / "a.wav"], store) == first
+    assert look([tmp_path / "there" / "a.wav"], store) == first
     assert opened == ["a.wav"]
 
 
@@ -247,10 +255,10 @@ def test_file_that_turns_up_later_is_looked_at(tmp_path, store):
 )
 def test_corrupt_result_is_made_again(tmp_path, store, opened, caplog, damage):
     path = write(tmp_path / "a.wav", noise(1.0))
-    first = inspect([path], store)
+    first = look([path], store)
     [kept] = store.root.glob("inspections/*/conditions.csv")
     damage(kept)
-    assert inspect([path], store) == first
+    assert look([path], store) == first
     assert opened == ["a.wav", "a.wav"]
     assert "made again" in caplog.text
     with kept.open(newline="") as file:

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from tiny import LIMITS, tiny_source
+from tiny import LIMITS, path_of, tiny_source
 
 from audiotok.data.audioset import CLASS_TABLE, SEGMENTS
 from audiotok.data.corpus import open_corpus
@@ -60,7 +60,7 @@ def test_audio_is_written_once(cache):
 
 def test_clips_are_mono_16_khz_of_the_asked_length(cache):
     for clip in source(cache).read().clips:
-        info = soundfile.info(clip.path)
+        info = soundfile.info(path_of(clip))
         assert (info.samplerate, info.channels, info.frames) == (16_000, 1, 16_000)
 
 
@@ -75,7 +75,7 @@ def test_corpus_lies_in_the_layout_of_audioset(cache):
         assert next(csv.reader(file)) == ["index", "mid", "display_name"]
     for clip in source(cache).read().clips:
         folder = "eval" if clip.split == "test" else "bal_train"
-        assert clip.path == root / "audio" / folder / clip.id[:2] / f"{clip.id}.flac"
+        assert path_of(clip) == root / "audio" / folder / clip.id[:2] / f"{clip.id}.flac"
         assert len(clip.id) == 11
     assert tiny_source(root, validation=Validation("", 0.4, 0)).read() == source(cache).read()
 
@@ -89,7 +89,7 @@ def test_same_seed_gives_the_same_sounds_and_labels_in_another_cache(cache, tmp_
     one, other = source(cache).read(), source(tmp_path).read()
     assert labels(one) == labels(other)
     for clip, again in zip(one.clips, other.clips, strict=True):
-        np.testing.assert_array_equal(soundfile.read(clip.path)[0], soundfile.read(again.path)[0])
+        np.testing.assert_array_equal(soundfile.read(path_of(clip))[0], soundfile.read(path_of(again))[0])
 
 
 def test_another_seed_gives_other_clips(cache, tmp_path):
@@ -98,7 +98,7 @@ def test_another_seed_gives_other_clips(cache, tmp_path):
 
 def test_training_and_test_clips_differ(cache):
     clips = source(cache).read().clips
-    sounds = {soundfile.read(clip.path)[0].tobytes() for clip in clips}
+    sounds = {soundfile.read(path_of(clip))[0].tobytes() for clip in clips}
     assert len(sounds) == len({clip.id for clip in clips}) == 17
 
 

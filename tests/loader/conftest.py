@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from tiny import file_at
 
 from audiotok.data.clip import Clip, SoundClass, Split
 from audiotok.data.corpus import Corpus
@@ -72,7 +73,7 @@ def make_clip(tmp_path: Path) -> MakeClip:
             samples = rng.uniform(-1, 1, round(seconds * rate)) * 10 ** rng.uniform(-3, 0)
         soundfile.write(path, samples, rate, subtype="FLOAT")
         digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
-        return Clip(name, path, labels, split, seconds=len(samples) / rate, digest=digest)
+        return Clip(name, file_at(path), labels, split, seconds=len(samples) / rate, digest=digest)
 
     return make
 

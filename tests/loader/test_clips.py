@@ -3,7 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from tiny import build_tiny_tokenizer
+from tiny import build_tiny_tokenizer, path_of
 
 from audiotok.data.clip import Clip, SoundClass
 from audiotok.data.corpus import Corpus
@@ -166,7 +166,7 @@ def test_an_item_knows_its_index(make_clip: MakeClip) -> None:
 def test_a_file_that_vanished_after_inspection_is_one_sentence(make_clip: MakeClip) -> None:
     clip = make_clip("gone")
     clips = dataset(clip)
-    clip.path.unlink()
+    path_of(clip).unlink()
     sentence = (
         r"gone\.wav could be read when it was inspected and cannot be now \(.+\); start again, and .*\.$"
     )
@@ -177,6 +177,6 @@ def test_a_file_that_vanished_after_inspection_is_one_sentence(make_clip: MakeCl
 def test_a_file_that_broke_after_inspection_is_one_sentence(make_clip: MakeClip) -> None:
     clip = make_clip("broken")
     clips = dataset(clip)
-    clip.path.write_bytes(b"no sound")
+    path_of(clip).write_bytes(b"no sound")
     with pytest.raises(UserError, match=r"broken\.wav could be read when it was inspected"):
         clips[0]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
-from tiny import build_tiny_recipe
+from tiny import build_tiny_recipe, path_of
 from torch import Tensor
 
 from audiotok.augment.recipe import Recipe
@@ -341,7 +341,7 @@ def test_a_negative_number_of_workers_is_refused(build: Build) -> None:
 def test_a_file_that_vanished_stops_training_with_one_sentence(
     build: Build, corpus: Corpus, tmp_path: Path, n_workers: int
 ) -> None:
-    corpus.clips["train"][3].path.unlink()
+    path_of(corpus.clips["train"][3]).unlink()
     with pytest.raises(UserError, match=r"train3\.wav could be read when it was inspected") as caught:
         fit(build(n_workers=n_workers), tmp_path, n_epochs=1)
     assert "\n" not in str(caught.value)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny import build_tiny_tokenizer
+from tiny import build_tiny_tokenizer, file_at, path_of
 from torch.utils.data import DataLoader
 
 from audiotok.data.clip import Clip, Split
@@ -66,7 +66,7 @@ def poison(corpus: Corpus) -> None:
     """Make all audio unreadable."""
     for clips in corpus.clips.values():
         for clip in clips:
-            clip.path.write_bytes(b"no sound")
+            path_of(clip).write_bytes(b"no sound")
 
 
 def full_disk(*_: object) -> int:
@@ -197,7 +197,7 @@ def test_a_second_epoch_opens_no_audio(kept: Corpus, store: Store, opened: list[
             assert torch.equal(found["mel"], item["mel"])
             assert torch.equal(found["n_mel"], item["n_mel"])
             assert torch.equal(found["targets"], item["targets"])
-    assert opened == [clip.path.stem for clip in kept.clips[split]]
+    assert opened == [path_of(clip).stem for clip in kept.clips[split]]
 
 
 def test_another_run_opens_no_audio_either(kept: Corpus, store: Store) -> None:
@@ -260,7 +260,7 @@ def test_random_crops_of_clips_that_are_too_long_are_not_kept(
             clips[Draw(index, 10 * epoch + index)]
     is_long = [clip.seconds > kept.clip_seconds for clip in kept.clips["train"]]
     assert is_long == [False, False, True, False, False, True, False]
-    counts = [opened.count(clip.path.stem) for clip in kept.clips["train"]]
+    counts = [opened.count(path_of(clip).stem) for clip in kept.clips["train"]]
     assert counts == [3 if long else 1 for long in is_long]
     assert clips.cache.count() == 5
     crops = [clips[Draw(2, seed)]["mel"] for seed in (1, 2, 1)]
@@ -307,7 +307,7 @@ def test_a_full_disk_is_said_once_and_what_is_there_is_still_read(
     assert clips.cache.count() == 2
     assert torch.equal(clips[1]["mel"], before[1])
     # twice by the other dataset, and twice where nothing is kept
-    assert [opened.count(clip.path.stem) for clip in kept.clips["train"]] == [2, 2, 4, 4, 4, 4, 4]
+    assert [opened.count(path_of(clip).stem) for clip in kept.clips["train"]] == [2, 2, 4, 4, 4, 4, 4]
 
 
 def test_a_full_disk_that_a_worker_finds_is_known_to_all(
@@ -447,7 +447,9 @@ def test_clips_and_their_length_have_frames_of_their_own(kept: Corpus, store: St
 def test_where_clips_lie_and_what_is_heard_in_them_does_not_matter(
     kept: Corpus, store: Store, tmp_path: Path
 ) -> None:
-    moved = [replace(clip, path=tmp_path / "elsewhere", labels=(0,)) for clip in kept.clips["train"]]
+    moved = [
+        replace(clip, location=file_at(tmp_path / "elsewhere"), labels=(0,)) for clip in kept.clips["train"]
+    ]
     assert folder(replace(kept, clips={**kept.clips, "train": moved}), store) == folder(kept, store)
 
 

@@ -4,6 +4,7 @@ TorchCodec, torchaudio's own reader since 2.9, wants FFmpeg on the system; sound
 decoder. Decoding a 10 s clip takes 6-9 ms on one core, resampling 1.5 ms; both release Python's lock.
 """
 
+import io
 import re
 from pathlib import Path
 
@@ -23,11 +24,13 @@ class UnreadableError(Exception):
     """A file cannot be decoded; the message says why."""
 
 
-def read_mono(path: Path, start_seconds: float = 0.0, seconds: float | None = None) -> tuple[np.ndarray, int]:
+def read_mono(
+    source: Path | bytes, start_seconds: float = 0.0, seconds: float | None = None
+) -> tuple[np.ndarray, int]:
     """Decode a file, or a stretch of it, and average its channels.
 
     Args:
-        path: An audio file.
+        source: An audio file, or the bytes of one.
         start_seconds: Where to begin, s.
         seconds: How much to read, s; None reads to the end. A shorter file gives what it has.
 
@@ -38,7 +41,7 @@ def read_mono(path: Path, start_seconds: float = 0.0, seconds: float | None = No
         UnreadableError: The file is missing, is not audio, or breaks off.
     """
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
             rate = file.samplerate
             if start_seconds > 0:
                 file.seek(min(round(start_seconds * rate), file.frames))
@@ -60,12 +63,12 @@ def read_mono(path: Path, start_seconds: float = 0.0, seconds: float | None = No
 
 
 def read_waveform(
-    path: Path, sample_rate: int, start_seconds: float = 0.0, seconds: float | None = None
+    source: Path | bytes, sample_rate: int, start_seconds: float = 0.0, seconds: float | None = None
 ) -> np.ndarray:
     """Read a file as a mono waveform at a given rate.
 
     Args:
-        path: An audio file.
+        source: An audio file, or the bytes of one.
         sample_rate: Rate of the result, Hz.
         start_seconds: Where to begin, s.
         seconds: How much to read, s; None reads to the end.
@@ -76,7 +79,7 @@ def read_waveform(
     Raises:
         UnreadableError: As `read_mono`.
     """
-    waveform, rate = read_mono(path, start_seconds, seconds)
+    waveform, rate = read_mono(source, start_seconds, seconds)
     if rate == sample_rate:
         return waveform
     return soxr.resample(waveform, rate, sample_rate, quality="MQ")

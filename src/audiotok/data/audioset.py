@@ -5,7 +5,6 @@ Source of the format: research.google.com/audioset/download.html. Three header l
 """
 
 import csv
-import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,8 +12,10 @@ from pathlib import Path
 from typing import Literal
 
 from audiotok.data.audio import EXTENSIONS
-from audiotok.data.clip import Cache, Clip, Listing, SoundClass, Split
-from audiotok.data.inspection import Limits
+from audiotok.data.clip import Cache, Clip, Listing, Location, SoundClass, Split
+from audiotok.data.files import Files
+from audiotok.data.layout.layout import Found, choose_layout
+from audiotok.data.limits import Limits
 from audiotok.data.validation import Validation
 from audiotok.errors import UserError
 
@@ -47,8 +48,8 @@ class AudioSet:
     Args:
         root: Folder of the corpus.
         metadata_folder: Where the CSVs are, below the root or absolute.
-        audio_folder: Where `<set>/<id[:2]>/<id>.<ext>` or `<set>/<id>.<ext>` are, below the root or
-            absolute; file names may begin with an extra `Y`.
+        audio_folder: Where the audio is, below the root or absolute.
+        layout: How it lies there: a module of `audiotok.data.layout`, or "auto" to look.
         train_sets: Sets that are trained and validated on.
         test_sets: Sets that are tested on.
         classes: "table" for every class of the table (527 in AudioSet), "present" for those of the
@@ -62,6 +63,7 @@ class AudioSet:
     root: str | None
     metadata_folder: str
     audio_folder: str
+    layout: str
     train_sets: list[SourceSet]
     test_sets: list[SourceSet]
     classes: Literal["table", "present"]
@@ -95,11 +97,13 @@ class AudioSet:
             classes = [c for c in classes if c.id in present]
         index = {sound_class.id: i for i, sound_class in enumerate(classes)}
         clips: dict[str, Clip] = {}
+        files, audio = Files(), str(self._root() / self.audio_folder)
+        layout = choose_layout(self.layout, files, audio)
         for name, rows in segments.items():
-            paths = find_audio(self._root() / self.audio_folder / name, {row.id for row in rows})
+            locations = locate(layout.find(files, audio, name), {row.id for row in rows})
             for row in rows:
                 labels = tuple(sorted(index[mid] for mid in row.mids if mid in index))
-                clip = Clip(row.id, paths.get(row.id), labels, self._split(name, row.id))
+                clip = Clip(row.id, locations.get(row.id), labels, self._split(name, row.id))
                 clips.setdefault(row.id, clip)
         return Listing(tuple(classes), tuple(clips.values()))
 
@@ -205,24 +209,22 @@ def id_of_stem(stem: str, ids: set[str]) -> str | None:
     return None
 
 
-def find_audio(folder: Path, ids: set[str]) -> dict[str, Path]:
-    """Find the files of clips in a folder and its sub-folders, by reading each folder once.
+def locate(found: Iterable[Found], ids: set[str]) -> dict[str, Location]:
+    """Find listed clips among those that lie in a folder.
 
-    Where a clip has several files, the first extension of `EXTENSIONS` is taken.
+    Where a clip lies there several times, the first extension of `EXTENSIONS` is taken, and of these the
+    first that is found.
     """
-    found: dict[str, Path] = {}
-    for directory, folders, names in os.walk(folder):
-        folders.sort()
-        for name in sorted(names):
-            stem, _, extension = name.rpartition(".")
-            id_ = id_of_stem(stem, ids) if extension.lower() in EXTENSIONS else None
-            if id_ is None:
-                continue
-            path = Path(directory, name)
-            if id_ not in found or _rank(path) < _rank(found[id_]):
-                found[id_] = path
-    return found
+    locations: dict[str, Location] = {}
+    for clip in found:
+        id_ = id_of_stem(clip.name, ids)
+        if id_ is None:
+            continue
+        if id_ not in locations or _rank(clip.location) < _rank(locations[id_]):
+            locations[id_] = clip.location
+    return locations
 
 
-def _rank(path: Path) -> int:
-    return EXTENSIONS.index(path.suffix[1:].lower())
+def _rank(location: Location) -> int:
+    extension = location.path.rpartition(".")[2].lower()
+    return EXTENSIONS.index(extension) if extension in EXTENSIONS else len(EXTENSIONS)

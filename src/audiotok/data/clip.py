@@ -1,10 +1,9 @@
 """The nouns of a corpus: a class, a clip, and the listing in which a data source states both."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal, Protocol
 
-from audiotok.data.inspection import Limits
+from audiotok.data.limits import Limits
 
 Split = Literal["train", "val", "test"]
 Cache = Literal["none", "frames"]
@@ -20,20 +19,38 @@ class SoundClass:
 
 
 @dataclass(frozen=True, slots=True)
+class Location:
+    """Where the bytes of a clip are.
+
+    Args:
+        layout: The module of `audiotok.data.layout` that reads them.
+        path: A file, a container of many clips, or a URL of either.
+        entry: The place inside a container, as the layout writes it; "" for a whole file.
+    """
+
+    layout: str
+    path: str
+    entry: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.path}::{self.entry}" if self.entry else self.path
+
+
+@dataclass(frozen=True, slots=True)
 class Clip:
     """One recording.
 
     Args:
         id: Unique within its corpus.
-        path: The audio file, or None where the listing names a clip that has none.
+        location: Where its bytes are, or None where the listing names a clip that is not there.
         labels: Indices into the listing's classes.
         split: The part of the corpus that it belongs to.
-        seconds: Length of the file in s; 0.0 until it has been inspected.
-        digest: Of the bytes of the file; "" until it has been inspected.
+        seconds: Length in s; 0.0 until it has been inspected.
+        digest: Of the bytes; "" until it has been inspected.
     """
 
     id: str
-    path: Path | None
+    location: Location | None
     labels: tuple[int, ...]
     split: Split
     seconds: float = 0.0

@@ -76,7 +76,7 @@ class Corpus:
             writer.writerow(["id", "path", "reason"])
             for skipped in self.skipped:
                 reason = f"{skipped.kind}: {skipped.detail}" if skipped.detail else skipped.kind
-                writer.writerow([skipped.clip.id, skipped.clip.path or "", reason])
+                writer.writerow([skipped.clip.id, skipped.clip.location or "", reason])
 
 
 def open_corpus(source: Source, store: Store, skipped_csv: Path | None = None) -> Corpus:
@@ -91,7 +91,7 @@ def open_corpus(source: Source, store: Store, skipped_csv: Path | None = None) -
         UserError: The metadata is broken, or a split has no usable clip.
     """
     listing = source.read()
-    conditions = inspect([clip.path for clip in listing.clips], store)
+    conditions = inspect([clip.location for clip in listing.clips], store)
     clips: dict[Split, list[Clip]] = {split: [] for split in SPLITS}
     skipped = []
     for clip, condition in zip(listing.clips, conditions, strict=True):
@@ -126,7 +126,7 @@ def _require_clips(corpus: Corpus, listing: Listing) -> None:
         example = next(skipped for skipped in corpus.skipped if skipped.clip.split == split)
         raise UserError(
             f"The {split} split has no usable clip: all {n_listed:,} that are listed for it are skipped, "
-            f"for example {example.clip.id} ({example.kind} {example.detail or example.clip.path or ''}); "
+            f"for example {example.clip.id} ({example.kind} {example.detail or example.clip.location}); "
             "check that the audio lies where the data option looks for it."
         )
 

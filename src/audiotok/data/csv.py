@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from audiotok.data.clip import Cache, Clip, Listing, SoundClass, Split
-from audiotok.data.inspection import Limits
+from audiotok.data.clip import Cache, Clip, Listing, Location, SoundClass, Split
+from audiotok.data.limits import Limits
 from audiotok.data.validation import Validation
 from audiotok.errors import UserError
 
@@ -73,7 +73,7 @@ class CSV:
         clips = tuple(
             Clip(
                 row[self.path_column],
-                folder / row[self.path_column],
+                Location("folders", str(folder / row[self.path_column])),
                 tuple(sorted(index[name] for name in labels if name in index)),
                 self._split(row, has_val),
             )

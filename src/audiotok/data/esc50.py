@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from audiotok.data.clip import Cache, Clip, Listing, SoundClass, Split
-from audiotok.data.inspection import Limits
+from audiotok.data.clip import Cache, Clip, Listing, Location, SoundClass, Split
+from audiotok.data.limits import Limits
 from audiotok.data.validation import Validation
 from audiotok.errors import UserError
 
@@ -54,7 +54,12 @@ class ESC50:
         names = sorted({row["category"] for row in rows})
         audio = Path(self.root or "").expanduser() / "audio"
         clips = tuple(
-            Clip(row["filename"], audio / row["filename"], (names.index(row["category"]),), self._split(row))
+            Clip(
+                row["filename"],
+                Location("folders", str(audio / row["filename"])),
+                (names.index(row["category"]),),
+                self._split(row),
+            )
             for row in rows
         )
         return Listing(tuple(SoundClass(name, name.replace("_", " ")) for name in names), clips)

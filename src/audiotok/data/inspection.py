@@ -10,38 +10,19 @@ import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import astuple, dataclass, fields
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 from tqdm import tqdm
 
 from audiotok.data.audio import UnreadableError, read_mono
-from audiotok.errors import UserError
+from audiotok.data.clip import Location
+from audiotok.data.files import Files
+from audiotok.data.layout.layout import layout_named
+from audiotok.data.limits import Limits
 from audiotok.store import StaleError, Store, content_key
 
 _VERSION = 2  # raise it when a condition comes to mean something else: old results are then ignored
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Which files are too short, too long or too quiet to be used.
-
-    Args:
-        min_seconds: Shorter files are skipped, s. Files between this and the clip length are padded.
-        max_seconds: Longer files are skipped, s. Files between the clip length and this are cropped.
-        silence_db: Files whose loudest sample is below this are skipped, dB of full scale.
-    """
-
-    min_seconds: float
-    max_seconds: float
-    silence_db: float
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.min_seconds < self.max_seconds:
-            raise UserError(
-                f"data.limits.min_seconds={self.min_seconds} is not between 0 and "
-                f"data.limits.max_seconds={self.max_seconds}; lower the first or raise the second."
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,70 +56,67 @@ class Condition:
         return "", ""
 
 
-def inspect(paths: list[Path | None], store: Store) -> list[Condition]:
+def inspect(locations: list[Location | None], store: Store) -> list[Condition]:
     """Decode every file once and say what it is like; reuse what an earlier run found.
 
     Args:
-        paths: Files, None where a clip has none.
+        locations: Where clips are, None where one is not there.
         store: Where results are kept, under the names, sizes and times of the files.
 
     Returns:
-        One condition for each path.
+        One condition for each location.
     """
-    stats = [_stat(path) for path in paths]
-    key = content_key(
-        [_VERSION, [(path.name, *stat) if path else None for path, stat in zip(paths, stats, strict=True)]]
-    )
+    key = content_key([_VERSION, [_stamp(location) for location in locations]])
 
     def make(folder: Path) -> None:
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            found = pool.map(_inspect_file, paths)
-            progress = tqdm(found, "Inspecting clips", len(paths), unit="clip", disable=None, leave=False)
+            found = pool.map(_inspect_clip, locations)
+            progress = tqdm(found, "Inspecting clips", len(locations), unit="clip", disable=None, leave=False)
             _write_conditions(folder / "conditions.csv", list(progress))
 
     def load(folder: Path) -> list[Condition]:
-        return _read_conditions(folder / "conditions.csv", len(paths))
+        return _read_conditions(folder / "conditions.csv", len(locations))
 
     return store.load_or_make("inspections", key, load, make)
 
 
-def _stat(path: Path | None) -> tuple[int, int]:
-    try:
-        stat = path.stat() if path else None
-    except OSError:
-        return 0, 0
-    return (stat.st_size, stat.st_mtime_ns) if stat else (0, 0)
+def _stamp(location: Location | None) -> tuple[str, str, int, int] | None:
+    """Say what tells a clip from another and from itself at another time, wherever its folder lies."""
+    entry = Files().stat(location.path) if location else None
+    if location is None or entry is None:
+        return None
+    return PurePath(location.path).name, location.entry, entry.size, entry.mtime_ns
 
 
-def _inspect_file(path: Path | None) -> Condition:
-    if path is None or not path.is_file():
+def _inspect_clip(location: Location | None) -> Condition:
+    if location is None or Files().stat(location.path) is None:
         return Condition("missing")
-    if path.stat().st_size == 0:
-        return Condition("empty")
     try:
-        samples, rate = read_mono(path)
-        if not _is_complete_ogg_or_other(path):
+        content = layout_named(location.layout).read(location)
+        if not content:
+            return Condition("empty")
+        samples, rate = read_mono(content)
+        if not _is_complete_ogg_or_other(content):
             raise UnreadableError("the Ogg stream breaks off: its last page is missing")
+    except OSError as error:
+        return Condition("broken", error.strerror or str(error))
     except UnreadableError as error:
         return Condition("broken", str(error))
     peak = float(np.abs(samples).max()) if len(samples) else 0.0
     if not np.isfinite(peak):
         return Condition("broken", "samples that are not finite")
-    digest = hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
+    digest = hashlib.blake2b(content, digest_size=8).hexdigest()
     return Condition("", "", len(samples) / rate, peak, digest)
 
 
-def _is_complete_ogg_or_other(path: Path) -> bool:
+def _is_complete_ogg_or_other(content: bytes) -> bool:
     """Tell whether an Ogg file ends with a whole page that is marked as its last (RFC 3533, section 6).
 
     libsndfile reads an Ogg file that was cut short without a word, as a shorter one.
     """
-    with path.open("rb") as file:
-        if file.read(4) != b"OggS":
-            return True
-        file.seek(max(0, path.stat().st_size - 2 * 65_307))  # a page has 65,307 bytes at most
-        tail = file.read()
-    page = tail[tail.rfind(b"OggS") :]
+    if not content.startswith(b"OggS"):
+        return True
+    page = content[content.rfind(b"OggS") :]
     if len(page) < 27 or not page[5] & 4:
         return False
     n_segments = page[26]

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from audiotok.data.audioset import CLASS_TABLE, SEGMENTS, AudioSet, SourceSet
 from audiotok.data.clip import Cache, Listing
-from audiotok.data.inspection import Limits
+from audiotok.data.limits import Limits
 from audiotok.data.sounds import SOUNDS, mix_clip
 from audiotok.data.validation import Validation
 from audiotok.errors import UserError
@@ -71,6 +71,7 @@ class Synthetic:
             str(root),
             metadata_folder="metadata",
             audio_folder="audio",
+            layout="folders",
             train_sets=["bal_train"],
             test_sets=["eval"],
             classes="table",

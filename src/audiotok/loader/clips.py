@@ -10,6 +10,7 @@ from torch.utils.data import Dataset
 from audiotok.data.audio import UnreadableError, read_waveform
 from audiotok.data.clip import Clip
 from audiotok.data.corpus import Corpus, Split
+from audiotok.data.layout.layout import sound_of
 from audiotok.errors import UserError
 from audiotok.features.logmel import LogMel
 from audiotok.loader.cache import FrameCache
@@ -97,15 +98,15 @@ class ClipDataset(Dataset[Item]):
         Raises:
             UserError: The file can no longer be read.
         """
-        assert clip.path is not None, "only clips with a file are usable"
+        assert clip.location is not None, "only clips that are there are usable"
         rate = self.features.sample_rate
         surplus = max(0.0, clip.seconds - self.seconds)
         share = np.random.default_rng(seed).random() if self.random_crop else 0.5
         try:
-            samples = read_waveform(clip.path, rate, surplus * share, self.seconds)
+            samples = read_waveform(sound_of(clip.location), rate, surplus * share, self.seconds)
         except UnreadableError as error:
             raise UserError(
-                f"{clip.path} could be read when it was inspected and cannot be now ({error}); "
+                f"{clip.location} could be read when it was inspected and cannot be now ({error}); "
                 "start again, and it is skipped."
             ) from error
         n_samples = min(len(samples), round(self.seconds * rate))

@@ -1,0 +1,114 @@
+"""Files on this machine, by os, and at URLs (`s3://`, `hf://`, `memory://`), by fsspec."""
+
+import os
+from collections.abc import Iterator
+from typing import Any, BinaryIO, NamedTuple
+
+from audiotok.errors import UserError
+
+
+class Entry(NamedTuple):
+    """One file: where it is, its size in bytes, and when it was changed, ns (0 where nobody knows)."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+def is_url(path: str) -> bool:
+    """Tell whether a path is one for fsspec."""
+    return "://" in path
+
+
+class Files:
+    """What layouts know of a file system: nothing else of it is used."""
+
+    def walk(self, folder: str) -> Iterator[Entry]:
+        """List the files of a folder and its sub-folders, in the order of their names; none where it is not.
+
+        Raises:
+            UserError: A folder may not be read.
+        """
+        return _walk_url(folder) if is_url(folder) else _walk(folder)
+
+    def read(self, path: str, start: int = 0, size: int | None = None) -> bytes:
+        """Return the bytes of a file, or a stretch of them.
+
+        Raises:
+            OSError: The file cannot be read.
+        """
+        with self.open(path) as file:
+            file.seek(start)
+            return file.read(-1 if size is None else size)
+
+    def open(self, path: str) -> BinaryIO:
+        """Open a file for reading; what is opened can seek."""
+        if is_url(path):
+            file_system, inner = _file_system(path)
+            return file_system.open(inner, "rb")
+        return open(path, "rb")  # noqa: PTH123  # a str may be a path of 2 million
+
+    def stat(self, path: str) -> Entry | None:
+        """Return the size and time of a file, or None where there is no such file."""
+        try:
+            if is_url(path):
+                file_system, inner = _file_system(path)
+                info = file_system.info(inner)
+                return _entry(path, info) if info["type"] == "file" else None
+            stat = os.stat(path)  # noqa: PTH116
+        except OSError:
+            return None
+        return Entry(path, stat.st_size, stat.st_mtime_ns) if os.path.isfile(path) else None  # noqa: PTH113
+
+    def exists(self, path: str) -> bool:
+        """Tell whether there is a file or a folder."""
+        if is_url(path):
+            file_system, inner = _file_system(path)
+            return bool(file_system.exists(inner))
+        return os.path.exists(path)  # noqa: PTH110
+
+
+def _walk(folder: str) -> Iterator[Entry]:
+    try:
+        with os.scandir(folder) as scan:
+            entries = sorted(scan, key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise UserError(f"{folder} cannot be read ({error.strerror}); make it readable.") from error
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(entry.path)
+            continue
+        try:
+            stat = entry.stat()
+        except OSError:  # a link to nowhere
+            continue
+        if entry.is_file():
+            yield Entry(entry.path, stat.st_size, stat.st_mtime_ns)
+
+
+def _walk_url(folder: str) -> Iterator[Entry]:
+    file_system, inner = _file_system(folder)
+    for path, info in sorted(file_system.find(inner, detail=True).items()):
+        yield _entry(file_system.unstrip_protocol(path), info)
+
+
+def _file_system(url: str) -> tuple[Any, str]:
+    """Return fsspec's file system of a URL, which it keeps, and the path in it.
+
+    Raises:
+        UserError: A package that it needs is not installed.
+    """
+    import fsspec
+
+    try:
+        return fsspec.core.url_to_fs(url)
+    except (ImportError, ValueError) as error:  # an unknown protocol is a ValueError
+        raise UserError(f"{url} cannot be opened: {error}; give a path, or install what it needs.") from error
+
+
+def _entry(path: str, info: dict[str, Any]) -> Entry:
+    changed = next((info[key] for key in ("mtime", "LastModified", "created") if info.get(key)), 0)
+    seconds = changed.timestamp() if hasattr(changed, "timestamp") else float(changed)
+    return Entry(path, int(info["size"]), round(seconds * 1e9))

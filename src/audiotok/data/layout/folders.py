@@ -1,0 +1,42 @@
+"""Audio files in folders: a folder for each set, in it files, or sub-folders with files.
+
+Seen: `<set>/<id[:2]>/<id>.flac`, `<set>/<id>.wav`, PANNs' `unbalanced_train_segments/
+unbalanced_train_segments_part00/Y<id>.wav`; how a name spells an id is not decided here.
+"""
+
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+
+from audiotok.data.audio import EXTENSIONS
+from audiotok.data.clip import Location
+from audiotok.data.files import Files
+from audiotok.data.layout.layout import SET_NAMES, Found, Layout
+
+# m4a cannot be decoded, but a clip that is there as m4a is not missing: it is reported as broken.
+_EXTENSIONS = {f".{extension}" for extension in (*EXTENSIONS, "m4a")}
+
+
+class Folders(Layout):
+    """Audio files in folders."""
+
+    name = "folders"
+
+    @classmethod
+    def looks_right(cls, files: Files, folder: str) -> bool:
+        """Tell whether there is an audio file in any sub-folder."""
+        return any(_is_audio(entry.path) for entry in files.walk(folder))
+
+    def find(self, files: Files, folder: str, source_set: str) -> Iterator[Found]:
+        """List the audio files of a set."""
+        for name in SET_NAMES[source_set]:
+            for entry in files.walk(f"{folder}/{name}"):
+                if _is_audio(entry.path):
+                    yield Found(PurePosixPath(entry.path).stem, Location(self.name, entry.path))
+
+    def read(self, location: Location) -> bytes:
+        """Return the bytes of a file."""
+        return Files().read(location.path)
+
+
+def _is_audio(path: str) -> bool:
+    return PurePosixPath(path).suffix.lower() in _EXTENSIONS

@@ -1,0 +1,27 @@
+"""Which clips are too short, too long or too quiet to be used."""
+
+from dataclasses import dataclass
+
+from audiotok.errors import UserError
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Which files are too short, too long or too quiet to be used.
+
+    Args:
+        min_seconds: Shorter files are skipped, s. Files between this and the clip length are padded.
+        max_seconds: Longer files are skipped, s. Files between the clip length and this are cropped.
+        silence_db: Files whose loudest sample is below this are skipped, dB of full scale.
+    """
+
+    min_seconds: float
+    max_seconds: float
+    silence_db: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_seconds < self.max_seconds:
+            raise UserError(
+                f"data.limits.min_seconds={self.min_seconds} is not between 0 and "
+                f"data.limits.max_seconds={self.max_seconds}; lower the first or raise the second."
+            )
