@@ -18,7 +18,8 @@ from audiotok.clustering.random import Random
 from audiotok.clustering.residual import Residual
 from audiotok.clustering.spherical import Spherical
 from audiotok.data.audioset import CLASS_TABLE, SEGMENTS, AudioSet
-from audiotok.data.clip import Clip, Location
+from audiotok.data.catalogue import Catalogue
+from audiotok.data.clip import Clip, Location, Split
 from audiotok.data.limits import Limits
 from audiotok.data.validation import Validation
 from audiotok.features.logmel import LogMel
@@ -50,6 +51,24 @@ def path_of(clip: Clip) -> Path:
     return Path(clip.location.path)
 
 
+def clips_with(targets: np.ndarray, split: Split = "train") -> Catalogue:
+    """Return clips that have labels and no sound.
+
+    Args:
+        targets: bool (clips, C)
+        split: Theirs.
+    """
+    labels = [tuple(np.flatnonzero(row).tolist()) for row in targets]
+    return Catalogue.of(Clip(f"{split}{n:05}", None, labels, split) for n, labels in enumerate(labels))
+
+
+def targets_of(clips: Catalogue, n_classes: int) -> np.ndarray:
+    """Return the labels of clips as bool (clips, C)."""
+    targets = np.zeros((len(clips), n_classes), bool)
+    targets[clips.label_rows(range(len(clips)))] = True
+    return targets
+
+
 def tiny_source(root: Path | str | None, **changes: Any) -> AudioSet:
     """Build a reader of `tiny_audioset`: bal_train for training, of which A-F validate, eval for testing."""
     arguments: dict[str, Any] = {
@@ -63,6 +82,7 @@ def tiny_source(root: Path | str | None, **changes: Any) -> AudioSet:
         "clip_seconds": 1.0,
         "validation": Validation(first_characters="ABCDEF", fraction=0.0, seed=0),
         "limits": LIMITS,
+        "check": "decode",
         "cache": "none",
     }
     return AudioSet(**(arguments | changes))

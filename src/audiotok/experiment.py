@@ -204,7 +204,7 @@ def build(config: DictConfig, destination: Destination, logger: Logger | None) -
         vocabulary = fit_or_load(tokenizer, corpus, store, datamodule.n_workers)
         copy_vocabulary(vocabulary, destination.folder / VOCABULARY)
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    class_prior = torch.from_numpy(corpus.targets("train").mean(axis=0)).float()
+    class_prior = torch.from_numpy(corpus.class_counts("train") / len(corpus.clips["train"])).float()
     model.start_from(Start(tokenizer.codebooks.centroids, class_prior, vocabulary.key))
     return Parts(
         config=config,

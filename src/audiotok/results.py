@@ -28,10 +28,9 @@ def write_results(
         results: One flat dictionary.
         logger: The run's, or None.
     """
-    clips = corpus.clips["test"]
     np.savez_compressed(
         folder / "predictions.npz",
-        ids=np.array([clips[i].id for i in predictions.clips.tolist()]),
+        ids=np.array(corpus.clips["test"].ids(predictions.clips.numpy())),
         classes=np.array([sound_class.id for sound_class in corpus.classes]),
         scores=predictions.scores.numpy().astype(np.float32),
         targets=predictions.targets.numpy(),

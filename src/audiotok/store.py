@@ -72,6 +72,14 @@ class Store:
         """Return the place of one computed thing, whether or not it exists yet."""
         return self.root / kind / key
 
+    def load(self, kind: str, key: str, load: Callable[[Path], Loaded]) -> Loaded | None:
+        """Load what lies under a key, or return None where it is absent or stale."""
+        folder = self.folder(kind, key)
+        try:
+            return load(folder) if folder.is_dir() else None
+        except StaleError:
+            return None
+
     def load_or_make(
         self, kind: str, key: str, load: Callable[[Path], Loaded], make: Callable[[Path], None]
     ) -> Loaded:

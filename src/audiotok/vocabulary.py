@@ -28,7 +28,7 @@ from audiotok.store import StaleError, Store, content_key, first_difference
 from audiotok.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
-_VERSION = 2  # raise it when frames or centroids come to mean something else
+_VERSION = 3  # raise it when frames or centroids come to mean something else
 SIDECAR = "vocabulary.json"
 REPORTED = {  # of the frames that the codebooks were fitted to
     "n_clips",
@@ -118,7 +118,7 @@ def _summary(vocabulary: Vocabulary) -> str:
 
 def vocabulary_key(tokenizer: Tokenizer, corpus: Corpus) -> str:
     """Name the centroids by all that they depend on: settings, clip length and training clips."""
-    clips = sorted((clip.id, clip.digest) for clip in corpus.clips["train"])
+    clips = corpus.clips["train"].fingerprint()
     return content_key([_VERSION, tokenizer.settings, corpus.clip_seconds, clips])
 
 
@@ -214,12 +214,11 @@ def sample_frames(
     codebooks = tokenizer.codebooks
     cache = open_cache(corpus, "train", tokenizer.features, store)
     dataset = ClipDataset(corpus, "train", tokenizer.features, cache=cache)
-    by_id = sorted(range(len(dataset)), key=lambda i: dataset.clips[i].id)  # as in the key
     rng = np.random.default_rng(codebooks.seed)
     n_clips = min(
         len(dataset), codebooks.sample_clips or len(dataset), codebooks.sample_frames or len(dataset)
     )
-    chosen = [by_id[i] for i in np.sort(rng.permutation(len(dataset))[:n_clips])]
+    chosen = np.sort(rng.permutation(len(dataset))[:n_clips]).tolist()
     shares = _shares(codebooks.sample_frames, n_clips)
     batches = DataLoader(
         Subset(dataset, chosen),

@@ -15,7 +15,7 @@ from audiotok.data.audioset import (
     read_class_table,
     read_segments,
 )
-from audiotok.data.clip import Location, SoundClass
+from audiotok.data.clip import Findings, Location, SoundClass
 from audiotok.data.files import Files
 from audiotok.data.layout.folders import Folders
 from audiotok.data.validation import Validation
@@ -58,7 +58,7 @@ def touch(path: Path) -> Path:
 
 def locations(root: Path, ids: set[str]) -> dict[str, Location]:
     """Locate clips among the files of bal_train."""
-    return locate(Folders().find(Files(), str(root), "bal_train"), ids)
+    return locate(Folders().find(Files(), str(root), "bal_train"), ids, Findings())
 
 
 # ---- the segments ----
@@ -74,7 +74,7 @@ def test_segments_are_read_with_three_header_lines_and_quoted_lists(tmp_path):
         "\n"
         '_0AbCdEfGhI, 0.000, 10.000, "/m/0a"\n'
     )
-    assert list(read_segments(path, MIDS)) == [
+    assert list(read_segments(str(path), MIDS)) == [
         Segment("--PJHxphWEs", ("/m/09x0r", "/t/dd00088")),
         Segment("_0AbCdEfGhI", ("/m/0a",)),
     ]
@@ -83,7 +83,7 @@ def test_segments_are_read_with_three_header_lines_and_quoted_lists(tmp_path):
 @pytest.mark.parametrize("id_", ODD_IDS)
 def test_odd_ids_come_through_unchanged(tmp_path, id_):
     (tmp_path / "s.csv").write_text(f'# YTID\n{id_}, 30.000, 40.000, "/m/0a"\n')
-    assert list(read_segments(tmp_path / "s.csv", MIDS)) == [Segment(id_, ("/m/0a",))]
+    assert list(read_segments(str(tmp_path / "s.csv"), MIDS)) == [Segment(id_, ("/m/0a",))]
 
 
 @pytest.mark.parametrize(
@@ -94,7 +94,7 @@ def test_broken_row_is_refused_with_file_and_line(tmp_path, row):
     path = tmp_path / "s.csv"
     path.write_text(f'# one\n# two\n# three\ngood_id_000, 1, 2, "/m/0a"\n{row}\n')
     with pytest.raises(UserError) as raised:
-        list(read_segments(path, MIDS))
+        list(read_segments(str(path), MIDS))
     assert str(raised.value).startswith(f"{path}:5: ")
 
 
@@ -102,7 +102,7 @@ def test_label_that_the_table_lacks_is_refused_with_file_and_line(tmp_path):
     path = tmp_path / "s.csv"
     path.write_text('# one\ngood_id_000, 1, 2, "/m/0a"\nbad__id_000, 1, 2, "/m/0a,/m/none"\n')
     with pytest.raises(UserError) as raised:
-        list(read_segments(path, MIDS))
+        list(read_segments(str(path), MIDS))
     assert str(raised.value).startswith(f"{path}:3: label /m/none of clip bad__id_000 ")
 
 
@@ -111,7 +111,7 @@ def test_quote_that_is_never_closed_is_refused_with_the_line_where_it_opens(tmp_
     rows = [f'id_{n:08d}, 1, 2, "/m/0a"' for n in range(9)]
     path.write_text("\n".join(["# one", 'bad__id_000, 1, 2, "/m/0a', *rows]) + "\n")
     with pytest.raises(UserError) as raised:
-        list(read_segments(path, MIDS))
+        list(read_segments(str(path), MIDS))
     assert str(raised.value).startswith(f"{path}:2: ")
 
 
@@ -119,7 +119,7 @@ def test_quote_that_swallows_a_large_file_is_refused_with_the_file(tmp_path):
     path = tmp_path / "s.csv"
     path.write_text('bad__id_000, 1, 2, "/m/0a\n' + "id_00000000, 1, 2, /m/0a\n" * 8000)
     with pytest.raises(UserError) as raised:
-        list(read_segments(path, MIDS))
+        list(read_segments(str(path), MIDS))
     assert str(raised.value).startswith(str(path))
 
 
@@ -129,7 +129,7 @@ def test_quote_that_swallows_a_large_file_is_refused_with_the_file(tmp_path):
 def test_classes_come_in_the_order_of_the_index(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text('index,mid,display_name\n1,/m/05zppz,"Male speech, man speaking"\n0,/m/09x0r,Speech\n')
-    assert read_class_table(path) == [
+    assert read_class_table(str(path)) == [
         SoundClass("/m/09x0r", "Speech"),
         SoundClass("/m/05zppz", "Male speech, man speaking"),
     ]
@@ -140,14 +140,14 @@ def test_broken_row_of_the_table_is_refused_with_file_and_line(tmp_path, row):
     path = tmp_path / "table.csv"
     path.write_text(f"index,mid,display_name\n0,/m/09x0r,Speech\n{row}\n")
     with pytest.raises(UserError) as raised:
-        read_class_table(path)
+        read_class_table(str(path))
     assert str(raised.value).startswith(f"{path}:3: ")
 
 
 def test_table_without_rows_is_refused(tmp_path):
     (tmp_path / "table.csv").write_text("index,mid,display_name\n")
     with pytest.raises(UserError, match="lists no classes"):
-        read_class_table(tmp_path / "table.csv")
+        read_class_table(str(tmp_path / "table.csv"))
 
 
 # ---- file names ----
@@ -289,7 +289,8 @@ def test_clip_without_a_file_is_listed_without_a_location(tmp_path):
 
 def test_file_of_another_set_is_not_taken(tmp_path):
     write_metadata(tmp_path, bal_train='abcdefghijk, 1, 2, "/m/0a"\n', eval='zzzzzzzzzzz, 1, 2, "/m/0a"\n')
-    touch(tmp_path / "audio" / "eval" / "abcdefghijk.flac")
+    for id_ in ("abcdefghijk", "zzzzzzzzzzz"):
+        touch(tmp_path / "audio" / "eval" / f"{id_}.flac")
     assert tiny_source(tmp_path).read().clips[0].location is None
 
 

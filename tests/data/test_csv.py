@@ -34,6 +34,7 @@ def source(path: Path | str | None, **changes) -> CSV:
         "clip_seconds": 5.0,
         "validation": Validation("", 0.5, 0),
         "limits": LIMITS,
+        "check": "decode",
         "cache": "none",
     }
     return CSV(**(arguments | changes))

@@ -38,6 +38,7 @@ def source(root: Path | str | None, **changes) -> ESC50:
         "clip_seconds": 5.0,
         "validation": Validation("", 0.3, 0),
         "limits": LIMITS,
+        "check": "decode",
         "cache": "none",
     }
     return ESC50(**(arguments | changes))

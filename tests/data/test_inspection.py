@@ -1,6 +1,3 @@
-import csv
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -8,34 +5,13 @@ import pytest
 import soundfile
 from tiny import file_at
 
-from audiotok.data.clip import Location
-from audiotok.data.inspection import Condition, inspect
-from audiotok.data.layout.folders import Folders
+from audiotok.data.clip import Check
+from audiotok.data.inspection import Condition, inspect_clip
 from audiotok.data.limits import Limits
 from audiotok.errors import UserError
-from audiotok.store import Store
 
 RATE = 8000
 LIMITS = Limits(min_seconds=0.5, max_seconds=5.0, silence_db=-80.0)
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "cache")
-
-
-@pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the files that are read."""
-    names: list[str] = []
-    read = Folders.read
-
-    def noted(location: Location):
-        names.append(Path(location.path).name)
-        return read(Folders(), location)
-
-    monkeypatch.setattr(Folders, "read", lambda self, location: noted(location))
-    return names
 
 
 def noise(seconds: float, n_channels: int = 1) -> np.ndarray:
@@ -53,216 +29,174 @@ def cut(path: Path, n_bytes: int) -> Path:
     return path
 
 
-def look(paths: list[Path | None], store: Store) -> list[Condition]:
-    """Inspect files."""
-    return inspect([path and file_at(path) for path in paths], store)
+def condition_of(path: Path, check: Check = "decode") -> Condition:
+    return inspect_clip(file_at(path), check)
 
 
-def condition_of(path: Path | None, store: Store) -> Condition:
-    [condition] = look([path], store)
-    return condition
-
-
-def verdict(path: Path | None, store: Store) -> str:
-    return condition_of(path, store).reason_to_skip(LIMITS)[0]
+def verdict(path: Path, check: Check = "decode") -> str:
+    return condition_of(path, check).reason_to_skip(LIMITS)[0]
 
 
 # ---- what is found in a file ----
 
 
-def test_usable_file_is_described(tmp_path, store):
+def test_usable_file_is_described(tmp_path):
     wave = noise(1.5)
     path = write(tmp_path / "a.wav", wave, subtype="FLOAT")
-    condition = condition_of(path, store)
+    condition = condition_of(path)
     assert condition.fault == ""
     assert condition.seconds == 1.5
     assert condition.peak == pytest.approx(np.abs(wave).max(), rel=1e-6)
-    assert len(condition.digest) == 16
+    assert (condition.rate, condition.channels) == (RATE, 1)
     assert condition.reason_to_skip(LIMITS) == ("", "")
 
 
-def test_clip_without_a_file_is_missing(tmp_path, store):
-    assert verdict(None, store) == "missing"
-    assert verdict(tmp_path / "none.wav", store) == "missing"
-    assert verdict(tmp_path, store) == "missing"
+def test_clip_without_a_file_is_missing(tmp_path):
+    assert verdict(tmp_path / "none.wav") == "missing"
 
 
-def test_file_of_no_bytes_is_empty(tmp_path, store):
+def test_file_of_no_bytes_is_empty(tmp_path):
     (tmp_path / "a.wav").touch()
-    assert verdict(tmp_path / "a.wav", store) == "empty"
+    assert verdict(tmp_path / "a.wav") == "empty"
 
 
-def test_file_of_no_samples_is_skipped(tmp_path, store):
-    assert verdict(write(tmp_path / "a.wav", noise(0)), store) in {"empty", "short"}
+def test_file_of_no_samples_is_skipped(tmp_path):
+    assert verdict(write(tmp_path / "a.wav", noise(0))) in {"empty", "short"}
 
 
-def test_text_named_wav_is_broken_and_the_decoder_is_quoted(tmp_path, store):
+def test_text_named_wav_is_broken_and_the_decoder_is_quoted(tmp_path):
     (tmp_path / "a.wav").write_text("404 not found\n")
-    kind, detail = condition_of(tmp_path / "a.wav", store).reason_to_skip(LIMITS)
+    kind, detail = condition_of(tmp_path / "a.wav").reason_to_skip(LIMITS)
     assert kind == "broken"
     assert "Format not recognised" in detail
 
 
 @pytest.mark.parametrize("extension", ["flac", "mp3", "ogg"])
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.6, 0.95])
-def test_file_that_breaks_off_is_broken(tmp_path, store, extension, share):
+def test_file_that_breaks_off_is_broken(tmp_path, extension, share):
     path = write(tmp_path / f"a.{extension}", noise(4.0))
     cut(path, int(share * path.stat().st_size))
-    assert verdict(path, store) == "broken"
+    assert verdict(path) == "broken"
 
 
-def test_wav_that_breaks_off_is_broken(tmp_path, store):
-    assert verdict(cut(write(tmp_path / "a.wav", noise(4.0)), 40_000), store) == "broken"
+def test_wav_that_breaks_off_is_broken(tmp_path):
+    assert verdict(cut(write(tmp_path / "a.wav", noise(4.0)), 40_000)) == "broken"
 
 
-def test_wav_of_a_stream_whose_header_gives_no_length_is_usable(tmp_path, store):
+def test_wav_of_a_stream_whose_header_gives_no_length_is_usable(tmp_path):
     path = write(tmp_path / "a.wav", noise(1.0))
     header, samples = path.read_bytes()[:44], path.read_bytes()[44:]
     unknown = b"\xff\xff\xff\xff"
     path.write_bytes(header[:4] + unknown + header[8:40] + unknown + samples)
-    assert condition_of(path, store).seconds == 1.0
-    assert verdict(path, store) == ""
+    assert condition_of(path).seconds == 1.0
+    assert verdict(path) == ""
 
 
 @pytest.mark.parametrize("n_bytes", [1, 100, 2000])
 @pytest.mark.parametrize("kind", [{}, {"format": "OGG", "subtype": "OPUS"}], ids=["vorbis", "opus"])
-def test_ogg_that_breaks_off_within_its_last_page_is_broken(tmp_path, store, n_bytes, kind):
-    assert verdict(cut(write(tmp_path / "a.ogg", noise(4.0), **kind), -n_bytes), store) == "broken"
+def test_ogg_that_breaks_off_within_its_last_page_is_broken(tmp_path, n_bytes, kind):
+    assert verdict(cut(write(tmp_path / "a.ogg", noise(4.0), **kind), -n_bytes)) == "broken"
 
 
 @pytest.mark.parametrize("name", ["a.OGG", "a.oga"])
-def test_ogg_that_breaks_off_is_broken_whatever_it_is_called(tmp_path, store, name):
+def test_ogg_that_breaks_off_is_broken_whatever_it_is_called(tmp_path, name):
     path = write(tmp_path / "a.ogg", noise(4.0)).rename(tmp_path / name)
-    assert verdict(cut(path, path.stat().st_size // 2), store) == "broken"
+    assert verdict(cut(path, path.stat().st_size // 2)) == "broken"
 
 
 @pytest.mark.parametrize("kind", [{}, {"format": "OGG", "subtype": "OPUS"}], ids=["vorbis", "opus"])
-def test_complete_ogg_is_usable(tmp_path, store, kind):
-    assert verdict(write(tmp_path / "a.ogg", noise(4.0), **kind), store) == ""
+def test_complete_ogg_is_usable(tmp_path, kind):
+    assert verdict(write(tmp_path / "a.ogg", noise(4.0), **kind)) == ""
 
 
-def test_silent_file_is_silent(tmp_path, store):
-    assert verdict(write(tmp_path / "a.wav", np.zeros(RATE)), store) == "silent"
+def test_silent_file_is_silent(tmp_path):
+    assert verdict(write(tmp_path / "a.wav", np.zeros(RATE))) == "silent"
 
 
-def test_silence_is_judged_by_the_loudest_sample(tmp_path, store):
+def test_silence_is_judged_by_the_loudest_sample(tmp_path):
     wave = np.zeros(RATE)
     wave[100] = -1.1e-4  # -79.2 dB
-    assert verdict(write(tmp_path / "a.wav", wave, subtype="FLOAT"), store) == ""
+    assert verdict(write(tmp_path / "a.wav", wave, subtype="FLOAT")) == ""
     wave[100] = -0.9e-4  # -80.9 dB
-    assert verdict(write(tmp_path / "b.wav", wave, subtype="FLOAT"), store) == "silent"
+    assert verdict(write(tmp_path / "b.wav", wave, subtype="FLOAT")) == "silent"
 
 
-def test_samples_that_are_not_finite_are_broken(tmp_path, store):
+def test_samples_that_are_not_finite_are_broken(tmp_path):
     for name, value in (("nan.wav", np.nan), ("inf.wav", np.inf)):
         wave = noise(1.0)
         wave[7] = value
-        assert verdict(write(tmp_path / name, wave, subtype="FLOAT"), store) == "broken"
+        assert verdict(write(tmp_path / name, wave, subtype="FLOAT")) == "broken"
 
 
-def test_length_is_judged_against_the_limits(tmp_path, store):
+def test_length_is_judged_against_the_limits(tmp_path):
     lengths = {"short": 0.49, "": 0.5, "long": 5.1}
     for kind, seconds in lengths.items():
-        assert verdict(write(tmp_path / f"{seconds}.wav", noise(seconds)), store) == kind
-    assert verdict(write(tmp_path / "edge.wav", noise(5.0)), store) == ""
+        assert verdict(write(tmp_path / f"{seconds}.wav", noise(seconds))) == kind
+    assert verdict(write(tmp_path / "edge.wav", noise(5.0))) == ""
 
 
-def test_8_bit_wav_is_usable(tmp_path, store):
-    assert verdict(write(tmp_path / "a.wav", noise(1.0), subtype="PCM_U8"), store) == ""
+def test_8_bit_wav_is_usable(tmp_path):
+    assert verdict(write(tmp_path / "a.wav", noise(1.0), subtype="PCM_U8")) == ""
 
 
-def test_silent_8_bit_wav_is_silent(tmp_path, store):
-    assert verdict(write(tmp_path / "a.wav", np.zeros(RATE), subtype="PCM_U8"), store) == "silent"
+def test_silent_8_bit_wav_is_silent(tmp_path):
+    assert verdict(write(tmp_path / "a.wav", np.zeros(RATE), subtype="PCM_U8")) == "silent"
 
 
-def test_stereo_is_judged_by_what_is_read_of_it(tmp_path, store):
+def test_stereo_is_judged_by_what_is_read_of_it(tmp_path):
     stereo = noise(1.0, 2)
-    condition = condition_of(write(tmp_path / "a.wav", stereo, subtype="FLOAT"), store)
+    condition = condition_of(write(tmp_path / "a.wav", stereo, subtype="FLOAT"))
     assert condition.fault == ""
     assert condition.seconds == 1.0
     assert condition.peak == pytest.approx(np.abs(stereo.mean(axis=1)).max(), rel=1e-5)
     opposed = np.stack([stereo[:, 0], -stereo[:, 0]], axis=1)
-    assert verdict(write(tmp_path / "b.wav", opposed, subtype="FLOAT"), store) == "silent"
+    assert verdict(write(tmp_path / "b.wav", opposed, subtype="FLOAT")) == "silent"
 
 
-# ---- results are kept ----
+# ---- what a header tells ----
 
 
-def test_conditions_come_in_the_order_of_the_paths(tmp_path, store):
-    paths = [write(tmp_path / f"{n}.wav", noise(n / 10)) for n in (9, 3, 6)]
-    conditions = look([paths[0], None, *paths[1:]], store)
-    assert [(c.fault, round(c.seconds, 1)) for c in conditions] == [
-        ("", 0.9),
-        ("missing", 0),
-        ("", 0.3),
-        ("", 0.6),
-    ]
+@pytest.mark.parametrize("extension", ["wav", "flac", "ogg", "mp3"])
+def test_header_tells_length_rate_and_channels_as_decoding_does(tmp_path, extension):
+    path = write(tmp_path / f"a.{extension}", noise(1.5, 2))
+    decoded, header = condition_of(path), condition_of(path, "header")
+    assert (header.seconds, header.rate, header.channels) == (decoded.seconds, RATE, 2)
+    assert np.isnan(header.peak)
+    assert header.reason_to_skip(LIMITS) == ("", "")
 
 
-def test_no_paths_give_no_conditions(store):
-    assert look([], store) == []
+def test_header_does_not_tell_silence(tmp_path):
+    path = write(tmp_path / "a.wav", np.zeros(RATE))
+    assert (verdict(path), verdict(path, "header")) == ("silent", "")
 
 
-def test_second_look_decodes_nothing_and_says_the_same(tmp_path, store, opened):
-    (tmp_path / "text.wav").write_text('a "quoted", line\n')
-    paths = [write(tmp_path / "a.wav", noise(1.0)), tmp_path / "text.wav", None]
-    first = look(paths, store)
-    assert sorted(opened) == ["a.wav", "text.wav"]
-    assert look(paths, store) == first
-    assert len(opened) == 2
+def test_what_a_header_tells_too(tmp_path):
+    (tmp_path / "text.wav").write_text("404 not found")
+    (tmp_path / "empty.wav").touch()
+    cut_ogg = cut(write(tmp_path / "a.ogg", noise(4.0)), -100)
+    found = [verdict(tmp_path / name, "header") for name in ("text.wav", "empty.wav", "none.wav")]
+    assert [*found, verdict(cut_ogg, "header")] == ["broken", "empty", "missing", "broken"]
+    assert verdict(write(tmp_path / "short.wav", noise(0.4)), "header") == "short"
 
 
-def test_copy_of_the_corpus_elsewhere_is_not_decoded_again(tmp_path, store, opened):
-    (tmp_path / "here").mkdir()
-    first = look([write(tmp_path / "here" / "a.wav", noise(1.0))], store)
-    shutil.copytree(tmp_path / "here", tmp_path / "there")  # keeps the time of modification
-    assert look([tmp_path / "there" / "a.wav"], store) == first
-    assert opened == ["a.wav"]
-
-
-def test_changed_file_is_looked_at_again(tmp_path, store):
+@pytest.mark.parametrize("check", ["decode", "header"])
+def test_digest_names_the_content_and_not_the_file(tmp_path, check):
     path = write(tmp_path / "a.wav", noise(1.0))
-    assert condition_of(path, store).seconds == 1.0
-    write(path, noise(2.0))
-    assert condition_of(path, store).seconds == 2.0
+    same = tmp_path / "b.wav"
+    same.write_bytes(path.read_bytes())
+    other = write(tmp_path / "c.wav", noise(1.1))
+    digests = [condition_of(each, check).digest for each in (path, same, other)]
+    assert digests[0] == digests[1] != digests[2]
+    assert all(0 < digest < 2**64 for digest in digests)
 
 
-def test_file_of_new_content_and_old_size_is_looked_at_again(tmp_path, store):
-    path = write(tmp_path / "a.wav", noise(1.0))
-    assert verdict(path, store) == ""
-    before = path.stat().st_mtime_ns
-    write(path, np.zeros(RATE))
-    os.utime(path, ns=(before + 1_000_000, before + 1_000_000))
-    assert verdict(path, store) == "silent"
-
-
-def test_file_that_turns_up_later_is_looked_at(tmp_path, store):
-    assert verdict(tmp_path / "a.wav", store) == "missing"
-    write(tmp_path / "a.wav", noise(1.0))
-    assert verdict(tmp_path / "a.wav", store) == ""
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        pytest.param(lambda path: path.write_bytes(b"\xff\xfe\x00"), id="bytes"),
-        pytest.param(lambda path: path.write_text(""), id="empty"),
-        pytest.param(lambda path: path.write_text(path.read_text().replace("1.0", "one")), id="no number"),
-        pytest.param(lambda path: path.write_text(path.read_text().splitlines()[0]), id="a row too few"),
-        pytest.param(lambda path: path.write_text(path.read_text().replace("peak", "peek")), id="no column"),
-        pytest.param(lambda path: path.unlink(), id="gone"),
-    ],
-)
-def test_corrupt_result_is_made_again(tmp_path, store, opened, caplog, damage):
-    path = write(tmp_path / "a.wav", noise(1.0))
-    first = look([path], store)
-    [kept] = store.root.glob("inspections/*/conditions.csv")
-    damage(kept)
-    assert look([path], store) == first
-    assert opened == ["a.wav", "a.wav"]
-    assert "made again" in caplog.text
-    with kept.open(newline="") as file:
-        assert [row["seconds"] for row in csv.DictReader(file)] == ["1.0"]
+def test_header_of_a_large_file_reads_its_ends(tmp_path):
+    path = write(tmp_path / "a.wav", noise(60.0))
+    before = condition_of(path, "header")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    assert condition_of(path, "header").digest != before.digest
 
 
 # ---- limits ----

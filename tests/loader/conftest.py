@@ -1,4 +1,4 @@
-import hashlib
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +8,7 @@ import soundfile
 import torch
 from tiny import file_at
 
+from audiotok.data.catalogue import Catalogue
 from audiotok.data.clip import Clip, SoundClass, Split
 from audiotok.data.corpus import Corpus
 from audiotok.loader import clips as loader_clips
@@ -72,7 +73,7 @@ def make_clip(tmp_path: Path) -> MakeClip:
             rng = np.random.default_rng(list(name.encode()))
             samples = rng.uniform(-1, 1, round(seconds * rate)) * 10 ** rng.uniform(-3, 0)
         soundfile.write(path, samples, rate, subtype="FLOAT")
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        digest = zlib.crc32(path.read_bytes())
         return Clip(name, file_at(path), labels, split, seconds=len(samples) / rate, digest=digest)
 
     return make
@@ -86,8 +87,10 @@ def corpus(make_clip: MakeClip) -> Corpus:
     """
     sizes: dict[Split, int] = {"train": 7, "val": 5, "test": 3}
     clips = {
-        split: [make_clip(f"{split}{i}", (0.6, 1.0, 1.7)[i % 3], (i % 4, 3), split) for i in range(n)]
+        split: Catalogue.of(
+            make_clip(f"{split}{i}", (0.6, 1.0, 1.7)[i % 3], (i % 4, 3), split) for i in range(n)
+        )
         for split, n in sizes.items()
     }
     classes = tuple(SoundClass(f"/m/{i}", f"class {i}") for i in range(4))
-    return Corpus(classes, clips, [], clip_seconds=1.0)
+    return Corpus(classes, clips, clip_seconds=1.0)

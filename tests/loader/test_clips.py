@@ -5,6 +5,7 @@ import pytest
 import torch
 from tiny import build_tiny_tokenizer, path_of
 
+from audiotok.data.catalogue import Catalogue
 from audiotok.data.clip import Clip, SoundClass
 from audiotok.data.corpus import Corpus
 from audiotok.errors import UserError
@@ -17,7 +18,7 @@ CLASSES = tuple(SoundClass(name, name) for name in ("a", "b", "c", "d"))
 
 def dataset(*clips: Clip, **arguments: object) -> ClipDataset:
     """Return the training clips of a corpus of 1 s clips, as waveforms unless something else is asked."""
-    corpus = Corpus(CLASSES, {"train": list(clips), "val": [], "test": []}, [], clip_seconds=1.0)
+    corpus = Corpus(CLASSES, {"train": Catalogue.of(clips)}, clip_seconds=1.0)
     return ClipDataset(corpus, "train", FEATURES, **{"as_waveform": True, **arguments})
 
 
@@ -117,7 +118,7 @@ def test_targets_are_multi_hot(make_clip: MakeClip, labels: tuple[int, ...]) -> 
 
 
 def test_mel_frames_are_those_of_the_padded_waveform(make_clip: MakeClip) -> None:
-    clips = [make_clip("short", 0.4), make_clip("long", 1.5)]
+    clips = [make_clip("a short one", 0.4), make_clip("b long one", 1.5)]
     as_waveforms, as_mel = dataset(*clips), dataset(*clips, as_waveform=False)
     for index in range(2):
         item = as_mel[index]

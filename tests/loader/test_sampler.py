@@ -3,6 +3,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny import clips_with
 
 from audiotok.loader.clips import Draw
 from audiotok.loader.sampler import EpochSampler, balancing_weights
@@ -136,7 +137,7 @@ def test_every_visit_to_a_clip_has_a_seed_of_its_own() -> None:
 )
 @settings(max_examples=80)
 def test_a_clip_weighs_the_sum_over_its_labels_of_one_by_the_clips_with_them(rows: list[list[bool]]) -> None:
-    found = balancing_weights(np.array(rows))
+    found = balancing_weights(clips_with(np.array(rows)))
     expected = [
         sum(1 / sum(other[c] for other in rows) for c, is_heard in enumerate(row) if is_heard) for row in rows
     ]
@@ -146,15 +147,15 @@ def test_a_clip_weighs_the_sum_over_its_labels_of_one_by_the_clips_with_them(row
 
 def test_a_clip_without_labels_weighs_as_little_as_the_least_of_the_others() -> None:
     targets = np.array([[1, 1, 0], [0, 0, 1], [0, 0, 1], [0, 0, 0]], bool)
-    assert balancing_weights(targets).tolist() == [2, 0.5, 0.5, 0.5]
-    assert balancing_weights(np.array([[1, 1], [0, 0]], bool)).tolist() == [2, 2]
-    assert balancing_weights(np.zeros((3, 2), bool)).tolist() == [1, 1, 1]
+    assert balancing_weights(clips_with(targets)).tolist() == [2, 0.5, 0.5, 0.5]
+    assert balancing_weights(clips_with(np.array([[1, 1], [0, 0]], bool))).tolist() == [2, 2]
+    assert balancing_weights(clips_with(np.zeros((3, 2), bool))).tolist() == [1, 1, 1]
 
 
 @pytest.mark.parametrize("n_rare", [1, 5, 20])
 def test_balancing_makes_single_labels_equally_frequent(n_rare: int) -> None:
     is_rare = np.arange(100) < n_rare
-    visits = weighted(balancing_weights(np.stack([is_rare, ~is_rare], 1)), n_epochs=100)
+    visits = weighted(balancing_weights(clips_with(np.stack([is_rare, ~is_rare], 1))), n_epochs=100)
     assert visits[is_rare].sum() / visits.sum() == pytest.approx(0.5, abs=0.02)
     assert visits[is_rare].min() > visits[~is_rare].max()
 
@@ -164,7 +165,7 @@ def test_balancing_visits_rare_classes_of_many_labels_more() -> None:
     targets = rng.random((200, 4)) < np.array([0.02, 0.1, 0.4, 0.9])
     targets[0, 0] = True
     shares = targets.mean(0)
-    visits = weighted(balancing_weights(targets), n_epochs=50)
+    visits = weighted(balancing_weights(clips_with(targets)), n_epochs=50)
     balanced = visits @ targets / visits.sum()
     assert balanced[0] > 3 * shares[0]
     assert balanced.min() / balanced.max() > 3 * shares.min() / shares.max()

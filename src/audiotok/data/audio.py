@@ -6,7 +6,10 @@ decoder. Decoding a 10 s clip takes 6-9 ms on one core, resampling 1.5 ms; both 
 
 import io
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import soundfile
@@ -22,6 +25,24 @@ _WAV_STREAMED = 0x7FFFFFFF
 
 class UnreadableError(Exception):
     """A file cannot be decoded; the message says why."""
+
+
+class Header(NamedTuple):
+    """What a file says of itself: length in s, sample rate in Hz, number of channels."""
+
+    seconds: float
+    rate: int
+    channels: int
+
+
+def read_header(source: Path | bytes) -> Header:
+    """Read what a file says of itself, without decoding it.
+
+    Raises:
+        UnreadableError: The file is missing or is not audio.
+    """
+    with _opened(source) as file:
+        return Header(file.frames / file.samplerate, file.samplerate, file.channels)
 
 
 def read_mono(
@@ -40,19 +61,14 @@ def read_mono(
     Raises:
         UnreadableError: The file is missing, is not audio, or breaks off.
     """
-    try:
-        with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
-            rate = file.samplerate
-            if start_seconds > 0:
-                file.seek(min(round(start_seconds * rate), file.frames))
-            n = -1 if seconds is None else round(seconds * rate)
-            expected = file.frames - file.tell() if n < 0 else min(n, file.frames - file.tell())
-            samples = file.read(n, dtype="float32", always_2d=True)
-            promised = _WAV_LENGTH.search(file.extra_info)
-    except soundfile.LibsndfileError as error:  # its own text repeats the path
-        raise UnreadableError(error.error_string.strip() or f"libsndfile error {error.code}") from error
-    except OSError as error:
-        raise UnreadableError(error.strerror or str(error)) from error
+    with _opened(source) as file:
+        rate = file.samplerate
+        if start_seconds > 0:
+            file.seek(min(round(start_seconds * rate), file.frames))
+        n = -1 if seconds is None else round(seconds * rate)
+        expected = file.frames - file.tell() if n < 0 else min(n, file.frames - file.tell())
+        samples = file.read(n, dtype="float32", always_2d=True)
+        promised = _WAV_LENGTH.search(file.extra_info)
     if promised and int(promised[2]) < int(promised[1]) < _WAV_STREAMED:
         raise UnreadableError(f"breaks off after {promised[2]} of {promised[1]} bytes")
     if len(samples) < expected:
@@ -60,6 +76,17 @@ def read_mono(
     n_channels = samples.shape[1]
     shares = np.full(n_channels, 1 / n_channels, dtype=np.float32)
     return samples @ shares if n_channels > 1 else samples[:, 0], rate  # mean(axis=1) takes 7 ms of 10 s
+
+
+@contextmanager
+def _opened(source: Path | bytes) -> Iterator[soundfile.SoundFile]:
+    try:
+        with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
+            yield file
+    except soundfile.LibsndfileError as error:  # its own text repeats the path
+        raise UnreadableError(error.error_string.strip() or f"libsndfile error {error.code}") from error
+    except OSError as error:
+        raise UnreadableError(error.strerror or str(error)) from error
 
 
 def read_waveform(

@@ -5,15 +5,17 @@ Source of the format: research.google.com/audioset/download.html. Three header l
 """
 
 import csv
+import io
+import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
+from itertools import islice
+from typing import Literal, TextIO
 
 from audiotok.data.audio import EXTENSIONS
-from audiotok.data.clip import Cache, Clip, Listing, Location, SoundClass, Split
-from audiotok.data.files import Files
+from audiotok.data.clip import Cache, Check, Clip, Findings, Listing, Location, SoundClass, Split
+from audiotok.data.files import Files, fingerprint, fingerprint_of_content, join
 from audiotok.data.layout.layout import Found, choose_layout
 from audiotok.data.limits import Limits
 from audiotok.data.validation import Validation
@@ -35,10 +37,10 @@ _STEMS = (re.compile(_ID_AND_TIMES), re.compile("Y" + _ID_AND_TIMES))
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One row of a segments CSV: a YouTube id and the mids of its labels."""
+    """One row of a segments CSV: a YouTube id and the ids of its labels."""
 
     id: str
-    mids: tuple[str, ...]
+    labels: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,7 @@ class AudioSet:
         clip_seconds: What clips are padded or cropped to, s.
         validation: Which clips of the training sets validate.
         limits: Which files are skipped.
+        check: "decode" to decode every clip once, "header" to read its header.
         cache: What is kept of decoded clips: "frames", their mel frames, or "none".
     """
 
@@ -70,6 +73,7 @@ class AudioSet:
     clip_seconds: float
     validation: Validation
     limits: Limits
+    check: Check
     cache: Cache
 
     def __post_init__(self) -> None:
@@ -80,42 +84,94 @@ class AudioSet:
                 "test on clips that are not trained on."
             )
 
+    def fingerprint(self) -> object:
+        """Name the CSVs by their bytes, and the audio files or shards by their sizes and times."""
+        files, audio = Files(), self._audio()
+        layout = choose_layout(self.layout, files, audio)
+        entries = (entry for name in self._sets for entry in layout.entries(files, audio, name))
+        return [layout.name, fingerprint_of_content(self._tables()), fingerprint(entries)]
+
     def read(self) -> Listing:
-        """Read the class table and the segments of every set, and find their files.
+        """Read the class table and the segments of every set, and find their audio.
+
+        Without any CSV, classes and labels are those that the layout carries.
 
         Raises:
-            UserError: The root or a CSV is missing, a row is broken, or a label is not in the table.
+            UserError: The root or a CSV is missing, a row is broken, a label is not in the table, or none of
+                the clips that are listed is among those that are there.
         """
-        metadata = self._root() / self.metadata_folder
-        classes = read_class_table(metadata / CLASS_TABLE)
-        segments: dict[SourceSet, list[Segment]] = {
-            name: list(read_segments(metadata / SEGMENTS[name], {c.id for c in classes}))
-            for name in (*self.train_sets, *self.test_sets)
-        }
+        findings = Findings()
+        has_tables = any(Files().exists(path) for path in self._tables())
+        classes = read_class_table(self._tables()[0]) if has_tables else None
+        known = {c.id for c in classes} if classes is not None else None
+        sets = {name: self._read_set(name, known, findings) for name in self._sets}
+        if classes is None:
+            carried = {label for rows, _ in sets.values() for row in rows for label in row.labels}
+            classes = [SoundClass(label, label) for label in sorted(carried)]
         if self.classes == "present":
-            present = {mid for name in self.train_sets for s in segments[name] for mid in s.mids}
+            present = {label for name in self.train_sets for row in sets[name][0] for label in row.labels}
             classes = [c for c in classes if c.id in present]
         index = {sound_class.id: i for i, sound_class in enumerate(classes)}
         clips: dict[str, Clip] = {}
-        files, audio = Files(), str(self._root() / self.audio_folder)
-        layout = choose_layout(self.layout, files, audio)
-        for name, rows in segments.items():
-            locations = locate(layout.find(files, audio, name), {row.id for row in rows})
+        for name, (rows, locations) in sets.items():
             for row in rows:
-                labels = tuple(sorted(index[mid] for mid in row.mids if mid in index))
-                clip = Clip(row.id, locations.get(row.id), labels, self._split(name, row.id))
-                clips.setdefault(row.id, clip)
-        return Listing(tuple(classes), tuple(clips.values()))
+                if row.id in clips:
+                    findings.listed_twice.add(row.id)
+                    continue
+                labels = tuple(sorted(index[label] for label in row.labels if label in index))
+                clips[row.id] = Clip(row.id, locations.get(row.id), labels, self._split(name, row.id))
+        return Listing(tuple(classes), tuple(clips.values()), findings)
+
+    def _read_set(
+        self, name: SourceSet, known: set[str] | None, findings: Findings
+    ) -> tuple[list[Segment], dict[str, Location]]:
+        """Return what is listed of a set, and where it lies.
+
+        Args:
+            name: The set.
+            known: Ids of the classes; None takes what comes.
+            findings: Takes what does not fit.
+        """
+        path, audio = self._segments(name), self._audio()
+        found = list(choose_layout(self.layout, Files(), audio).find(Files(), audio, name))
+        labelled = [clip for clip in found if clip.labels is not None]
+        if labelled and not Files().exists(path):
+            return _carried(labelled, known, findings)
+        rows = list(read_segments(path, known))
+        locations = locate(found, {row.id for row in rows}, findings)
+        if rows and found and not locations:
+            raise UserError(
+                f"data.root={self.root}: none of the {len(rows):,} ids of {path} is among the {len(found):,} "
+                f"clips of {name} in {audio}: listed are {_three(row.id for row in rows)}, and there are "
+                f"{_three(clip.name for clip in found)}; take both from one release, or name files by ids."
+            )
+        return rows, locations
 
     def _split(self, source_set: SourceSet, id_: str) -> Split:
         if source_set in self.test_sets:
             return "test"
         return "val" if self.validation.takes(id_) else "train"
 
-    def _root(self) -> Path:
-        root = Path(self.root).expanduser() if self.root else None
-        if root is None or not (root / self.metadata_folder).is_dir():
-            found = "is not set" if root is None else f"has no folder {self.metadata_folder}"
+    @property
+    def _sets(self) -> list[SourceSet]:
+        return [*self.train_sets, *self.test_sets]
+
+    def _tables(self) -> list[str]:
+        """Return the paths of the class table and of the segments of every set."""
+        table = join(join(self._root(), self.metadata_folder), CLASS_TABLE)
+        return [table, *(self._segments(name) for name in self._sets)]
+
+    def _segments(self, name: SourceSet) -> str:
+        return join(join(self._root(), self.metadata_folder), SEGMENTS[name])
+
+    def _audio(self) -> str:
+        return join(self._root(), self.audio_folder)
+
+    def _root(self) -> str:
+        root = os.path.expanduser(self.root) if self.root else ""  # noqa: PTH111
+        folders = [join(root, name) for name in (self.metadata_folder, self.audio_folder)]
+        if not root or not any(Files().exists(folder) for folder in folders):
+            found = f"has no folder {self.metadata_folder}" if root else "is not set"
             raise UserError(
                 f"data.root={self.root} {found}; give a folder that holds {self.metadata_folder}/ with "
                 f"{CLASS_TABLE}, {', '.join(SEGMENTS.values())} "
@@ -127,7 +183,29 @@ class AudioSet:
         return root
 
 
-def read_class_table(path: Path) -> list[SoundClass]:
+def _carried(
+    found: list[Found], known: set[str] | None, findings: Findings
+) -> tuple[list[Segment], dict[str, Location]]:
+    """Return clips with the labels that their layout carries as if a CSV had listed them."""
+    rows: list[Segment] = []
+    ids = {id_of_stem(clip.name, None) or clip.name: None for clip in found}
+    locations = locate(found, ids.keys(), findings)
+    for clip in found:
+        id_ = id_of_stem(clip.name, None) or clip.name
+        if locations[id_] != clip.location:
+            continue
+        for label in clip.labels or ():
+            if known is not None and label not in known:
+                findings.unknown_labels.add(label)
+        rows.append(Segment(id_, clip.labels or ()))
+    return rows, locations
+
+
+def _three(names: Iterable[str]) -> str:
+    return ", ".join(islice(names, 3))
+
+
+def read_class_table(path: str) -> list[SoundClass]:
     """Read `index,mid,display_name`, in the order of the index.
 
     Raises:
@@ -146,15 +224,15 @@ def read_class_table(path: Path) -> list[SoundClass]:
     return [classes[index] for index in sorted(classes)]
 
 
-def read_segments(path: Path, mids: set[str]) -> Iterator[Segment]:
+def read_segments(path: str, known: set[str] | None) -> Iterator[Segment]:
     """Read the rows of a segments CSV.
 
     Args:
         path: A file such as `balanced_train_segments.csv`.
-        mids: The label ids that may occur.
+        known: The label ids that may occur; None for any.
 
     Raises:
-        UserError: The file is missing, a row is broken, or a label is not among the mids.
+        UserError: The file is missing, a row is broken, or a label is not known.
     """
     with _open_csv(path) as file:
         reader = csv.reader(_lines_with_closed_quotes(path, file), skipinitialspace=True)
@@ -167,7 +245,7 @@ def read_segments(path: Path, mids: set[str]) -> Iterator[Segment]:
                     'YTID, start_seconds, end_seconds, "labels"; mend or delete that row.'
                 )
             labels = tuple(label.strip() for label in row[3].split(","))
-            unknown = [label for label in labels if label not in mids]
+            unknown = [label for label in labels if known is not None and label not in known]
             if unknown:
                 raise UserError(
                     f"{path}:{reader.line_num}: label {unknown[0]} of clip {row[0]} is not in {CLASS_TABLE}; "
@@ -176,7 +254,7 @@ def read_segments(path: Path, mids: set[str]) -> Iterator[Segment]:
             yield Segment(row[0], labels)
 
 
-def _lines_with_closed_quotes(path: Path, file: Iterable[str]) -> Iterator[str]:
+def _lines_with_closed_quotes(path: str, file: Iterable[str]) -> Iterator[str]:
     """Pass lines on; a quote left open would swallow those after it."""
     for number, line in enumerate(file, start=1):
         if line.count('"') % 2:
@@ -184,9 +262,9 @@ def _lines_with_closed_quotes(path: Path, file: Iterable[str]) -> Iterator[str]:
         yield line
 
 
-def _open_csv(path: Path):  # type: ignore[no-untyped-def]  # a context manager over an open file
+def _open_csv(path: str) -> TextIO:
     try:
-        return path.open(newline="", encoding="utf-8")
+        return io.TextIOWrapper(Files().open(path), encoding="utf-8", newline="")
     except OSError as error:
         raise UserError(
             f"{path} cannot be read ({error.strerror}); it comes from "
@@ -194,32 +272,40 @@ def _open_csv(path: Path):  # type: ignore[no-untyped-def]  # a context manager 
         ) from error
 
 
-def id_of_stem(stem: str, ids: set[str]) -> str | None:
-    """Return the listed YouTube id that a file name stands for, or None.
+def id_of_stem(stem: str, ids: Container[str] | None) -> str | None:
+    """Return the listed YouTube id that a file name stands for, or None; without a list, the first that fits.
 
     `<id>`, `Y<id>`, `<id>_<start>` and `<id>_<start>-<end>` are understood. Ids may themselves begin
     with `Y`, `-` or `_` and contain `_`, so a name is never split: what is listed decides.
     """
-    if stem in ids:
+    if ids is not None and stem in ids:
         return stem
     for pattern in _STEMS:
         match = pattern.fullmatch(stem)
-        if match and match[1] in ids:
+        if match and (ids is None or match[1] in ids):
             return match[1]
     return None
 
 
-def locate(found: Iterable[Found], ids: set[str]) -> dict[str, Location]:
+def locate(found: Iterable[Found], ids: Container[str], findings: Findings) -> dict[str, Location]:
     """Find listed clips among those that lie in a folder.
 
     Where a clip lies there several times, the first extension of `EXTENSIONS` is taken, and of these the
     first that is found.
+
+    Args:
+        found: What lies there.
+        ids: What is listed.
+        findings: Takes what is not listed, and what lies there more than once.
     """
     locations: dict[str, Location] = {}
     for clip in found:
         id_ = id_of_stem(clip.name, ids)
         if id_ is None:
+            findings.not_listed.add(str(clip.location))
             continue
+        if id_ in locations:
+            findings.found_twice.add(id_)
         if id_ not in locations or _rank(clip.location) < _rank(locations[id_]):
             locations[id_] = clip.location
     return locations

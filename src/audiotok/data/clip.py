@@ -1,12 +1,13 @@
 """The nouns of a corpus: a class, a clip, and the listing in which a data source states both."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from audiotok.data.limits import Limits
 
 Split = Literal["train", "val", "test"]
 Cache = Literal["none", "frames"]
+Check = Literal["decode", "header"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
@@ -46,7 +47,7 @@ class Clip:
         labels: Indices into the listing's classes.
         split: The part of the corpus that it belongs to.
         seconds: Length in s; 0.0 until it has been inspected.
-        digest: Of the bytes; "" until it has been inspected.
+        digest: Of the bytes, 64 bits; 0 until it has been inspected.
     """
 
     id: str
@@ -54,24 +55,69 @@ class Clip:
     labels: tuple[int, ...]
     split: Split
     seconds: float = 0.0
-    digest: str = ""
+    digest: int = 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many there are of something, and the first three."""
+
+    n: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    def add(self, example: str) -> None:
+        """Count one."""
+        self.n += 1
+        if len(self.examples) < 3:
+            self.examples.append(example)
+
+
+@dataclass(slots=True)
+class Findings:
+    """Where what is listed and what lies on the disk disagree.
+
+    Args:
+        listed_twice: Ids that are listed more than once; the first row counts.
+        found_twice: Ids that lie there more than once; one is taken.
+        not_listed: Files or entries of a container that are in no list.
+        unknown_labels: Labels of clips that are no class, and are left out.
+    """
+
+    listed_twice: Tally = field(default_factory=Tally)
+    found_twice: Tally = field(default_factory=Tally)
+    not_listed: Tally = field(default_factory=Tally)
+    unknown_labels: Tally = field(default_factory=Tally)
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What the metadata of a data source says, before any audio file is opened."""
+    """What a data source lists and finds, before any audio is opened."""
 
     classes: tuple[SoundClass, ...]
     clips: tuple[Clip, ...]
+    findings: Findings = field(default_factory=Findings)
 
 
 class Source(Protocol):
-    """What every option of the config group `data` builds."""
+    """What every option of the config group `data` builds: a dataclass, whose fields are its settings."""
 
     clip_seconds: float
     limits: Limits
+    check: Check
     cache: Cache
 
+    def fingerprint(self) -> object:
+        """Name what `read` would read, as it is on the disk now, by something JSON-like.
+
+        Raises:
+            UserError: It is missing.
+        """
+        ...
+
     def read(self) -> Listing:
-        """Read the metadata; raise `UserError` where it is missing or broken."""
+        """List the clips and where they are.
+
+        Raises:
+            UserError: The metadata is missing or broken.
+        """
         ...

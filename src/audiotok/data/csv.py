@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from audiotok.data.clip import Cache, Clip, Listing, Location, SoundClass, Split
+from audiotok.data.clip import Cache, Check, Clip, Findings, Listing, Location, SoundClass, Split
+from audiotok.data.files import Files, fingerprint, fingerprint_of_content
 from audiotok.data.limits import Limits
 from audiotok.data.validation import Validation
 from audiotok.errors import UserError
@@ -26,6 +27,7 @@ class CSV:
         clip_seconds: What clips are padded or cropped to, s.
         validation: Which training clips validate, where the CSV has none with the split val.
         limits: Which files are skipped.
+        check: "decode" to decode every clip once, "header" to read its header.
         cache: What is kept of decoded clips: "frames", their mel frames, or "none".
     """
 
@@ -39,6 +41,7 @@ class CSV:
     clip_seconds: float
     validation: Validation
     limits: Limits
+    check: Check
     cache: Cache
 
     def __post_init__(self) -> None:
@@ -47,20 +50,23 @@ class CSV:
                 'data.label_separator="" separates nothing; give what stands between labels, ";" for example.'
             )
 
+    def fingerprint(self) -> object:
+        """Name the CSV, and the files that it lists by their sizes and times."""
+        locations = [clip.location for clip in self.read().clips]
+        return [
+            fingerprint_of_content([str(self._path())]),
+            fingerprint(Files().stat(location.path) for location in locations if location),
+        ]
+
     def read(self) -> Listing:
         """Read the CSV.
 
         Raises:
             UserError: The file or a column is missing, or a row is broken.
         """
-        path = Path(self.root).expanduser() if self.root else None
-        if path is None or not path.is_file():
-            raise UserError(
-                f"data.root={self.root} is no file; give a CSV with the columns {self.path_column}, "
-                f"{self.labels_column} and {self.split_column} (train, val or test)."
-            )
+        path, findings = self._path(), Findings()
         try:
-            rows = self._read_rows(path)
+            rows = self._read_rows(path, findings)
         except UnicodeDecodeError as error:
             raise UserError(f"{path} is not UTF-8 text ({error.reason}); save it as UTF-8.") from error
         listed = [(row, self._labels(row)) for row in rows]
@@ -79,7 +85,16 @@ class CSV:
             )
             for row, labels in listed
         )
-        return Listing(tuple(SoundClass(name, name) for name in names), clips)
+        return Listing(tuple(SoundClass(name, name) for name in names), clips, findings)
+
+    def _path(self) -> Path:
+        path = Path(self.root).expanduser() if self.root else None
+        if path is None or not path.is_file():
+            raise UserError(
+                f"data.root={self.root} is no file; give a CSV with the columns {self.path_column}, "
+                f"{self.labels_column} and {self.split_column} (train, val or test)."
+            )
+        return path
 
     def _counts(self, split: str) -> bool:
         return self.classes == "table" or split == "train"
@@ -94,7 +109,7 @@ class CSV:
             return "val"
         return split  # type: ignore[return-value]  # checked in _read_rows
 
-    def _read_rows(self, path: Path) -> list[dict[str, str]]:
+    def _read_rows(self, path: Path, findings: Findings) -> list[dict[str, str]]:
         columns = {
             "path_column": self.path_column,
             "labels_column": self.labels_column,
@@ -116,5 +131,7 @@ class CSV:
                         f"{path}:{reader.line_num}: {list(row.values())} needs a path, labels, and train, "
                         "val or test as its split; mend or delete that row."
                     )
+                if name in rows:
+                    findings.listed_twice.add(name)
                 rows.setdefault(name, row)
         return list(rows.values())

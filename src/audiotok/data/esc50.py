@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from audiotok.data.clip import Cache, Clip, Listing, Location, SoundClass, Split
+from audiotok.data.clip import Cache, Check, Clip, Listing, Location, SoundClass, Split
+from audiotok.data.files import Files, fingerprint, fingerprint_of_content
 from audiotok.data.limits import Limits
 from audiotok.data.validation import Validation
 from audiotok.errors import UserError
@@ -29,6 +30,7 @@ class ESC50:
         validation: Which recordings of the other folds validate; clips cut from one recording stay
             together.
         limits: Which files are skipped.
+        check: "decode" to decode every clip once, "header" to read its header.
         cache: What is kept of decoded clips: "frames", their mel frames, or "none".
     """
 
@@ -38,7 +40,12 @@ class ESC50:
     clip_seconds: float
     validation: Validation
     limits: Limits
+    check: Check
     cache: Cache
+
+    def fingerprint(self) -> object:
+        """Name the table, and the audio files by their sizes and times."""
+        return [fingerprint_of_content([str(self._table())]), fingerprint(Files().walk(str(self._audio())))]
 
     def read(self) -> Listing:
         """Read the table of clips.
@@ -52,7 +59,7 @@ class ESC50:
         if str(self.test_fold) not in folds:
             raise UserError(f"data.test_fold={self.test_fold} is not in {table}; choose one of {folds}.")
         names = sorted({row["category"] for row in rows})
-        audio = Path(self.root or "").expanduser() / "audio"
+        audio = self._audio()
         clips = tuple(
             Clip(
                 row["filename"],
@@ -68,6 +75,9 @@ class ESC50:
         if row["fold"] == str(self.test_fold):
             return "test"
         return "val" if self.validation.takes(row["src_file"]) else "train"
+
+    def _audio(self) -> Path:
+        return Path(self.root or "").expanduser() / "audio"
 
     def _table(self) -> Path:
         root = Path(self.root).expanduser() if self.root else None

@@ -1,7 +1,8 @@
 """Files on this machine, by os, and at URLs (`s3://`, `hf://`, `memory://`), by fsspec."""
 
+import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, NamedTuple
 
 from audiotok.errors import UserError
@@ -13,6 +14,29 @@ class Entry(NamedTuple):
     path: str
     size: int
     mtime_ns: int
+
+
+def fingerprint(entries: Iterable[Entry | None]) -> str:
+    """Return 16 hex digits that name the paths, sizes and times of files; None is one that is gone."""
+    digest = hashlib.sha256()
+    for entry in entries:
+        digest.update(repr(entry).encode())
+    return digest.hexdigest()[:16]
+
+
+def fingerprint_of_content(paths: Iterable[str]) -> str:
+    """Return 16 hex digits that name the bytes of files; one that is not there has none."""
+    digest = hashlib.sha256()
+    for path in paths:
+        content = Files().read(path) if Files().stat(path) else b""
+        digest.update(b"%d:%b" % (len(content), content))
+    return digest.hexdigest()[:16]
+
+
+def join(folder: str, name: str) -> str:
+    """Return the path of a name in a folder; a path that is absolute, or a URL, stays as it is."""
+    name = os.path.expanduser(name)  # noqa: PTH111
+    return name if is_url(name) or os.path.isabs(name) else f"{folder.rstrip('/')}/{name}"  # noqa: PTH117
 
 
 def is_url(path: str) -> bool:

@@ -16,7 +16,7 @@ import soundfile
 from tqdm import tqdm
 
 from audiotok.data.audioset import CLASS_TABLE, SEGMENTS, AudioSet, SourceSet
-from audiotok.data.clip import Cache, Listing
+from audiotok.data.clip import Cache, Check, Listing
 from audiotok.data.limits import Limits
 from audiotok.data.sounds import SOUNDS, mix_clip
 from audiotok.data.validation import Validation
@@ -40,6 +40,7 @@ class Synthetic:
         clip_seconds: Length of the clips, s.
         validation: Which of the training clips validate.
         limits: Which files are skipped.
+        check: "decode" to decode every clip once, "header" to read its header.
         cache: What is kept of decoded clips: "frames", their mel frames, or "none".
     """
 
@@ -50,14 +51,22 @@ class Synthetic:
     clip_seconds: float
     validation: Validation
     limits: Limits
+    check: Check
     cache: Cache
 
+    def fingerprint(self) -> object:
+        """Name the files, which are written where they are not there yet."""
+        return self._audioset().fingerprint()
+
     def read(self) -> Listing:
-        """Write the corpus where it is not there yet, and read it as AudioSet.
+        """Read the corpus, which is written where it is not there yet, as AudioSet.
 
         Raises:
             UserError: The cache cannot be written, or a number makes no sense.
         """
+        return self._audioset().read()
+
+    def _audioset(self) -> AudioSet:
         for key in ("n_train_clips", "n_test_clips", "clip_seconds"):
             if getattr(self, key) <= 0:
                 raise UserError(f"data.{key}={getattr(self, key)} gives no clips; choose more than 0.")
@@ -78,8 +87,9 @@ class Synthetic:
             clip_seconds=self.clip_seconds,
             validation=self.validation,
             limits=self.limits,
+            check=self.check,
             cache=self.cache,
-        ).read()
+        )
 
     def _write(self, root: Path) -> None:
         metadata = root / "metadata"

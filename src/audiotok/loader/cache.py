@@ -18,7 +18,7 @@ from audiotok.features.logmel import LogMel
 from audiotok.store import Store, content_key
 
 log = logging.getLogger(__name__)
-_VERSION = 1  # raise it when mel frames come to mean something else
+_VERSION = 2  # raise it when mel frames come to mean something else
 _RESERVE = 1e9  # bytes that a cache leaves on its disk
 
 
@@ -122,8 +122,8 @@ def open_cache(corpus: Corpus, split: Split, features: LogMel, store: Store) -> 
     """Return the mel frames that are kept of a split's clips, or None where none are to be kept."""
     if corpus.cache == "none":
         return None
-    clips = [(clip.id, clip.digest) for clip in corpus.clips[split]]
-    key = content_key([_VERSION, features.analysis, corpus.clip_seconds, clips])
+    clips = corpus.clips[split]
+    key = content_key([_VERSION, features.analysis, corpus.clip_seconds, clips.fingerprint()])
     n_mel_frames = features.n_mel_frames(round(corpus.clip_seconds * features.sample_rate))
     cache = FrameCache(store.folder("frames", key), len(clips), n_mel_frames, features.n_mels)
     cache.prepare()

@@ -121,7 +121,7 @@ class ClipDataModule(pl.LightningDataModule):
         return self._loaders[split]
 
     def _sampler(self, n_clips: int) -> EpochSampler:
-        weights = balancing_weights(self.corpus.targets("train")) if self.sampling == "balanced" else None
+        weights = balancing_weights(self.corpus.clips["train"]) if self.sampling == "balanced" else None
         return EpochSampler(n_clips, self.seed, weights)
 
     def _preparation(self, training: bool) -> Preparation:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from torch.utils.data import Sampler
 
+from audiotok.data.catalogue import Catalogue
 from audiotok.loader.clips import Draw
 
 
@@ -43,18 +44,19 @@ class EpochSampler(Sampler[Draw]):
         return (Draw(int(index), int(seed)) for index, seed in zip(order, seeds, strict=True))
 
 
-def balancing_weights(targets: np.ndarray) -> np.ndarray:
+def balancing_weights(clips: Catalogue) -> np.ndarray:
     """Weigh clips by how rare their classes are: the sum of 1 / (clips with the class) over their labels.
 
     A clip without labels weighs as little as the least of the others. Source: Y. Gong, Y. Chung, J. Glass,
     "PSLA: Improving Audio Tagging With Pretraining, Sampling, Labeling, and Aggregation", TASLP 2021.
 
     Args:
-        targets: Of the clips that are there, bool (clips, C).
+        clips: Those that are there.
 
     Returns:
         (clips,)
     """
-    weights = (targets / np.maximum(targets.sum(0), 1)).sum(1)
+    rows, classes = clips.label_rows(np.arange(len(clips)))
+    weights = np.bincount(rows, 1 / np.bincount(classes)[classes], len(clips))
     labelled = weights > 0
     return np.where(labelled, weights, weights[labelled].min() if labelled.any() else 1.0)

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from audiotok.data.audio import EXTENSIONS
 from audiotok.data.clip import Location
-from audiotok.data.files import Files
+from audiotok.data.files import Entry, Files
 from audiotok.data.layout.layout import SET_NAMES, Found, Layout
 
 # m4a cannot be decoded, but a clip that is there as m4a is not missing: it is reported as broken.
@@ -26,12 +26,15 @@ class Folders(Layout):
         """Tell whether there is an audio file in any sub-folder."""
         return any(_is_audio(entry.path) for entry in files.walk(folder))
 
-    def find(self, files: Files, folder: str, source_set: str) -> Iterator[Found]:
+    def entries(self, files: Files, folder: str, source_set: str) -> Iterator[Entry]:
         """List the audio files of a set."""
-        for name in SET_NAMES[source_set]:
-            for entry in files.walk(f"{folder}/{name}"):
-                if _is_audio(entry.path):
-                    yield Found(PurePosixPath(entry.path).stem, Location(self.name, entry.path))
+        folders = (f"{folder}/{name}" for name in SET_NAMES[source_set])
+        return (entry for path in folders for entry in files.walk(path) if _is_audio(entry.path))
+
+    def find(self, files: Files, folder: str, source_set: str) -> Iterator[Found]:
+        """List the clips of a set, a file each."""
+        for entry in self.entries(files, folder, source_set):
+            yield Found(PurePosixPath(entry.path).stem, Location(self.name, entry.path))
 
     def read(self, location: Location) -> bytes:
         """Return the bytes of a file."""

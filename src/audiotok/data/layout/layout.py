@@ -13,7 +13,7 @@ from typing import ClassVar, NamedTuple
 
 from audiotok.data.audio import UnreadableError
 from audiotok.data.clip import Location
-from audiotok.data.files import Files, is_url
+from audiotok.data.files import Entry, Files, is_url
 from audiotok.errors import UserError
 
 LAYOUTS = {"folders": "Folders"}  # module: its class, in the order in which they are tried
@@ -49,6 +49,10 @@ class Layout(ABC):
     @abstractmethod
     def looks_right(cls, files: Files, folder: str) -> bool:
         """Tell by names alone whether a folder has this layout."""
+
+    def entries(self, files: Files, folder: str, source_set: str) -> Iterator[Entry]:
+        """List the files that `find` depends on: where these have not changed, neither has what is found."""
+        return files.walk(folder)
 
     @abstractmethod
     def find(self, files: Files, folder: str, source_set: str) -> Iterator[Found]:

@@ -1,0 +1,182 @@
+"""A catalogue: clips in columns, so that millions of them load in a second and no worker copies them.
+
+A Python object for each clip would take a kilobyte and be written to whenever it is looked at (reference
+counts), so that forked workers would each come to own a copy. Here a `Clip` is made when it is asked for.
+"""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import Any, overload
+
+import numpy as np
+import pyarrow as pa
+
+from audiotok.data.clip import Clip, Location
+
+USABLE = "usable"
+_NAME = pa.dictionary(pa.int8(), pa.string())
+SCHEMA = pa.schema(
+    {
+        "id": pa.string(),
+        "split": _NAME,
+        "labels": pa.list_(pa.int32()),  # places in the listing's classes
+        "layout": _NAME,  # null where a clip is not there; so are path and entry
+        "path": pa.string(),
+        "entry": pa.string(),
+        "seconds": pa.float64(),
+        "rate": pa.int32(),  # Hz
+        "channels": pa.int16(),
+        "peak": pa.float32(),  # 1 is full scale; NaN where it was not measured
+        "digest": pa.uint64(),
+        "status": _NAME,  # usable, or why it is not
+        "detail": pa.string(),
+    }
+)
+
+
+class Catalogue(Sequence[Clip]):
+    """Clips in the order of their ids, which no two share: one set of clips has one order wherever it lies.
+
+    Args:
+        table: Of `SCHEMA`, in the order of the ids.
+        rows: Which rows of it, ascending; None for all.
+    """
+
+    def __init__(self, table: pa.Table, rows: np.ndarray | None = None) -> None:
+        self._table = table.combine_chunks()  # nothing is copied where there is one chunk
+        self._rows = np.arange(len(table)) if rows is None else rows
+
+    @classmethod
+    def of(cls, clips: Iterable[Clip]) -> "Catalogue":
+        """Return the catalogue of clips that have been inspected."""
+        return cls(table_of(sorted(clips, key=lambda clip: clip.id.encode())))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Catalogue, (self._table, self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @overload
+    def __getitem__(self, index: int) -> Clip: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Catalogue": ...
+    def __getitem__(self, index: int | slice) -> "Clip | Catalogue":
+        if isinstance(index, slice):
+            return Catalogue(self._table, np.sort(self._rows[index]))
+        row = int(self._rows[index])
+        value = {name: column[row].as_py() for name, column in self._columns.items()}
+        located = value["layout"] is not None
+        return Clip(
+            value["id"],
+            Location(value["layout"], value["path"], value["entry"]) if located else None,
+            tuple(value["labels"]),
+            value["split"],
+            value["seconds"],
+            value["digest"],
+        )
+
+    def select(self, chosen: np.ndarray) -> "Catalogue":
+        """Return some of the clips.
+
+        Args:
+            chosen: bool (clips,)
+        """
+        return Catalogue(self._table, self._rows[chosen])
+
+    def ids(self, indices: np.ndarray | Sequence[int]) -> list[str]:
+        """Return the ids of some clips."""
+        ids: list[str] = self._columns["id"].take(pa.array(self._rows[np.asarray(indices, int)])).to_pylist()
+        return ids
+
+    def column(self, name: str) -> np.ndarray:
+        """Return a column of numbers, (clips,)."""
+        return self._columns[name].to_numpy()[self._rows]
+
+    def names(self, name: str) -> np.ndarray:
+        """Return a column of a few different names, (clips,) of str objects that are shared."""
+        column = self._columns[name]
+        return np.array([*column.dictionary.to_pylist(), None])[column.indices.fill_null(-1).to_numpy()][
+            self._rows
+        ]
+
+    @cached_property
+    def digests(self) -> np.ndarray:
+        """Digests of the clips' bytes, uint64 (clips,)."""
+        return self.column("digest")
+
+    @cached_property
+    def seconds(self) -> np.ndarray:
+        """Lengths, s, (clips,)."""
+        return self.column("seconds")
+
+    def label_rows(self, indices: np.ndarray | Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """Return the labels of some clips, as pairs of a place among the indices and a class.
+
+        `targets[rows, classes] = 1` makes targets (len(indices), C) of them.
+        """
+        offsets, classes = self._labels
+        rows = self._rows[np.asarray(indices, int)]
+        counts = offsets[rows + 1] - offsets[rows]
+        ends = np.cumsum(counts)
+        places = np.arange(counts.sum()) + np.repeat(offsets[rows] - (ends - counts), counts)
+        return np.repeat(np.arange(len(rows)), counts), classes[places]
+
+    def class_counts(self, n_classes: int) -> np.ndarray:
+        """Count the clips of each class, (C,)."""
+        _, classes = self.label_rows(np.arange(len(self)))
+        return np.bincount(classes, minlength=n_classes)
+
+    def fingerprint(self) -> str:
+        """Return 16 hex digits that name the ids and the digests of the clips."""
+        ids = self._columns["id"].take(pa.array(self._rows))
+        digest = hashlib.sha256()
+        for array in (*_string_buffers(ids), self.digests):
+            digest.update(array.tobytes())
+        return digest.hexdigest()[:16]
+
+    def table(self) -> pa.Table:
+        """Return the columns of the clips."""
+        return self._table.take(pa.array(self._rows))
+
+    @cached_property
+    def _columns(self) -> dict[str, Any]:
+        return {
+            name: self._table.column(name).chunk(0) if len(self._table) else pa.array([], field.type)
+            for name, field in zip(SCHEMA.names, SCHEMA, strict=True)
+        }
+
+    @cached_property
+    def _labels(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where the labels of each row of the table begin (rows + 1,), and all labels one after the other."""
+        column = self._columns["labels"]
+        return column.offsets.to_numpy().astype(np.int64), column.values.to_numpy()
+
+
+def table_of(clips: Sequence[Clip]) -> pa.Table:
+    """Return the columns of clips, in their order; what a `Clip` does not know is null."""
+    locations = [clip.location for clip in clips]
+    known = {
+        "id": [clip.id for clip in clips],
+        "split": [clip.split for clip in clips],
+        "labels": [clip.labels for clip in clips],
+        "layout": [location and location.layout for location in locations],
+        "path": [location and location.path for location in locations],
+        "entry": [location and location.entry for location in locations],
+        "seconds": [clip.seconds for clip in clips],
+        "digest": [clip.digest for clip in clips],
+    }
+    empty = [None] * len(clips)
+    return pa.table(
+        {field.name: pa.array(known.get(field.name, empty), field.type) for field in SCHEMA}, SCHEMA
+    )
+
+
+def _string_buffers(strings: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Return the offsets (n + 1,) and the bytes of a column of strings that begins at its buffers' start."""
+    if not len(strings):
+        return np.zeros(1, np.int32), np.zeros(0, np.uint8)
+    _, offsets, content = strings.buffers()
+    ends = np.frombuffer(offsets, np.int32)[: len(strings) + 1]
+    return ends, np.frombuffer(content, np.uint8)[: ends[-1]]

@@ -1,0 +1,253 @@
+"""The manifest of a corpus: every listed clip, where it is and what it is like, found out once.
+
+`<cache_dir>/manifests/<key>/` holds `manifest.parquet`, a row for each clip (columns: `catalogue.SCHEMA`),
+and `manifest.json`, which says what it is made of. The key names the settings of the data option and what
+lies on the disk (the bytes of the metadata; names, sizes and times of files or shards), so that a run whose
+corpus has not changed reads one file and starts.
+
+Clips are inspected in parts, each kept under a key of its own, by the names, sizes and times of its clips:
+what was stopped goes on where it was, and a corpus that has grown is inspected where it has. Parts are the
+seam for other machinery than threads: an `Engine` is handed those that are wanting, maps `inspect_part` over
+them wherever it likes (a `Part` and its table pickle, and neither knows of the store), and yields each with
+its table when it is done, in any order. All else, keys, progress and keeping, is done here.
+"""
+
+import json
+import os
+import re
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass
+from functools import cache, partial
+from itertools import groupby
+from pathlib import Path, PurePath
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from audiotok.data import inspection
+from audiotok.data.catalogue import SCHEMA, USABLE, table_of
+from audiotok.data.clip import Check, Clip, Findings, Listing, Location, SoundClass, Source, Tally
+from audiotok.data.files import Entry, Files
+from audiotok.data.inspection import Condition, inspect_clip
+from audiotok.data.limits import Limits
+from audiotok.store import StaleError, Store, content_key
+
+TABLE, SIDECAR, PART = "manifest.parquet", "manifest.json", "part.parquet"
+_VERSION = 1  # raise it when a column comes to mean something else: older manifests are then made again
+_ELSEWHERE = {"clip_seconds", "cache"}  # settings that no row depends on
+PART_CLIPS = 256  # a few seconds of decoding; what is lost where a run is stopped
+
+CONDITIONS = pa.schema(
+    {
+        "fault": pa.string(),
+        "detail": pa.string(),
+        "seconds": pa.float64(),
+        "rate": pa.int32(),
+        "channels": pa.int16(),
+        "peak": pa.float32(),
+        "digest": pa.uint64(),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Clips that are inspected together: neighbours in a container, or files whose ids hash alike.
+
+    Args:
+        key: Names them, their sizes and times, and the check.
+        locations: Where they are.
+        check: How they are inspected.
+    """
+
+    key: str
+    locations: tuple[Location, ...]
+    check: Check
+
+
+Engine = Callable[[Sequence[Part]], Iterator[tuple[Part, pa.Table]]]
+
+
+def inspect_part(part: Part) -> pa.Table:
+    """Inspect the clips of a part: a row of `CONDITIONS` for each, a function of their bytes alone."""
+    conditions = [asdict(inspect_clip(location, part.check)) for location in part.locations]
+    return pa.Table.from_pylist(conditions, CONDITIONS)
+
+
+def in_threads(parts: Sequence[Part]) -> Iterator[tuple[Part, pa.Table]]:
+    """Inspect parts in a thread for each core: libsndfile works without Python's lock."""
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        futures = {pool.submit(inspect_part, part): part for part in parts}
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What `open_manifest` returns.
+
+    Args:
+        folder: Where it lies.
+        classes: What the labels stand for.
+        table: Of `catalogue.SCHEMA`, in the order of the ids.
+        findings: Where what is listed and what is there disagree.
+    """
+
+    folder: Path
+    classes: tuple[SoundClass, ...]
+    table: pa.Table
+    findings: Findings
+
+
+def open_manifest(source: Source, store: Store, engine: Engine = in_threads) -> Manifest:
+    """Read the manifest of a data source, making it first where it is absent or of an older version.
+
+    Args:
+        source: An option of the config group `data`.
+        store: Where manifests and inspected parts are kept.
+        engine: Inspects the parts that are wanting.
+
+    Raises:
+        UserError: The metadata is missing or broken, or the cache cannot be written.
+    """
+    settings = {name: value for name, value in asdict(cast(Any, source)).items() if name not in _ELSEWHERE}
+    made_of = {"source": type(source).__name__, **settings, "fingerprint": source.fingerprint()}
+
+    def make(folder: Path) -> None:
+        listing = source.read()
+        clips = sorted(listing.clips, key=lambda clip: clip.id.encode())
+        conditions = _inspect(clips, source.check, store, engine)
+        _write(folder, _table(clips, conditions, source.limits), listing, made_of)
+
+    return store.load_or_make("manifests", content_key(made_of), _read, make)
+
+
+# ---- inspecting ----
+
+
+def _inspect(clips: Sequence[Clip], check: Check, store: Store, engine: Engine) -> pa.Table:
+    """Return the conditions of clips, in their order."""
+    parts = parts_of(clips, check)
+    known = {part.key: store.load("inspections", part.key, _read_part) for part, _ in parts}
+    wanting = [part for part, _ in parts if known[part.key] is None]
+    n_clips = sum(len(part.locations) for part in wanting)
+    with tqdm(total=n_clips, desc="Inspecting clips", unit="clip", disable=None, leave=False) as progress:
+        for part, table in engine(wanting):
+            known[part.key] = store.load_or_make(
+                "inspections", part.key, _read_part, partial(_write_part, table)
+            )
+            progress.update(len(part.locations))
+    rows = [row for _, rows in parts for row in rows]
+    absent = sorted(set(range(len(clips))) - set(rows))
+    missing = pa.Table.from_pylist([asdict(Condition("missing"))] * len(absent), CONDITIONS)
+    conditions = pa.concat_tables([*(known[part.key] for part, _ in parts), missing])
+    return conditions.take(pa.array(np.argsort([*rows, *absent]), pa.int64()))
+
+
+def parts_of(clips: Sequence[Clip], check: Check) -> list[tuple[Part, list[int]]]:
+    """Group the clips that are there, and say of each part which clips it has."""
+    parts = []
+    stat = cache(Files().stat)
+    for group in _groups(clips):
+        stamped = [(row, location, stat(location.path)) for row, location in group]
+        there = [(row, location, entry) for row, location, entry in stamped if entry is not None]
+        if there:
+            stamps = [_stamp(location, entry) for _, location, entry in there]
+            key = content_key([inspection.VERSION, check, stamps])
+            parts.append(
+                (Part(key, tuple(place for _, place, _ in there), check), [row for row, *_ in there])
+            )
+    return parts
+
+
+def _groups(clips: Sequence[Clip]) -> Iterator[list[tuple[int, Location]]]:
+    located = [(row, clip.location) for row, clip in enumerate(clips) if clip.location is not None]
+    files = [(row, location) for row, location in located if not location.entry]
+    mask = (
+        1 << (len(files) // PART_CLIPS).bit_length()
+    ) - 1  # as many groups or twice as many: few regroupings
+    groups: list[list[tuple[int, Location]]] = [[] for _ in range(mask + 1)]
+    for row, location in files:
+        groups[zlib.crc32(clips[row].id.encode()) & mask].append((row, location))
+    yield from groups
+    inside = sorted((place for place in located if place[1].entry), key=lambda place: _order(place[1]))
+    for _, group in groupby(inside, key=lambda place: place[1].path):
+        neighbours = list(group)
+        yield from (neighbours[i : i + PART_CLIPS] for i in range(0, len(neighbours), PART_CLIPS))
+
+
+def _order(location: Location) -> tuple[str, int, str]:
+    """Order places in containers as they lie: entries begin with a row or an offset."""
+    number = re.match(r"\d*", location.entry)
+    return location.path, int(number[0] or 0) if number else 0, location.entry
+
+
+def _stamp(location: Location, entry: Entry) -> tuple[str, str, int, int]:
+    """Say what tells a clip from others and from itself at another time, wherever its folder lies."""
+    return PurePath(location.path).name, location.entry, entry.size, entry.mtime_ns
+
+
+def _table(clips: Sequence[Clip], conditions: pa.Table, limits: Limits) -> pa.Table:
+    """Join what is listed and what was found to the columns of a manifest."""
+    reasons = [
+        Condition(**row).reason_to_skip(limits)
+        for batch in conditions.to_batches(max_chunksize=4096)  # not a dictionary for each clip at once
+        for row in batch.to_pylist()
+    ]
+    found = {name: conditions.column(name) for name in CONDITIONS.names if name in SCHEMA.names}
+    found["status"] = pa.array([status or USABLE for status, _ in reasons], SCHEMA.field("status").type)
+    found["detail"] = pa.array([detail for _, detail in reasons], pa.string())
+    listed = table_of(clips)
+    return pa.table([found.get(name, listed.column(name)) for name in SCHEMA.names], schema=SCHEMA)
+
+
+# ---- reading and writing ----
+
+
+def _write(folder: Path, table: pa.Table, listing: Listing, made_of: dict[str, object]) -> None:
+    sidecar = {
+        "version": _VERSION,
+        "n_clips": len(table),
+        "classes": [[sound_class.id, sound_class.name] for sound_class in listing.classes],
+        "findings": asdict(listing.findings),
+        "made_of": made_of,
+    }
+    (folder / SIDECAR).write_text(json.dumps(sidecar, indent=1) + "\n", encoding="utf-8")
+    pq.write_table(table, folder / TABLE, row_group_size=max(1, len(table)))  # one chunk when read
+
+
+def _read(folder: Path) -> Manifest:
+    try:
+        sidecar = json.loads((folder / SIDECAR).read_text(encoding="utf-8"))
+        if sidecar["version"] != _VERSION:
+            raise StaleError(f"the manifest is of version {sidecar['version']}, and this is {_VERSION}")
+        classes = tuple(SoundClass(id_, name) for id_, name in sidecar["classes"])
+        findings = Findings(**{name: Tally(**tally) for name, tally in sidecar["findings"].items()})
+        table = pq.read_table(folder / TABLE)
+        if not table.schema.equals(SCHEMA) or len(table) != sidecar["n_clips"]:
+            raise ValueError(f"its columns or its {len(table)} rows are not those of {SIDECAR}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
+        raise StaleError(f"the manifest cannot be read ({error!r})") from error
+    return Manifest(folder, classes, table, findings)
+
+
+def _write_part(table: pa.Table, folder: Path) -> None:
+    pq.write_table(table, folder / PART)
+
+
+def _read_part(folder: Path) -> pa.Table:
+    try:
+        table = pq.read_table(folder / PART)
+    except (OSError, pa.ArrowException) as error:
+        raise StaleError(f"{PART} cannot be read ({error!r})") from error
+    if not table.schema.equals(CONDITIONS):
+        raise StaleError(f"{PART} has other columns")
+    return table
