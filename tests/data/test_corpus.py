@@ -141,7 +141,8 @@ def test_unusable_clips_are_left_out_and_counted(mixed):
         "val": ["cropped"],
         "test": ["test"],
     }
-    assert dict(zip(mixed.skipped.ids(range(7)), mixed.skipped.names("status"), strict=True)) == {
+    skipped = mixed.skipped.table()
+    assert dict(zip(skipped["id"].to_pylist(), skipped["status"].to_pylist(), strict=True)) == {
         "none": "missing",
         "gone": "missing",
         "text": "broken",

@@ -87,19 +87,17 @@ class Catalogue(Sequence[Clip]):
 
     def ids(self, indices: np.ndarray | Sequence[int]) -> list[str]:
         """Return the ids of some clips."""
-        ids: list[str] = self._columns["id"].take(pa.array(self._rows[np.asarray(indices, int)])).to_pylist()
+        ids: list[str] = self._take("id", self._rows[np.asarray(indices, int)]).to_pylist()
         return ids
 
     def column(self, name: str) -> np.ndarray:
         """Return a column of numbers, (clips,)."""
         return self._columns[name].to_numpy()[self._rows]
 
-    def names(self, name: str) -> np.ndarray:
-        """Return a column of a few different names, (clips,) of str objects that are shared."""
+    def where(self, name: str, value: str) -> np.ndarray:
+        """Return which clips have a split or a status, bool (clips,)."""
         column = self._columns[name]
-        return np.array([*column.dictionary.to_pylist(), None])[column.indices.fill_null(-1).to_numpy()][
-            self._rows
-        ]
+        return (column.indices.to_numpy() == column.dictionary.index(value).as_py())[self._rows]
 
     @cached_property
     def digests(self) -> np.ndarray:
@@ -116,28 +114,24 @@ class Catalogue(Sequence[Clip]):
 
         `targets[rows, classes] = 1` makes targets (len(indices), C) of them.
         """
-        offsets, classes = self._labels
-        rows = self._rows[np.asarray(indices, int)]
-        counts = offsets[rows + 1] - offsets[rows]
-        ends = np.cumsum(counts)
-        places = np.arange(counts.sum()) + np.repeat(offsets[rows] - (ends - counts), counts)
-        return np.repeat(np.arange(len(rows)), counts), classes[places]
+        labels = self._take("labels", self._rows[np.asarray(indices, int)])
+        rows = np.repeat(np.arange(len(labels)), labels.value_lengths().to_numpy())
+        return rows, labels.flatten().to_numpy()
 
     def class_counts(self, n_classes: int) -> np.ndarray:
         """Count the clips of each class, (C,)."""
-        _, classes = self.label_rows(np.arange(len(self)))
-        return np.bincount(classes, minlength=n_classes)
+        return np.bincount(self._take("labels", self._rows).flatten().to_numpy(), minlength=n_classes)
 
     def fingerprint(self) -> str:
         """Return 16 hex digits that name the ids and the digests of the clips."""
-        ids = self._columns["id"].take(pa.array(self._rows))
+        ids = self._take("id", self._rows)
         digest = hashlib.sha256()
         for array in (*_string_buffers(ids), self.digests):
             digest.update(array.tobytes())
         return digest.hexdigest()[:16]
 
     def table(self) -> pa.Table:
-        """Return the columns of the clips."""
+        """Return the columns of the clips, as `SCHEMA` names them."""
         return self._table.take(pa.array(self._rows))
 
     @cached_property
@@ -147,11 +141,9 @@ class Catalogue(Sequence[Clip]):
             for name, field in zip(SCHEMA.names, SCHEMA, strict=True)
         }
 
-    @cached_property
-    def _labels(self) -> tuple[np.ndarray, np.ndarray]:
-        """Where the labels of each row of the table begin (rows + 1,), and all labels one after the other."""
-        column = self._columns["labels"]
-        return column.offsets.to_numpy().astype(np.int64), column.values.to_numpy()
+    def _take(self, name: str, rows: np.ndarray) -> Any:
+        """Return a column of some rows of the table, from the start of its buffers."""
+        return self._columns[name].take(pa.array(rows))
 
 
 def table_of(clips: Sequence[Clip]) -> pa.Table:
@@ -168,9 +160,8 @@ def table_of(clips: Sequence[Clip]) -> pa.Table:
         "digest": [clip.digest for clip in clips],
     }
     empty = [None] * len(clips)
-    return pa.table(
-        {field.name: pa.array(known.get(field.name, empty), field.type) for field in SCHEMA}, SCHEMA
-    )
+    columns = [pa.array(known.get(field.name, empty), field.type) for field in SCHEMA]
+    return pa.table(columns, schema=SCHEMA)
 
 
 def _string_buffers(strings: Any) -> tuple[np.ndarray, np.ndarray]:

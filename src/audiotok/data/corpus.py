@@ -49,7 +49,7 @@ class Corpus:
         seconds = np.concatenate([clips.seconds for clips in self.clips.values()])
         n_short = (seconds < self.clip_seconds - 0.05).sum()
         n_long = (seconds > self.clip_seconds + 0.05).sum()
-        counts = Counter(sorted(self.skipped.names("status").tolist()))
+        counts = Counter(sorted(self.skipped.table()["status"].to_pylist()))
         kinds = ", ".join(f"{n:,} {kind}" for kind, n in counts.most_common()) or "none"
         splits = ", ".join(f"{len(self.clips[split]):,} {split}" for split in SPLITS)
         return (
@@ -82,10 +82,10 @@ def open_corpus(source: Source, store: Store, skipped_csv: Path | None = None) -
     """
     manifest = open_manifest(source, store)
     listed = Catalogue(manifest.table)
-    is_usable, splits = listed.names("status") == USABLE, listed.names("split")
+    is_usable = listed.where("status", USABLE)
     corpus = Corpus(
         manifest.classes,
-        {split: listed.select(is_usable & (splits == split)) for split in SPLITS},
+        {split: listed.select(is_usable & listed.where("split", split)) for split in SPLITS},
         source.clip_seconds,
         source.cache,
         listed.select(~is_usable),
@@ -107,7 +107,7 @@ def _require_clips(corpus: Corpus) -> None:
         if len(corpus.clips[split]):
             _require_positives(corpus, split)
             continue
-        skipped = corpus.skipped.select(corpus.skipped.names("split") == split)
+        skipped = corpus.skipped.select(corpus.skipped.where("split", split))
         if not len(skipped):
             advice = "choose another data.validation" if split == "val" else "check the metadata's sets"
             raise UserError(f"The {split} split has no clips: none is listed for it; {advice}.")

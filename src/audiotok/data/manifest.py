@@ -118,16 +118,21 @@ def open_manifest(source: Source, store: Store, engine: Engine = in_threads) -> 
     Raises:
         UserError: The metadata is missing or broken, or the cache cannot be written.
     """
-    settings = {name: value for name, value in asdict(cast(Any, source)).items() if name not in _ELSEWHERE}
-    made_of = {"source": type(source).__name__, **settings, "fingerprint": source.fingerprint()}
+    ingredients = made_of(source)
 
     def make(folder: Path) -> None:
         listing = source.read()
         clips = sorted(listing.clips, key=lambda clip: clip.id.encode())
         conditions = _inspect(clips, source.check, store, engine)
-        _write(folder, _table(clips, conditions, source.limits), listing, made_of)
+        write_manifest(folder, _table(clips, conditions, source.limits), listing, ingredients)
 
-    return store.load_or_make("manifests", content_key(made_of), _read, make)
+    return store.load_or_make("manifests", content_key(ingredients), read_manifest, make)
+
+
+def made_of(source: Source) -> dict[str, object]:
+    """Return what the manifest of a source depends on, as it is now: its key is the content key of this."""
+    settings = {name: value for name, value in asdict(cast(Any, source)).items() if name not in _ELSEWHERE}
+    return {"source": type(source).__name__, **settings, "fingerprint": source.fingerprint()}
 
 
 # ---- inspecting ----
@@ -212,31 +217,55 @@ def _table(clips: Sequence[Clip], conditions: pa.Table, limits: Limits) -> pa.Ta
 # ---- reading and writing ----
 
 
-def _write(folder: Path, table: pa.Table, listing: Listing, made_of: dict[str, object]) -> None:
+def write_manifest(folder: Path, table: pa.Table, listing: Listing, ingredients: dict[str, object]) -> None:
+    """Write a manifest to a folder, from which `read_manifest` reads it.
+
+    Args:
+        folder: It is there, and empty.
+        table: Of `catalogue.SCHEMA`, in the order of the ids.
+        listing: Its classes and findings.
+        ingredients: What `made_of` returned.
+    """
     sidecar = {
         "version": _VERSION,
         "n_clips": len(table),
         "classes": [[sound_class.id, sound_class.name] for sound_class in listing.classes],
         "findings": asdict(listing.findings),
-        "made_of": made_of,
+        "made_of": ingredients,
     }
     (folder / SIDECAR).write_text(json.dumps(sidecar, indent=1) + "\n", encoding="utf-8")
-    pq.write_table(table, folder / TABLE, row_group_size=max(1, len(table)))  # one chunk when read
+    pq.write_table(table, folder / TABLE, row_group_size=max(1, len(table)))
 
 
-def _read(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> Manifest:
+    """Read a manifest.
+
+    Raises:
+        StaleError: It is of another version, or cannot be read.
+    """
     try:
         sidecar = json.loads((folder / SIDECAR).read_text(encoding="utf-8"))
         if sidecar["version"] != _VERSION:
             raise StaleError(f"the manifest is of version {sidecar['version']}, and this is {_VERSION}")
         classes = tuple(SoundClass(id_, name) for id_, name in sidecar["classes"])
         findings = Findings(**{name: Tally(**tally) for name, tally in sidecar["findings"].items()})
-        table = pq.read_table(folder / TABLE)
+        table = _read_table(folder / TABLE)
         if not table.schema.equals(SCHEMA) or len(table) != sidecar["n_clips"]:
             raise ValueError(f"its columns or its {len(table)} rows are not those of {SIDECAR}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
         raise StaleError(f"the manifest cannot be read ({error!r})") from error
     return Manifest(folder, classes, table, findings)
+
+
+def _read_table(path: Path) -> pa.Table:
+    """Read a file column by column, each into one chunk.
+
+    All columns at once would take twice the memory, and `pq.read_table` imports a second's worth of modules.
+    """
+    with pq.ParquetFile(path) as file:
+        schema = file.schema_arrow
+        columns = [file.read([name]).combine_chunks().column(0) for name in schema.names]
+    return pa.table(columns, schema=schema)
 
 
 def _write_part(table: pa.Table, folder: Path) -> None:
@@ -245,7 +274,7 @@ def _write_part(table: pa.Table, folder: Path) -> None:
 
 def _read_part(folder: Path) -> pa.Table:
     try:
-        table = pq.read_table(folder / PART)
+        table = _read_table(folder / PART)
     except (OSError, pa.ArrowException) as error:
         raise StaleError(f"{PART} cannot be read ({error!r})") from error
     if not table.schema.equals(CONDITIONS):

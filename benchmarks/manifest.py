@@ -1,0 +1,147 @@
+"""What it costs to open the manifest of two million clips: seconds, and memory that is taken.
+
+    python benchmarks/manifest.py                      2,000,000 clips
+    python benchmarks/manifest.py --clips 100000
+
+The manifest is synthetic and of AudioSet's shape: ids of 11 characters, 1 to 5 of 527 labels, paths of 70
+characters, one clip in ten missing. It is opened as training opens it, to the catalogues of the splits and
+the key of the training clips, in a new process, which reports how much its resident memory peaked above what
+it took before. `worker_gb` is what a forked worker that visits 20,000 clips comes to own beside what it
+shares.
+"""
+
+import argparse
+import json
+import multiprocessing
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from audiotok.data.catalogue import SCHEMA, Catalogue
+from audiotok.data.clip import Cache, Check, Listing, SoundClass
+from audiotok.data.corpus import open_corpus
+from audiotok.data.limits import Limits
+from audiotok.data.manifest import made_of, write_manifest
+from audiotok.store import Store, content_key
+
+CLASSES = tuple(SoundClass(f"/m/{n}", f"class {n}") for n in range(527))
+
+
+@dataclass
+class Nothing:
+    """A source of which only the manifest is there."""
+
+    clip_seconds: float = 10.0
+    limits: Limits = Limits(0.5, 60.0, -80.0)  # noqa: RUF009  # it is frozen
+    check: Check = "decode"
+    cache: Cache = "none"
+
+    def fingerprint(self) -> object:
+        """Name what is on the disk, which is nothing."""
+        return None
+
+    def read(self) -> Listing:
+        """List what is on the disk."""
+        raise AssertionError("the manifest is there, and nothing else is read")
+
+
+def measure_manifest(n_clips: int = 2_000_000) -> dict[str, float]:
+    """Return `manifest_2m_seconds`, `manifest_2m_gb` and `worker_gb`, measured in a new process."""
+    with tempfile.TemporaryDirectory() as folder:
+        ingredients = made_of(Nothing())
+        place = Store(folder).folder("manifests", content_key(ingredients))
+        place.mkdir(parents=True)
+        write_manifest(place, synthetic_table(n_clips), Listing(CLASSES, ()), ingredients)
+        command = [sys.executable, __file__, "--open", folder]
+        found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    results: dict[str, float] = json.loads(found.stdout)
+    return results
+
+
+def synthetic_table(n_clips: int) -> pa.Table:
+    """Return the columns of clips in the order of their ids."""
+    rng = np.random.default_rng(0)
+    ids = [f"{n:011x}" for n in range(n_clips)]
+    ends = np.concatenate([[0], rng.integers(1, 6, n_clips).cumsum()])
+    labels = pa.ListArray.from_arrays(
+        pa.array(ends, pa.int32()), pa.array(rng.integers(0, len(CLASSES), ends[-1]), pa.int32())
+    )
+    is_there = rng.random(n_clips) < 0.9
+    names = {
+        "split": rng.choice(["train", "val", "test"], n_clips, p=[0.97, 0.02, 0.01]),
+        "layout": np.where(is_there, "folders", None),
+        "status": np.where(is_there, "usable", "missing"),
+    }
+    columns = {
+        "id": ids,
+        "labels": labels,
+        "path": [f"/somewhere/on/a/large/disk/audioset/audio/unbal_train/{i[-2:]}/{i}.flac" for i in ids],
+        "entry": [""] * n_clips,
+        "seconds": rng.uniform(9, 10, n_clips),
+        "rate": np.full(n_clips, 48_000),
+        "channels": np.full(n_clips, 2),
+        "peak": rng.random(n_clips),
+        "digest": rng.integers(2**64, size=n_clips, dtype=np.uint64),
+        "detail": [""] * n_clips,
+        **{name: pa.array(values).dictionary_encode() for name, values in names.items()},
+    }
+    return pa.table([pa.array(columns[field.name]).cast(field.type) for field in SCHEMA], schema=SCHEMA)
+
+
+def open_and_measure(folder: str) -> dict[str, float]:
+    """Open the manifest in this process, and say what it took."""
+    before = memory_gb("VmRSS")
+    start = time.perf_counter()
+    corpus = open_corpus(Nothing(), Store(folder))
+    corpus.clips["train"].fingerprint()
+    corpus.class_counts("train")
+    seconds = time.perf_counter() - start
+    return {
+        "manifest_2m_seconds": round(seconds, 3),
+        "manifest_2m_gb": round(memory_gb("VmHWM") - before, 3),
+        "worker_gb": round(owned_by_worker_gb(corpus.clips["train"]), 3),
+    }
+
+
+def owned_by_worker_gb(clips: Catalogue) -> float:
+    """Visit clips in a forked process, and return the memory that it has for itself alone then."""
+    fork = multiprocessing.get_context("fork")
+    receiver, sender = fork.Pipe(duplex=False)
+
+    def visit() -> None:
+        for index in np.linspace(0, len(clips) - 1, 20_000).astype(int).tolist():
+            assert clips[index].id
+        sender.send(memory_gb("Private_Dirty", "smaps_rollup"))
+
+    worker = fork.Process(target=visit)
+    worker.start()
+    worker.join()
+    return float(receiver.recv())
+
+
+def memory_gb(name: str, file: str = "status") -> float:
+    """Return what Linux says of this process's memory under a name."""
+    lines = Path("/proc/self", file).read_text(encoding="utf-8").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) * 1024 / 1e9
+
+
+def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
+    """Measure, print and return the results."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--clips", type=int, default=2_000_000)
+    parser.add_argument("--open", metavar="CACHE", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    results = open_and_measure(options.open) if options.open else measure_manifest(options.clips)
+    print(json.dumps(results))
+    return results
+
+
+if __name__ == "__main__":
+    main()

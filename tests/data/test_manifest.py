@@ -1,0 +1,298 @@
+"""A corpus is inspected once, in parts; what is kept is used again, or made again where it cannot be."""
+
+import json
+import os
+import pickle
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import soundfile
+from tiny import SAMPLE_RATE, path_of, tiny_source
+
+from audiotok.data import manifest as manifests
+from audiotok.data.catalogue import SCHEMA, Catalogue
+from audiotok.data.clip import Clip, Location
+from audiotok.data.limits import Limits
+from audiotok.data.manifest import (
+    CONDITIONS,
+    Manifest,
+    Part,
+    in_threads,
+    inspect_part,
+    open_manifest,
+    parts_of,
+)
+from audiotok.errors import UserError
+from audiotok.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "cache")
+
+
+@pytest.fixture
+def root(tiny_audioset: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny corpus that a test may change: 24 + 8 clips."""
+    return shutil.copytree(tiny_audioset, tmp_path / "corpus")
+
+
+class Counting:
+    """An engine that counts what it inspects."""
+
+    def __init__(self) -> None:
+        self.n_clips: list[int] = []
+
+    def __call__(self, parts: Sequence[Part]) -> Iterator[tuple[Part, pa.Table]]:
+        self.n_clips.append(sum(len(part.locations) for part in parts))
+        return in_threads(parts)
+
+
+@pytest.fixture
+def engine() -> Counting:
+    return Counting()
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make parts of about four clips."""
+    monkeypatch.setattr(manifests, "PART_CLIPS", 4)
+
+
+def rows(manifest: Manifest) -> list[dict]:
+    return manifest.table.to_pylist()
+
+
+# ---- what is in it ----
+
+
+def test_every_listed_clip_is_a_row_in_the_order_of_ids(root, store):
+    manifest = open_manifest(tiny_source(root), store)
+    listing = tiny_source(root).read()
+    assert manifest.table.schema == SCHEMA
+    assert manifest.classes == listing.classes
+    by_id = {clip.id: clip for clip in listing.clips}
+    assert [row["id"] for row in rows(manifest)] == sorted(by_id)
+    for clip, row in zip(Catalogue(manifest.table), rows(manifest), strict=True):
+        assert replace(clip, seconds=0.0, digest=0) == by_id[clip.id]
+        assert (row["seconds"], row["rate"], row["channels"]) == (1.0, SAMPLE_RATE, 1)
+        assert 0.1 < row["peak"] < 1
+        assert (row["status"], row["detail"]) == ("usable", "")
+
+
+def test_clips_that_cannot_be_used_are_rows_with_their_reason(root, store):
+    clips = tiny_source(root).read().clips
+    path_of(clips[0]).unlink()
+    path_of(clips[1]).write_bytes(b"")
+    path_of(clips[2]).write_text("404 not found")
+    soundfile.write(path_of(clips[3]), np.zeros(SAMPLE_RATE), SAMPLE_RATE)
+    soundfile.write(path_of(clips[4]), np.ones(SAMPLE_RATE // 4), SAMPLE_RATE)
+    status = {row["id"]: row["status"] for row in rows(open_manifest(tiny_source(root), store))}
+    expected = ["missing", "empty", "broken", "silent", "short", "usable"]
+    assert [status[clip.id] for clip in clips[:6]] == expected
+
+
+def test_sidecar_says_what_the_manifest_is_made_of(root, store):
+    manifest = open_manifest(tiny_source(root), store)
+    sidecar = json.loads((manifest.folder / "manifest.json").read_text())
+    assert sidecar["n_clips"] == 32
+    assert sidecar["classes"][0] == ["/m/0a", "Low tone"]
+    assert sidecar["made_of"]["source"] == "AudioSet"
+    assert sidecar["made_of"]["validation"]["first_characters"] == "ABCDEF"
+    assert "fingerprint" in sidecar["made_of"]
+
+
+# ---- when it is made ----
+
+
+def test_second_opening_inspects_nothing_and_says_the_same(root, store, engine):
+    first = open_manifest(tiny_source(root), store, engine)
+    assert open_manifest(tiny_source(root), store, engine).table == first.table
+    assert engine.n_clips == [32]
+
+
+def test_settings_that_no_row_depends_on_share_a_manifest(root, store, engine):
+    for changes in ({}, {"clip_seconds": 0.5}, {"cache": "frames"}):
+        open_manifest(tiny_source(root, **changes), store, engine)
+    assert engine.n_clips == [32]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"limits": Limits(0.5, 2.0, -80.0)}, {"classes": "present"}, {"train_sets": ["unbal_train"]}]
+)
+def test_other_settings_have_a_manifest_of_their_own_and_share_inspections(root, store, engine, changes):
+    first = open_manifest(tiny_source(root), store, engine)
+    second = open_manifest(tiny_source(root, **changes), store, engine)
+    assert second.folder != first.folder
+    sets = changes.get("train_sets")
+    assert engine.n_clips == [32, 14 if sets else 0]
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_clip_that_changes_or_comes_has_its_part_inspected_again(root, store, engine):
+    clips = tiny_source(root).read().clips
+    lost = path_of(clips[0])
+    content = lost.read_bytes()
+    lost.unlink()
+    path_of(clips[2]).unlink()  # stays away: 30 and 31 clips make as many parts, 32 would make more
+    open_manifest(tiny_source(root), store, engine)
+    lost.write_bytes(content)
+    manifest = open_manifest(tiny_source(root), store, engine)
+    soundfile.write(path_of(clips[1]), np.zeros(SAMPLE_RATE // 2), SAMPLE_RATE)
+    changed = open_manifest(tiny_source(root), store, engine)
+    assert engine.n_clips[0] == 30
+    assert all(1 <= n <= 10 for n in engine.n_clips[1:])
+    assert [row["id"] for row in rows(manifest) if row["status"] == "missing"] == [clips[2].id]
+    assert [row["id"] for row in rows(changed) if row["status"] == "silent"] == [clips[1].id]
+
+
+def test_metadata_that_changes_makes_another_manifest(root, store, engine):
+    open_manifest(tiny_source(root), store, engine)
+    table = root / "metadata" / "eval_segments.csv"
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
+    assert len(open_manifest(tiny_source(root), store, engine).table) == 31
+
+
+def test_copy_of_the_corpus_elsewhere_is_not_inspected_again(root, store, engine, tmp_path):
+    first = open_manifest(tiny_source(root), store, engine)
+    shutil.copytree(root, tmp_path / "there")  # keeps the times of modification
+    second = open_manifest(tiny_source(tmp_path / "there"), store, engine)
+    assert engine.n_clips == [32, 0]
+    assert second.table.drop(["path"]) == first.table.drop(["path"])
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_what_was_stopped_goes_on_where_it_was(root, store, engine):
+    def stopped(parts: Sequence[Part]) -> Iterator[tuple[Part, pa.Table]]:
+        yield from ((part, inspect_part(part)) for part in parts[:3])
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        open_manifest(tiny_source(root), store, stopped)
+    assert not [path for path in (store.root / "manifests").iterdir() if path.is_dir()]
+    manifest = open_manifest(tiny_source(root), store, engine)
+    assert 0 < engine.n_clips[0] < 32
+    assert {row["status"] for row in rows(manifest)} == {"usable"}
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_the_order_in_which_parts_are_done_does_not_matter(root, store, tmp_path):
+    def backwards(parts: Sequence[Part]) -> Iterator[tuple[Part, pa.Table]]:
+        for part in reversed(pickle.loads(pickle.dumps(parts))):
+            yield part, pickle.loads(pickle.dumps(inspect_part(part)))
+
+    expected = open_manifest(tiny_source(root), store)
+    assert open_manifest(tiny_source(root), Store(tmp_path / "other"), backwards).table == expected.table
+
+
+# ---- what cannot be used ----
+
+
+def age(folder: Path) -> None:
+    sidecar = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps({**sidecar, "version": 0}))
+
+
+def rewrite(folder: Path, change) -> None:
+    import pyarrow.parquet as pq
+
+    pq.write_table(change(pq.read_table(folder / "manifest.parquet")), folder / "manifest.parquet")
+
+
+DAMAGE = {
+    "older version": (age, "the manifest is of version 0, and this is 1"),
+    "no sidecar": (lambda folder: (folder / "manifest.json").unlink(), "cannot be read"),
+    "sidecar cut": (lambda folder: (folder / "manifest.json").write_text("{"), "cannot be read"),
+    "no table": (lambda folder: (folder / "manifest.parquet").unlink(), "cannot be read"),
+    "table cut": (lambda folder: os.truncate(folder / "manifest.parquet", 500), "cannot be read"),
+    "a row too few": (lambda folder: rewrite(folder, lambda table: table[1:]), "31 rows"),
+    "no column": (lambda folder: rewrite(folder, lambda table: table.drop(["peak"])), "columns"),
+}
+
+
+@pytest.mark.parametrize(("damage", "said"), DAMAGE.values(), ids=DAMAGE)
+def test_a_manifest_that_cannot_be_used_is_made_again_and_said_so(root, store, engine, caplog, damage, said):
+    first = open_manifest(tiny_source(root), store, engine)
+    damage(first.folder)
+    assert open_manifest(tiny_source(root), store, engine).table == first.table
+    assert said in caplog.text
+    assert "it is made again" in caplog.text
+    assert engine.n_clips == [32, 0]
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"x"), lambda path: path.unlink()])
+def test_a_part_that_cannot_be_read_is_inspected_again(root, store, engine, damage):
+    first = open_manifest(tiny_source(root), store, engine)
+    [part] = (store.root / "inspections").glob("*/part.parquet")
+    damage(part)
+    (first.folder / "manifest.json").unlink()
+    assert open_manifest(tiny_source(root), store, engine).table == first.table
+    assert engine.n_clips == [32, 32]
+
+
+def test_header_checks_have_manifests_and_parts_of_their_own(root, store, engine):
+    soundfile.write(path_of(tiny_source(root).read().clips[0]), np.zeros(SAMPLE_RATE), SAMPLE_RATE)
+    statuses = [
+        {row["status"] for row in rows(open_manifest(tiny_source(root, check=check), store, engine))}
+        for check in ("decode", "header")
+    ]
+    assert statuses == [{"usable", "silent"}, {"usable"}]
+    assert engine.n_clips == [32, 32]
+
+
+def test_a_broken_listing_is_refused_and_leaves_nothing(root, store):
+    (root / "metadata" / "eval_segments.csv").write_text("broken\n")
+    with pytest.raises(UserError, match=r"eval_segments\.csv:1"):
+        open_manifest(tiny_source(root), store)
+    assert not [path for path in (store.root / "manifests").iterdir() if path.is_dir()]
+
+
+# ---- parts ----
+
+
+def clip(id_: str, path: Path, entry: str = "") -> Clip:
+    return Clip(id_, Location("folders", str(path), entry), (), "train")
+
+
+@pytest.mark.parametrize("n_clips", [0, 1, 3, 4, 17, 64])
+@pytest.mark.usefixtures("small_parts")
+def test_every_clip_that_is_there_is_in_one_part(tmp_path, n_clips):
+    clips = [clip(f"clip{n}", tmp_path / f"{n}.wav") for n in range(n_clips)]
+    for each in clips:
+        path_of(each).touch()
+    parts = parts_of([*clips, clip("gone", tmp_path / "gone.wav"), Clip("none", None, (), "val")], "decode")
+    placed = [row for _, rows in parts for row in rows]
+    assert sorted(placed) == list(range(n_clips))
+    for part, rows in parts:
+        assert [clips[row].location for row in rows] == list(part.locations)
+    assert len({part.key for part, _ in parts}) == len(parts)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_places_in_a_container_are_inspected_as_they_lie(tmp_path):
+    for name in ("a.tar", "b.tar"):
+        (tmp_path / name).touch()
+    rng = np.random.default_rng(0)
+    offsets = rng.permutation(np.arange(10) * 512).tolist()
+    clips = [clip(f"clip{n}", tmp_path / f"{'ab'[n % 2]}.tar", f"{offsets[n]}+500") for n in range(10)]
+    parts = [part for part, _ in parts_of(clips, "decode")]
+    assert [len(part.locations) for part in parts] == [4, 1, 4, 1]
+    for container in (parts[:2], parts[2:]):
+        locations = [location for part in container for location in part.locations]
+        assert len({location.path for location in locations}) == 1
+        found = [int(location.entry.partition("+")[0]) for location in locations]
+        assert found == sorted(found)
+
+
+def test_a_part_says_what_its_clips_are_like(root):
+    clips = tiny_source(root).read().clips
+    [(part, rows)] = parts_of(clips, "decode")
+    table = inspect_part(part)
+    assert table.schema == CONDITIONS
+    assert len(table) == len(rows) == 32
+    assert table == inspect_part(part)
