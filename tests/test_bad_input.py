@@ -148,6 +148,31 @@ def test_a_corpus_without_audio_says_so(refused, audioset):
     assert "check that the audio lies" in message
 
 
+def test_audio_of_other_ids_than_those_listed_is_refused_with_three_examples_of_each(refused, audioset):
+    root, data = audioset
+    files = sorted((root / "audio" / "bal_train").rglob("*.*"))
+    for number, path in enumerate(files):
+        path.rename(path.with_stem(f"sound {number}"))
+    message = refused(data=data)
+    assert "none of the 24 ids" in message
+    assert "the 24 clips of bal_train" in message
+    listed = (root / "metadata" / "balanced_train_segments.csv").read_text().splitlines()[3:6]
+    assert f"listed are {', '.join(row.partition(',')[0] for row in listed)}, and there are sound " in message
+    assert message.count("sound ") == 3
+
+
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("data.layout=shards", ["data.layout=shards", "auto", "folders"]),
+        ("data.check=look", ["data.check=look", "decode", "header"]),
+    ],
+)
+def test_layouts_and_checks_that_are_not_known_are_refused(refused, audioset, override, words):
+    message = refused(override, data=audioset[1])
+    assert all(word in message for word in words)
+
+
 def test_classes_without_a_positive_in_validation_are_refused(refused, audioset):
     root, _ = audioset
     rows = ["path,labels,split"]

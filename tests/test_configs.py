@@ -49,6 +49,13 @@ def test_every_option_composes_for_pretraining_too(option):
     experiment.check(composed(option, program="pretrain"))
 
 
+@options_of("data")
+def test_every_data_option_composes_for_preparing_too(option):
+    config = composed(option, "check=header", program="prepare")
+    experiment.check(config, experiment.PrepareRoot)
+    assert config.data.check == "header"
+
+
 @options_of(
     "features", "clustering", "augment", "loss", "metrics", "objective", "optimizer", "schedule", "data"
 )

@@ -24,6 +24,7 @@ Reading order, which is import order (a stage imports only from stages above it)
     module, pretraining            training, with labels and without
     callbacks, logger              watching
     results     what a run leaves behind
+    preparing   which clips of a corpus are there: its manifest, and a report
     experiment  the only file that sees a configuration: builds, trains, scores
     train       the Hydra program around it
     sweep       the table after a multirun

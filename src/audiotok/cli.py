@@ -46,6 +46,18 @@ def pretrain(context: typer.Context) -> None:
     hydra_pretrain()
 
 
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def prepare(context: typer.Context) -> None:
+    """Find out which clips a corpus has, and report; takes Hydra overrides (audiotok prepare --help)."""
+    from audiotok.train import prepare as hydra_prepare
+
+    sys.argv = ["audiotok prepare", *context.args]
+    hydra_prepare()
+
+
 @app.command()
 def predict(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],

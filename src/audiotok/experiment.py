@@ -20,11 +20,12 @@ from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 
+from audiotok import preparing
 from audiotok.augment.recipe import Recipe
 from audiotok.callbacks.checkpoint import BestCheckpoint
 from audiotok.callbacks.progress import Progress
 from audiotok.checkpoint import BEST, read_checkpoint
-from audiotok.data.clip import SoundClass
+from audiotok.data.clip import Check, SoundClass
 from audiotok.data.corpus import Corpus, open_corpus
 from audiotok.errors import UserError
 from audiotok.loader.datamodule import ClipDataModule
@@ -52,6 +53,15 @@ class Root:
     cache_dir: str
     ckpt_path: str | None
     optimized_metric: str
+
+
+@dataclass(frozen=True)
+class PrepareRoot:
+    """The keys at the root of `configs/prepare.yaml`, and their types."""
+
+    cache_dir: str
+    check: Check
+    min_positives: int
 
 
 @dataclass
@@ -152,16 +162,39 @@ def pretrain(config: DictConfig, destination: Destination) -> dict[str, Any]:
         return results
 
 
+def prepare(config: DictConfig, destination: Destination) -> dict[str, Any]:
+    """Find out which clips of a corpus are there and usable, and report.
+
+    Args:
+        config: Composed from `configs/prepare.yaml`.
+        destination: The run's folder.
+
+    Returns:
+        What `report.json` holds.
+
+    Raises:
+        UserError: Something in the configuration or on the disk is for the user to mend.
+    """
+    _begin(config, destination, PrepareRoot)
+    source = _instantiate(config.data)
+    return preparing.prepare(source, Store(config.cache_dir), destination.folder, config.min_positives)
+
+
+def _begin(config: DictConfig, destination: Destination, root: type[Root | PrepareRoot]) -> None:
+    """Check a configuration, and write it to the run's folder."""
+    check(config, root)
+    destination.folder.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(config, destination.folder / CONFIG, resolve=True)
+
+
 @contextmanager
 def _run(config: DictConfig, destination: Destination) -> Iterator[Logger | None]:
-    """Check a configuration, write it to the run's folder, and close the logger however the run ends."""
+    """Begin a run, and close its logger however it ends."""
     _quieten()
     logger = None
     succeeded = False
     try:
-        check(config)
-        destination.folder.mkdir(parents=True, exist_ok=True)
-        OmegaConf.save(config, destination.folder / CONFIG, resolve=True)
+        _begin(config, destination, Root)
         logger = _build_logger(config, destination)
         yield logger
         succeeded = True
@@ -169,8 +202,12 @@ def _run(config: DictConfig, destination: Destination) -> Iterator[Logger | None
         finish(logger, succeeded)
 
 
-def check(config: DictConfig) -> None:
+def check(config: DictConfig, root: type[Root | PrepareRoot] = Root) -> None:
     """Compare every value with the type that what it configures wants.
+
+    Args:
+        config: Composed from one of the programs' YAMLs.
+        root: What that has at its root.
 
     Raises:
         UserError: A value is of the wrong type.
@@ -180,10 +217,10 @@ def check(config: DictConfig) -> None:
     groups = {str(key): node for key, node in plain.items() if isinstance(node, dict)}
     for key, node in groups.items():
         check_signature(key, node)
-    root = {key: value for key, value in plain.items() if key not in groups and key != "logger"}
-    check_signature("", {"_target_": f"{__name__}.Root", **root})
-    if root["seed"] < 0:
-        raise UserError(f"seed={root['seed']} is no seed; choose 0 or more.")
+    keys = {key: value for key, value in plain.items() if key not in groups and key != "logger"}
+    check_signature("", {"_target_": f"{__name__}.{root.__name__}", **keys})
+    if keys.get("seed", 0) < 0:
+        raise UserError(f"seed={keys['seed']} is no seed; choose 0 or more.")
 
 
 def build(config: DictConfig, destination: Destination, logger: Logger | None) -> Parts:

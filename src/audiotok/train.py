@@ -5,6 +5,7 @@ import logging
 import math
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -24,7 +25,9 @@ def config_folder() -> Path:
 
 
 def run(config: DictConfig) -> float:
-    """Run one job, and return the metric that `optimized_metric` names, for sweepers.
+    """Run one job: the function of `experiment` that has the name of the program's YAML.
+
+    Returns the metric that `optimized_metric` names, for sweepers.
 
     A job that fails says so in one line where the user can mend it, and with a traceback where not. Alone,
     it ends the program; in a sweep it leaves `error.txt` and returns NaN, and the others go on.
@@ -39,14 +42,8 @@ def run(config: DictConfig) -> float:
     destination = Destination(folder, job.job.override_dirname or folder.name, group)
     try:
         with logging_redirect_tqdm():  # log lines go above progress bars, not into them
-            work = experiment.pretrain if "objective" in config else experiment.train
-            results = work(config, destination)
-        if config.optimized_metric not in results:
-            raise UserError(
-                f"optimized_metric={config.optimized_metric} is no key of {folder / 'metrics.json'}, which "
-                f"has {', '.join(results)}; choose one of these."
-            )
-        return float(results[config.optimized_metric])
+            results = getattr(experiment, str(job.job.config_name))(config, destination)
+        return _optimized(config, results, folder)
     except UserError as error:
         log.error("%s", error)
         _leave_error(folder, str(error))
@@ -63,6 +60,17 @@ def run(config: DictConfig) -> float:
     return math.nan
 
 
+def _optimized(config: DictConfig, results: dict[str, Any], folder: Path) -> float:
+    if "optimized_metric" not in config:
+        return math.nan
+    if config.optimized_metric not in results:
+        raise UserError(
+            f"optimized_metric={config.optimized_metric} is no key of {folder / 'metrics.json'}, which "
+            f"has {', '.join(results)}; choose one of these."
+        )
+    return float(results[config.optimized_metric])
+
+
 def _leave_error(folder: Path, message: str) -> None:
     with suppress(OSError):  # where the disk is full, the log has said it
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,3 +80,4 @@ def _leave_error(folder: Path, message: str) -> None:
 _program = {"version_base": "1.3", "config_path": str(config_folder())}
 train = hydra.main(config_name="train", **_program)(run)
 pretrain = hydra.main(config_name="pretrain", **_program)(run)
+prepare = hydra.main(config_name="prepare", **_program)(run)

@@ -1,3 +1,4 @@
+import shutil
 import string
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from audiotok.data.audioset import (
     read_class_table,
     read_segments,
 )
-from audiotok.data.clip import Findings, Location, SoundClass
+from audiotok.data.clip import Findings, Location, SoundClass, Tally
 from audiotok.data.files import Files
 from audiotok.data.layout.folders import Folders
 from audiotok.data.validation import Validation
@@ -337,6 +338,62 @@ def test_validation_by_fraction_takes_no_test_clip(tmp_path):
     assert splits[40:] == ["test"] * 40
     assert 8 < splits[:40].count("val") < 32
     assert set(splits[:40]) == {"train", "val"}
+
+
+# ---- labels that a layout carries ----
+
+
+CARRIED = {"aaaaaaaaaaa": ("/m/0a", "/m/none"), "bbbbbbbbbbb": (), "zzzzzzzzzzz": ("/m/09x0r",)}
+
+
+class Carrying(Folders):
+    """Files whose labels are known without a CSV."""
+
+    def find(self, files, folder, source_set):
+        for found in super().find(files, folder, source_set):
+            yield found._replace(labels=CARRIED[found.name.removeprefix("Y")])
+
+
+@pytest.fixture
+def carrying(tmp_path, monkeypatch):
+    """A folder in which labels are carried, and a class table; one clip lies there twice."""
+    monkeypatch.setattr("audiotok.data.audioset.choose_layout", lambda *_: Carrying())
+    write_metadata(tmp_path)
+    for name in (
+        "bal_train/aaaaaaaaaaa",
+        "bal_train/x/Yaaaaaaaaaaa",
+        "bal_train/bbbbbbbbbbb",
+        "eval/Yzzzzzzzzzzz",
+    ):
+        touch(tmp_path / "audio" / f"{name}.flac")
+    return tmp_path
+
+
+def test_without_segments_labels_and_sets_are_those_of_the_layout(carrying):
+    listing = tiny_source(carrying).read()
+    assert [c.id for c in listing.classes] == ["/m/09x0r", "/t/dd00088", "/m/0a"]
+    assert {clip.id: (clip.labels, clip.split) for clip in listing.clips} == {
+        "aaaaaaaaaaa": ((2,), "train"),
+        "bbbbbbbbbbb": ((), "train"),
+        "zzzzzzzzzzz": ((0,), "test"),
+    }
+    assert listing.findings.unknown_labels == Tally(1, ["/m/none"])
+    assert listing.findings.found_twice == Tally(1, ["aaaaaaaaaaa"])
+
+
+def test_without_any_table_classes_are_the_labels(carrying):
+    shutil.rmtree(carrying / "metadata")
+    listing = tiny_source(carrying).read()
+    assert [c.id for c in listing.classes] == ["/m/09x0r", "/m/0a", "/m/none"]
+    assert {clip.id: clip.labels for clip in listing.clips}["aaaaaaaaaaa"] == (1, 2)
+
+
+def test_segments_decide_where_they_are_there(carrying):
+    rows = 'aaaaaaaaaaa, 1, 2, "/t/dd00088"\n'
+    (carrying / "metadata" / SEGMENTS["bal_train"]).write_text(rows)
+    listing = tiny_source(carrying).read()
+    assert {clip.id: clip.labels for clip in listing.clips} == {"aaaaaaaaaaa": (1,), "zzzzzzzzzzz": (0,)}
+    assert listing.findings.not_listed.n == 1
 
 
 # ---- what is refused ----
