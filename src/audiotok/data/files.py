@@ -61,15 +61,18 @@ class Files:
         Raises:
             OSError: The file cannot be read.
         """
+        if is_url(path):
+            file_system, inner = _file_system(path)
+            return file_system.cat_file(inner, start, None if size is None else start + size)
         with self.open(path) as file:
             file.seek(start)
             return file.read(-1 if size is None else size)
 
     def open(self, path: str) -> BinaryIO:
-        """Open a file for reading; what is opened can seek."""
+        """Open a file for reading; what is opened can seek, and fetches no more than it is asked for."""
         if is_url(path):
             file_system, inner = _file_system(path)
-            return file_system.open(inner, "rb")
+            return file_system.open(inner, "rb", cache_type="none")
         return open(path, "rb")  # noqa: PTH123  # a str may be a path of 2 million
 
     def stat(self, path: str) -> Entry | None:
@@ -115,7 +118,8 @@ def _walk(folder: str) -> Iterator[Entry]:
 def _walk_url(folder: str) -> Iterator[Entry]:
     file_system, inner = _file_system(folder)
     for path, info in sorted(file_system.find(inner, detail=True).items()):
-        yield _entry(file_system.unstrip_protocol(path), info)
+        inside = path[len(inner.rstrip("/")) :]
+        yield _entry(folder.rstrip("/") + inside, info)
 
 
 def _file_system(url: str) -> tuple[Any, str]:

@@ -24,12 +24,12 @@ class Folders(Layout):
     @classmethod
     def looks_right(cls, files: Files, folder: str) -> bool:
         """Tell whether there is an audio file in any sub-folder."""
-        return any(_is_audio(entry.path) for entry in files.walk(folder))
+        return any(is_audio(entry.path) for entry in files.walk(folder))
 
     def entries(self, files: Files, folder: str, source_set: str) -> Iterator[Entry]:
         """List the audio files of a set."""
         folders = (f"{folder}/{name}" for name in SET_NAMES[source_set])
-        return (entry for path in folders for entry in files.walk(path) if _is_audio(entry.path))
+        return (entry for path in folders for entry in files.walk(path) if is_audio(entry.path))
 
     def find(self, files: Files, folder: str, source_set: str) -> Iterator[Found]:
         """List the clips of a set, a file each."""
@@ -41,5 +41,6 @@ class Folders(Layout):
         return Files().read(location.path)
 
 
-def _is_audio(path: str) -> bool:
+def is_audio(path: str) -> bool:
+    """Tell an audio file by its extension."""
     return PurePosixPath(path).suffix.lower() in _EXTENSIONS

@@ -16,7 +16,15 @@ from audiotok.data.clip import Location
 from audiotok.data.files import Entry, Files, is_url
 from audiotok.errors import UserError
 
-LAYOUTS = {"folders": "Folders"}  # module: its class, in the order in which they are tried
+# Modules and their classes, in the order in which they are tried; JSON is last, as it may lie anywhere.
+LAYOUTS = {
+    "folders": "Folders",
+    "parquet": "Parquet",
+    "tar": "Tar",
+    "hdf5": "HDF5",
+    "hdf5_mp3": "HDF5MP3",
+    "ast_json": "ASTJSON",
+}
 
 # What the folder, the shards or the file of a set is called: by AudioSet's users, and by PANNs.
 SET_NAMES = {

@@ -1,0 +1,111 @@
+"""FSD50K: 51,197 clips of Freesound, 0.3 to 30 s, with 200 classes of AudioSet's ontology.
+
+Source: E. Fonseca et al., "FSD50K: An Open Dataset of Human-Labeled Sound Events", IEEE/ACM Transactions on
+Audio, Speech and Language Processing 30, 2022; zenodo.org/records/4060432.
+"""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+from audiotok.data.clip import Cache, Clip, Listing, Location, SoundClass, Split
+from audiotok.data.limits import Limits
+from audiotok.data.validation import Validation
+from audiotok.errors import UserError
+
+TABLES = "FSD50K.ground_truth"
+VOCABULARY = "vocabulary.csv"  # index,name,mid, without a header
+_COLUMNS = {"dev": ("fname", "mids", "split"), "eval": ("fname", "mids")}
+
+
+@dataclass(frozen=True)
+class FSD50K:
+    """The development set for training and validation, the evaluation set for testing.
+
+    Args:
+        root: Folder with `FSD50K.ground_truth/`, `FSD50K.dev_audio/` and `FSD50K.eval_audio/`.
+        clip_seconds: What clips are padded or cropped to, s.
+        validation: Which clips of the development set validate; None for those that the release names.
+        limits: Which files are skipped.
+        cache: What is kept of decoded clips: "frames", their mel frames, or "none".
+    """
+
+    root: str | None
+    clip_seconds: float
+    validation: Validation | None
+    limits: Limits
+    cache: Cache
+
+    def read(self) -> Listing:
+        """Read the vocabulary and the clips of both sets.
+
+        Raises:
+            UserError: The root or a CSV is missing, a row is broken, or a label is not in the vocabulary.
+        """
+        tables = self._root() / TABLES
+        classes = _read_vocabulary(tables / VOCABULARY)
+        index = {sound_class.id: number for number, sound_class in enumerate(classes)}
+        clips = []
+        for part in _COLUMNS:
+            audio = self._root() / f"FSD50K.{part}_audio"
+            for row in _read_rows(tables / f"{part}.csv", _COLUMNS[part], index):
+                labels = tuple(sorted({index[mid] for mid in row["mids"].split(",")}))
+                location = Location("folders", str(audio / f"{row['fname']}.wav"))
+                clips.append(Clip(row["fname"], location, labels, self._split(row)))
+        return Listing(tuple(classes), tuple(clips))
+
+    def _split(self, row: dict[str, str]) -> Split:
+        if "split" not in row:
+            return "test"
+        if self.validation is None:
+            return "val" if row["split"] == "val" else "train"
+        return "val" if self.validation.takes(row["fname"]) else "train"
+
+    def _root(self) -> Path:
+        root = Path(self.root).expanduser() if self.root else None
+        if root is None or not (root / TABLES).is_dir():
+            raise UserError(
+                f"data.root={self.root} has no folder {TABLES}; give the folder of FSD50K (zenodo.org/records/"
+                f"4060432), which holds {TABLES}/, FSD50K.dev_audio/ and FSD50K.eval_audio/."
+            )
+        return root
+
+
+def _read_vocabulary(path: Path) -> list[SoundClass]:
+    rows = _open_rows(path)
+    for number, row in enumerate(rows, start=1):
+        if len(row) != 3:
+            raise UserError(f"{path}:{number}: {','.join(row)} is not index,name,mid; mend that row.")
+    return [SoundClass(mid, name.replace("_", " ")) for _, name, mid in rows]
+
+
+def _read_rows(path: Path, columns: tuple[str, ...], mids: dict[str, int]) -> list[dict[str, str]]:
+    header, *rows = _open_rows(path) or [[]]
+    missing = [column for column in columns if column not in header]
+    if missing:
+        raise UserError(
+            f"{path} has no column {missing[0]}, but {header}; take it from FSD50K.ground_truth.zip."
+        )
+    named = [dict(zip(header, row, strict=False)) for row in rows]
+    for number, row in enumerate(named, start=2):
+        if any(not row.get(column) for column in columns) or row.get("split", "val") not in {"train", "val"}:
+            raise UserError(
+                f"{path}:{number}: {list(row.values())} is not {','.join(header)}; mend that row."
+            )
+        unknown = [mid for mid in row["mids"].split(",") if mid not in mids]
+        if unknown:
+            raise UserError(
+                f"{path}:{number}: label {unknown[0]} of clip {row['fname']} is not in {VOCABULARY}; use the "
+                "tables of one release."
+            )
+    return named
+
+
+def _open_rows(path: Path) -> list[list[str]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return list(csv.reader(file))
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be read ({error.strerror}); it is in FSD50K.ground_truth.zip."
+        ) from error

@@ -1,0 +1,128 @@
+"""HDF5 of waveforms, as PANNs packs them (github.com/qiuqiangkong/audioset_tagging_cnn, `utils/dataset.py`).
+
+Datasets: `audio_name` (clips,) such as b"Y<id>.wav", `waveform` (clips, S) int16 or, earlier, float32, and
+`target` (clips, 527); `sample_rate` is an attribute, 32,000 Hz where there is none. A clip that was missing
+when the file was packed is a row of zeros with an empty name. Labels come from the CSVs: `target` counts the
+rows of a class table that the file does not name.
+"""
+
+import struct
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from typing import Any, ClassVar
+
+import numpy as np
+
+from audiotok.data.audio import UnreadableError
+from audiotok.data.clip import Location
+from audiotok.data.files import Files, is_url
+from audiotok.data.layout.containers import Opened, containers
+from audiotok.data.layout.layout import Found, Layout
+from audiotok.errors import UserError
+
+_EXTENSIONS = (".h5", ".hdf5", ".hdf")
+_N_OPEN = 64  # files in each process: PANNs makes 43 of AudioSet, and an open one holds no audio
+_SAMPLE_RATE = 32_000  # Hz
+_WAV_FORMATS = {"int16": 1, "float32": 3}
+
+
+class HDF5(Layout):
+    """Waveforms in the rows of HDF5 files."""
+
+    name = "hdf5"
+    dataset: ClassVar[str] = "waveform"
+    content: ClassVar[str] = "a row of int16 or float32 samples"
+
+    def __init__(self) -> None:
+        self._rows = Opened(self._open_rows, _N_OPEN)
+
+    @classmethod
+    def looks_right(cls, files: Files, folder: str) -> bool:
+        """Tell whether there is an HDF5 file in any sub-folder that is not called one of mp3."""
+        return any(not is_called_mp3(path) for path in hdf5_paths(files, folder))
+
+    def find(self, files: Files, folder: str, source_set: str) -> Iterator[Found]:
+        """List the rows that have a name in the files of a set.
+
+        Raises:
+            UserError: h5py is not installed, a file breaks off, or its datasets are of another shape.
+        """
+        for entry in containers(files, folder, source_set, _EXTENSIONS):
+            for row, name in enumerate(self._names(entry.path)):
+                if name:
+                    yield Found(PurePosixPath(name).stem, Location(self.name, entry.path, str(row)))
+
+    def read(self, location: Location) -> bytes:
+        """Return a row as the bytes of an audio file."""
+        try:
+            rows, sample_rate = self._rows(location.path)
+            return self.to_file(rows[int(location.entry)], sample_rate)
+        except (KeyError, ValueError, IndexError) as error:  # h5py's words for what is not there
+            raise UnreadableError(str(error)) from error
+
+    def to_file(self, row: np.ndarray, sample_rate: int) -> bytes:
+        """Return a row, and its rate in Hz, as the bytes of an audio file."""
+        return wav(row, sample_rate)
+
+    def fits(self, data: Any) -> bool:
+        """Tell whether a dataset is one of `content`."""
+        return data.ndim == 2 and data.dtype.name in _WAV_FORMATS
+
+    def _names(self, path: str) -> list[str]:
+        try:
+            with self._open(path) as file:
+                if "index_in_hdf5" in file and self.dataset not in file:  # PANNs' index of the other files
+                    return []
+                self._check(path, file)
+                return [name.decode("utf-8", "replace") for name in file["audio_name"][:]]
+        except OSError as error:
+            raise UserError(f"{path} cannot be read as HDF5 ({error}); fetch it or pack it again.") from error
+
+    def _check(self, path: str, file: Any) -> None:
+        names, data = file.get("audio_name"), file.get(self.dataset)
+        if names is None or data is None or data.shape[:1] != names.shape or not self.fits(data):
+            there = [
+                f"{name} {getattr(item, 'dtype', '')} {getattr(item, 'shape', '')}"
+                for name, item in file.items()
+            ]
+            raise UserError(
+                f"{path} has {', '.join(there) or 'nothing'}; data.layout={self.name} needs audio_name and, "
+                f"for each name, {self.content} in {self.dataset}, so choose another data.layout, or move the "
+                "file out of data.audio_folder."
+            )
+
+    def _open_rows(self, path: str) -> tuple[Any, int]:
+        file = self._open(path)  # stays open as long as its dataset is kept
+        return file[self.dataset], int(file.attrs.get("sample_rate", _SAMPLE_RATE))
+
+    def _open(self, path: str) -> Any:
+        try:
+            import h5py
+        except ModuleNotFoundError as error:
+            raise UserError(
+                f"data.layout={self.name} needs h5py, which is not installed; pip install 'audiotok[hdf5]'."
+            ) from error
+        # a lock is of no use to those who only read, and many shared file systems have none
+        return h5py.File(Files().open(path), "r") if is_url(path) else h5py.File(path, "r", locking=False)
+
+
+def hdf5_paths(files: Files, folder: str) -> Iterator[str]:
+    """List the HDF5 files of a folder and its sub-folders."""
+    return (entry.path for entry in files.walk(folder) if entry.path.lower().endswith(_EXTENSIONS))
+
+
+def is_called_mp3(path: str) -> bool:
+    """Tell PaSST's files, `balanced_train_segments_mp3.hdf` for example, from PANNs' by their names."""
+    return PurePosixPath(path).stem.lower().endswith("mp3")
+
+
+def wav(samples: np.ndarray, sample_rate: int) -> bytes:
+    """Return a mono WAV file with samples as they are, int16 or float32 (S,), at a rate in Hz.
+
+    Source: Microsoft and IBM, "Multimedia Programming Interface and Data Specifications 1.0", 1991.
+    """
+    data = np.ascontiguousarray(samples, samples.dtype.newbyteorder("<"))
+    width = data.itemsize
+    kind = (_WAV_FORMATS[data.dtype.name], 1, sample_rate, sample_rate * width, width, 8 * width)
+    header = struct.pack("<4sI8sIHHIIHH", b"RIFF", 36 + data.nbytes, b"WAVEfmt ", 16, *kind)
+    return b"".join((header, struct.pack("<4sI", b"data", data.nbytes), data.data))

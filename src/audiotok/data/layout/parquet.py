@@ -1,0 +1,121 @@
+"""Parquet shards as on huggingface.co/datasets/agkphysics/AudioSet: an audio file in a column of each row.
+
+Columns: `video_id`, `audio` (a struct of `bytes` and `path`), `labels` (mids), `human_labels`. Files are
+`data/bal_train/00.parquet` or `bal_train-00000-of-00012.parquet`.
+
+Parquet gives no row alone: a row group (100 rows where the `datasets` library wrote it, 140 MB of AudioSet)
+is read and decompressed as one. The last one of a shard stays in memory, so clips in the order of the shard
+cost little; in any other order, each costs a row group. Keep tokens (`data.cache`), and no order matters.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from itertools import accumulate
+from threading import Lock
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from audiotok.data.audio import UnreadableError
+from audiotok.data.clip import Location
+from audiotok.data.files import Files
+from audiotok.data.layout.containers import Opened, containers
+from audiotok.data.layout.layout import Found, Layout
+from audiotok.errors import UserError
+
+_N_OPEN = 2  # shards, each with a row group in memory, in each process: 280 MB of AudioSet
+
+
+class Parquet(Layout):
+    """Audio files in the rows of Parquet files."""
+
+    name = "parquet"
+
+    def __init__(self) -> None:
+        self._shards = Opened(_Shard, _N_OPEN)
+
+    @classmethod
+    def looks_right(cls, files: Files, folder: str) -> bool:
+        """Tell whether there is a Parquet file in any sub-folder."""
+        return any(entry.path.lower().endswith(".parquet") for entry in files.walk(folder))
+
+    def find(self, files: Files, folder: str, source_set: str) -> Iterator[Found]:
+        """List the rows of the shards of a set, by the columns of ids and labels.
+
+        Raises:
+            UserError: A file is no Parquet file, breaks off, or has other columns.
+        """
+        for entry in containers(files, folder, source_set, (".parquet",)):
+            with files.open(entry.path) as file:
+                ids, labels = _read_ids(entry.path, file)
+            for row, id_ in enumerate(ids):
+                if id_ is not None:
+                    mids = labels[row] if labels else None
+                    yield Found(id_, Location(self.name, entry.path, str(row)), tuple(mids) if mids else None)
+
+    def read(self, location: Location) -> bytes:
+        """Return the bytes of a row."""
+        try:
+            data = self._shards(location.path).read(int(location.entry))
+        except pa.ArrowException as error:
+            raise UnreadableError(_first_line(error)) from error
+        if data is None:
+            raise UnreadableError("the row has no bytes")
+        return data
+
+
+class _Shard:
+    """An open Parquet file and the row group that was read last."""
+
+    def __init__(self, path: str) -> None:
+        self._file = pq.ParquetFile(Files().open(path))
+        metadata = self._file.metadata
+        sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+        self._starts = [0, *accumulate(sizes)]
+        self._group = -1
+        self._rows: pa.ChunkedArray | None = None
+        self._lock = Lock()  # threads that inspect clips side by side want the same row group
+
+    def read(self, row: int) -> bytes | None:
+        group = bisect_right(self._starts, row) - 1
+        with self._lock:
+            if group != self._group:
+                self._rows = None  # frees it before the next is read
+                self._rows = self._file.read_row_group(group, ["audio.bytes"], use_threads=False)["audio"]
+                self._group = group
+            rows = self._rows
+        assert rows is not None
+        audio = rows[row - self._starts[group]].as_py()
+        return audio and audio["bytes"]
+
+
+def _read_ids(path: str, file: Any) -> tuple[list[str | None], list[list[str] | None] | None]:
+    try:
+        shard = pq.ParquetFile(file)
+        schema = shard.schema_arrow
+        if not _has_clips(schema):
+            raise UserError(
+                f"{path} has the columns {', '.join(schema.names)}; video_id and audio with its bytes are "
+                "needed, so move it out of data.audio_folder, or choose another data.layout."
+            )
+        has_labels = "labels" in schema.names and pa.types.is_list(schema.field("labels").type)
+        table = shard.read(["video_id", "labels"] if has_labels else ["video_id"], use_threads=False)
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(
+            f"{path} cannot be read as Parquet ({_first_line(error)}); fetch it again."
+        ) from error
+    return table["video_id"].to_pylist(), table["labels"].to_pylist() if has_labels else None
+
+
+def _has_clips(schema: pa.Schema) -> bool:
+    if not {"video_id", "audio"} <= set(schema.names) or not pa.types.is_string(
+        schema.field("video_id").type
+    ):
+        return False
+    audio = schema.field("audio").type
+    return pa.types.is_struct(audio) and audio.get_field_index("bytes") >= 0
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).partition("\n")[0].rstrip(".")

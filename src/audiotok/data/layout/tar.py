@@ -1,0 +1,89 @@
+"""Tar shards: the older ones of huggingface.co/datasets/agkphysics/AudioSet, and webdataset's.
+
+The former have members `audio/bal_train/<id>.flac`; in the latter, `<key>.json` beside `<key>.flac` may carry
+`labels`. A tar is read from one header to the next once, when its clips are listed; a clip is then a stretch
+of the file, by offset and size, and reading it needs neither tarfile nor an open handle.
+"""
+
+import json
+import tarfile
+from collections.abc import Iterator
+from typing import BinaryIO
+
+from audiotok.data.audio import UnreadableError
+from audiotok.data.clip import Location
+from audiotok.data.files import Files
+from audiotok.data.layout.containers import containers
+from audiotok.data.layout.folders import is_audio
+from audiotok.data.layout.layout import Found, Layout
+from audiotok.errors import UserError
+
+
+class Tar(Layout):
+    """Audio files in tars."""
+
+    name = "tar"
+
+    @classmethod
+    def looks_right(cls, files: Files, folder: str) -> bool:
+        """Tell whether there is a tar in any sub-folder."""
+        return any(entry.path.lower().endswith(".tar") for entry in files.walk(folder))
+
+    def find(self, files: Files, folder: str, source_set: str) -> Iterator[Found]:
+        """List the audio files in the tars of a set.
+
+        Raises:
+            UserError: A file is no tar, is compressed, or breaks off.
+        """
+        for entry in containers(files, folder, source_set, (".tar",)):
+            with files.open(entry.path) as file:
+                yield from self._find_in(entry.path, file)
+
+    def _find_in(self, path: str, file: BinaryIO) -> list[Found]:
+        members = {member.name: member for member in _members(path, file)}
+        found = []
+        for name, member in members.items():
+            if not is_audio(name):
+                continue
+            key = name.rpartition(".")[0]
+            described = members.get(f"{key}.json")
+            location = Location(self.name, path, f"{member.offset_data}+{member.size}")
+            labels = _labels(file, described) if described else None
+            found.append(Found(key.rpartition("/")[2], location, labels))
+        return found
+
+    def read(self, location: Location) -> bytes:
+        """Return the bytes of a member."""
+        offset, _, size = location.entry.partition("+")
+        data = Files().read(location.path, int(offset), int(size))
+        if len(data) < int(size):
+            raise UnreadableError(f"the tar breaks off after {len(data)} of {size} bytes of the member")
+        return data
+
+
+def _members(path: str, file: BinaryIO) -> Iterator[tarfile.TarInfo]:
+    """List the files in a tar; one that was cut short is refused, for tarfile reads it as a smaller one."""
+    try:
+        with tarfile.open(fileobj=file, mode="r:") as tar:
+            yield from (member for member in tar if member.isreg())
+            end = tar.offset
+    except tarfile.ReadError as error:
+        raise UserError(f"{path} cannot be read as a tar ({error}); fetch it again, or unpack it.") from error
+    file.seek(end)
+    if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
+        raise UserError(f"{path} breaks off after {end:,} bytes: a tar ends with zeros; fetch it again.")
+
+
+def _labels(file: BinaryIO, member: tarfile.TarInfo) -> tuple[str, ...] | None:
+    """Return the `labels` of a JSON, a list or separated by commas; None where it has none."""
+    file.seek(member.offset_data)
+    try:
+        described = json.loads(file.read(member.size))
+    except ValueError:
+        return None
+    labels = described.get("labels") if isinstance(described, dict) else None
+    if isinstance(labels, str):
+        return tuple(label.strip() for label in labels.split(","))
+    if isinstance(labels, list) and all(isinstance(label, str) for label in labels):
+        return tuple(labels)
+    return None
