@@ -65,8 +65,8 @@ class FSD50K:
         root = Path(self.root).expanduser() if self.root else None
         if root is None or not (root / TABLES).is_dir():
             raise UserError(
-                f"data.root={self.root} has no folder {TABLES}; give the folder of FSD50K (zenodo.org/records/"
-                f"4060432), which holds {TABLES}/, FSD50K.dev_audio/ and FSD50K.eval_audio/."
+                f"data.root={self.root} has no folder {TABLES}; give the folder of FSD50K "
+                f"(zenodo.org/records/4060432) with {TABLES}/, FSD50K.dev_audio/ and FSD50K.eval_audio/."
             )
         return root
 

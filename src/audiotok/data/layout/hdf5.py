@@ -87,8 +87,8 @@ class HDF5(Layout):
             ]
             raise UserError(
                 f"{path} has {', '.join(there) or 'nothing'}; data.layout={self.name} needs audio_name and, "
-                f"for each name, {self.content} in {self.dataset}, so choose another data.layout, or move the "
-                "file out of data.audio_folder."
+                f"for each name, {self.content} in {self.dataset}, so choose another data.layout, or move "
+                "it out of data.audio_folder."
             )
 
     def _open_rows(self, path: str) -> tuple[Any, int]:
