@@ -34,6 +34,17 @@ def test_relative_paths_of_which_none_is_there_count_from_the_json(tmp_path):
     assert find(tmp_path, "eval")[0].location.path == str(tmp_path / "lists" / "a.wav")
 
 
+def test_what_is_found_depends_on_the_json_and_on_the_files_in_it(tmp_path):
+    (tmp_path / "a.wav").write_bytes(b"sound")
+    write_ast_json(
+        tmp_path / "lists" / "eval.json", [(f"{tmp_path}/a.wav", "/m/0a"), ("/none/b.wav", "/m/0a")]
+    )
+    json_, there, missing = ASTJSON().entries(Files(), str(tmp_path), "eval")
+    assert json_.path == str(tmp_path / "lists" / "eval.json")
+    assert there == Files().stat(str(tmp_path / "a.wav"))
+    assert missing == ("/none/b.wav", 0, 0)
+
+
 @pytest.mark.parametrize(
     "content",
     [

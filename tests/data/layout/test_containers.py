@@ -7,7 +7,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from audiotok.data.files import Files
-from audiotok.data.layout.containers import Opened, containers, set_of
+from audiotok.data.layout.containers import Opened, set_of
+from audiotok.data.layout.tar import Tar
 
 SPELLINGS = {
     "bal_train": ["bal_train", "balanced_train", "balanced_train_segments", "balanced_wav", "bal"],
@@ -65,7 +66,7 @@ def test_files_of_a_set_are_those_that_name_it_or_none(tmp_path):
     for path in ("bal_train00.tar", "unbal_train00.tar", "eval/00.tar", "train/00.TAR", "bal_train.txt"):
         (tmp_path / path).parent.mkdir(exist_ok=True)
         (tmp_path / path).touch()
-    found = [entry.path for entry in containers(Files(), str(tmp_path), "bal_train", (".tar",))]
+    found = [entry.path for entry in Tar().entries(Files(), str(tmp_path), "bal_train")]
     assert found == [str(tmp_path / "bal_train00.tar"), str(tmp_path / "train" / "00.TAR")]
 
 
@@ -73,7 +74,7 @@ def test_the_folders_own_name_does_not_count(tmp_path):
     folder = tmp_path / "eval_of_audioset"
     folder.mkdir()
     (folder / "00.tar").touch()
-    assert len(list(containers(Files(), str(folder), "bal_train", (".tar",)))) == 1
+    assert len(list(Tar().entries(Files(), str(folder), "bal_train"))) == 1
 
 
 # ---- what is kept open ----

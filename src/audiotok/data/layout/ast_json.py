@@ -6,39 +6,45 @@ or, where nothing is there, from `data.audio_folder`.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from audiotok.data.clip import Location
-from audiotok.data.files import Files, is_url
-from audiotok.data.layout.containers import containers
-from audiotok.data.layout.folders import Folders
+from audiotok.data.files import Entry, Files, is_url
+from audiotok.data.layout.containers import Containers
 from audiotok.data.layout.layout import Found
 from audiotok.errors import UserError
 
 
-class ASTJSON(Folders):
-    """Files that are listed in JSON; they are read as those of folders."""
+class ASTJSON(Containers):
+    """Files that are listed in JSON; they are read as those of folders are."""
 
     name = "ast_json"
+    extensions = (".json",)
 
-    @classmethod
-    def looks_right(cls, files: Files, folder: str) -> bool:
-        """Tell whether there is a JSON in any sub-folder."""
-        return any(entry.path.lower().endswith(".json") for entry in files.walk(folder))
+    def entries(self, files: Files, folder: str, source_set: str) -> Iterator[Entry]:
+        """List the JSONs of a set, and the files that they list."""
+        for entry in self.containers(files, folder, source_set):
+            yield entry
+            for found in self.find_in(files, folder, entry.path):
+                path = found.location.path
+                yield files.stat(path) or Entry(path, 0, 0)
 
-    def find(self, files: Files, folder: str, source_set: str) -> Iterator[Found]:
-        """List what the JSONs of a set list.
+    def find_in(self, files: Files, folder: str, path: str) -> Iterable[Found]:
+        """List what a JSON lists.
 
         Raises:
-            UserError: A JSON is broken or lists something else.
+            UserError: The JSON is broken, or of something else.
         """
-        for entry in containers(files, folder, source_set, (".json",)):
-            rows = _rows(entry.path, files.read(entry.path))
-            base = _base([wav for wav, _ in rows], [entry.path.rpartition("/")[0], folder], files)
-            for wav, labels in rows:
-                path = wav if _is_absolute(wav) else f"{base}/{wav}"
-                yield Found(PurePosixPath(wav).stem, Location(Folders.name, path), labels)
+        rows = _rows(path, files.read(path))
+        base = _base([wav for wav, _ in rows], [path.rpartition("/")[0], folder], files)
+        for wav, labels in rows:
+            place = wav if _is_absolute(wav) else f"{base}/{wav}"
+            yield Found(PurePosixPath(wav).stem, Location("folders", place), labels)
+
+    def read(self, location: Location) -> bytes:
+        """Return the bytes of a file."""
+        return Files().read(location.path)
 
 
 def _rows(path: str, text: bytes) -> list[tuple[str, tuple[str, ...]]]:

@@ -2,13 +2,15 @@
 
 import os
 import re
+from abc import abstractmethod
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import PurePosixPath
 from threading import Lock
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from audiotok.data.files import Entry, Files
+from audiotok.data.layout.layout import Found, Layout
 
 Container = TypeVar("Container")
 
@@ -30,19 +32,43 @@ def set_of(path: str) -> str | None:
     return None
 
 
-def containers(files: Files, folder: str, source_set: str, extensions: tuple[str, ...]) -> Iterator[Entry]:
-    """List the files of a folder that may hold clips of a set: those that name it, or no set at all.
+class Containers(Layout):
+    """Files that each hold many clips, of one set or, where a path names none, of any."""
 
-    Args:
-        files: Where the folder is.
-        folder: What is walked through; its own name does not count.
-        source_set: `bal_train`, `unbal_train` or `eval`.
-        extensions: With the dot, in lower case.
-    """
-    for entry in files.walk(folder):
-        named = set_of(entry.path.removeprefix(folder))
-        if entry.path.lower().endswith(extensions) and named in {source_set, None}:
-            yield entry
+    extensions: ClassVar[tuple[str, ...]]  # with the dot, in lower case
+
+    @classmethod
+    def looks_right(cls, files: Files, folder: str) -> bool:
+        """Tell whether there is a file with one of the extensions in any sub-folder."""
+        return any(entry.path.lower().endswith(cls.extensions) for entry in files.walk(folder))
+
+    def entries(self, files: Files, folder: str, source_set: str) -> Iterator[Entry]:
+        """List the files that `find` depends on."""
+        return self.containers(files, folder, source_set)
+
+    def containers(self, files: Files, folder: str, source_set: str) -> Iterator[Entry]:
+        """List the files that may hold clips of a set: those that name it, or no set at all."""
+        for entry in files.walk(folder):
+            named = set_of(entry.path.removeprefix(folder))
+            if entry.path.lower().endswith(self.extensions) and named in {source_set, None}:
+                yield entry
+
+    def find(self, files: Files, folder: str, source_set: str) -> Iterator[Found]:
+        """List the clips in the files that may hold some of a set.
+
+        Raises:
+            UserError: As `find_in`.
+        """
+        for entry in self.containers(files, folder, source_set):
+            yield from self.find_in(files, folder, entry.path)
+
+    @abstractmethod
+    def find_in(self, files: Files, folder: str, path: str) -> Iterable[Found]:
+        """List the clips in a file of a folder.
+
+        Raises:
+            UserError: The file is broken, or holds something else.
+        """
 
 
 class Opened(Generic[Container]):

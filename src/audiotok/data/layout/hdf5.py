@@ -7,7 +7,7 @@ rows of a class table that the file does not name.
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Any, ClassVar
 
@@ -16,20 +16,20 @@ import numpy as np
 from audiotok.data.audio import UnreadableError
 from audiotok.data.clip import Location
 from audiotok.data.files import Files, is_url
-from audiotok.data.layout.containers import Opened, containers
-from audiotok.data.layout.layout import Found, Layout
+from audiotok.data.layout.containers import Containers, Opened
+from audiotok.data.layout.layout import Found
 from audiotok.errors import UserError
 
-_EXTENSIONS = (".h5", ".hdf5", ".hdf")
 _N_OPEN = 64  # files in each process: PANNs makes 43 of AudioSet, and an open one holds no audio
 _SAMPLE_RATE = 32_000  # Hz
 _WAV_FORMATS = {"int16": 1, "float32": 3}
 
 
-class HDF5(Layout):
+class HDF5(Containers):
     """Waveforms in the rows of HDF5 files."""
 
     name = "hdf5"
+    extensions = (".h5", ".hdf5", ".hdf")
     dataset: ClassVar[str] = "waveform"
     content: ClassVar[str] = "a row of int16 or float32 samples"
 
@@ -39,18 +39,22 @@ class HDF5(Layout):
     @classmethod
     def looks_right(cls, files: Files, folder: str) -> bool:
         """Tell whether there is an HDF5 file in any sub-folder that is not called one of mp3."""
-        return any(not is_called_mp3(path) for path in hdf5_paths(files, folder))
+        return any(not is_called_mp3(path) for path in cls.paths(files, folder))
 
-    def find(self, files: Files, folder: str, source_set: str) -> Iterator[Found]:
-        """List the rows that have a name in the files of a set.
+    @classmethod
+    def paths(cls, files: Files, folder: str) -> Iterable[str]:
+        """List the HDF5 files of a folder and its sub-folders."""
+        return (e.path for e in files.walk(folder) if e.path.lower().endswith(cls.extensions))
+
+    def find_in(self, files: Files, folder: str, path: str) -> Iterable[Found]:
+        """List the rows that have a name.
 
         Raises:
-            UserError: h5py is not installed, a file breaks off, or its datasets are of another shape.
+            UserError: h5py is not installed, the file breaks off, or its datasets are of another shape.
         """
-        for entry in containers(files, folder, source_set, _EXTENSIONS):
-            for row, name in enumerate(self._names(entry.path)):
-                if name:
-                    yield Found(PurePosixPath(name).stem, Location(self.name, entry.path, str(row)))
+        for row, name in enumerate(self._names(path)):
+            if name:
+                yield Found(PurePosixPath(name).stem, Location(self.name, path, str(row)))
 
     def read(self, location: Location) -> bytes:
         """Return a row as the bytes of an audio file."""
@@ -104,11 +108,6 @@ class HDF5(Layout):
             ) from error
         # a lock is of no use to those who only read, and many shared file systems have none
         return h5py.File(Files().open(path), "r") if is_url(path) else h5py.File(path, "r", locking=False)
-
-
-def hdf5_paths(files: Files, folder: str) -> Iterator[str]:
-    """List the HDF5 files of a folder and its sub-folders."""
-    return (entry.path for entry in files.walk(folder) if entry.path.lower().endswith(_EXTENSIONS))
 
 
 def is_called_mp3(path: str) -> bool:

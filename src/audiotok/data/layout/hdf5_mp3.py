@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from audiotok.data.files import Files
-from audiotok.data.layout.hdf5 import HDF5, hdf5_paths, is_called_mp3
+from audiotok.data.layout.hdf5 import HDF5, is_called_mp3
 
 
 class HDF5MP3(HDF5):
@@ -22,7 +22,7 @@ class HDF5MP3(HDF5):
     @classmethod
     def looks_right(cls, files: Files, folder: str) -> bool:
         """Tell whether there is an HDF5 file in any sub-folder that is called one of mp3."""
-        return any(is_called_mp3(path) for path in hdf5_paths(files, folder))
+        return any(is_called_mp3(path) for path in cls.paths(files, folder))
 
     def to_file(self, row: np.ndarray, sample_rate: int) -> bytes:
         """Return the bytes of an mp3 file; it knows its own rate."""

@@ -9,7 +9,7 @@ cost little; in any other order, each costs a row group. Keep tokens (`data.cach
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterable
 from itertools import accumulate
 from threading import Lock
 from typing import Any
@@ -20,39 +20,33 @@ import pyarrow.parquet as pq
 from audiotok.data.audio import UnreadableError
 from audiotok.data.clip import Location
 from audiotok.data.files import Files
-from audiotok.data.layout.containers import Opened, containers
-from audiotok.data.layout.layout import Found, Layout
+from audiotok.data.layout.containers import Containers, Opened
+from audiotok.data.layout.layout import Found
 from audiotok.errors import UserError
 
 _N_OPEN = 2  # shards, each with a row group in memory, in each process: 280 MB of AudioSet
 
 
-class Parquet(Layout):
+class Parquet(Containers):
     """Audio files in the rows of Parquet files."""
 
     name = "parquet"
+    extensions = (".parquet",)
 
     def __init__(self) -> None:
         self._shards = Opened(_Shard, _N_OPEN)
 
-    @classmethod
-    def looks_right(cls, files: Files, folder: str) -> bool:
-        """Tell whether there is a Parquet file in any sub-folder."""
-        return any(entry.path.lower().endswith(".parquet") for entry in files.walk(folder))
-
-    def find(self, files: Files, folder: str, source_set: str) -> Iterator[Found]:
-        """List the rows of the shards of a set, by the columns of ids and labels.
+    def find_in(self, files: Files, folder: str, path: str) -> Iterable[Found]:
+        """List the rows of a file that have an id, by the columns of ids and labels.
 
         Raises:
-            UserError: A file is no Parquet file, breaks off, or has other columns.
+            UserError: The file is no Parquet file, breaks off, or has other columns.
         """
-        for entry in containers(files, folder, source_set, (".parquet",)):
-            with files.open(entry.path) as file:
-                ids, labels = _read_ids(entry.path, file)
-            for row, id_ in enumerate(ids):
-                if id_ is not None:
-                    mids = labels[row] if labels else None
-                    yield Found(id_, Location(self.name, entry.path, str(row)), tuple(mids) if mids else None)
+        with files.open(path) as file:
+            ids, labels = _read_ids(path, file)
+        for row, (id_, mids) in enumerate(zip(ids, labels, strict=True)):
+            if id_ is not None:
+                yield Found(id_, Location(self.name, path, str(row)), tuple(mids) if mids else None)
 
     def read(self, location: Location) -> bytes:
         """Return the bytes of a row."""
@@ -90,7 +84,7 @@ class _Shard:
         return audio and audio["bytes"]
 
 
-def _read_ids(path: str, file: Any) -> tuple[list[str | None], list[list[str] | None] | None]:
+def _read_ids(path: str, file: Any) -> tuple[list[str | None], list[list[str] | None]]:
     try:
         shard = pq.ParquetFile(file)
         schema = shard.schema_arrow
@@ -105,7 +99,8 @@ def _read_ids(path: str, file: Any) -> tuple[list[str | None], list[list[str] | 
         raise UserError(
             f"{path} cannot be read as Parquet ({_first_line(error)}); fetch it again."
         ) from error
-    return table["video_id"].to_pylist(), table["labels"].to_pylist() if has_labels else None
+    ids = table["video_id"].to_pylist()
+    return ids, table["labels"].to_pylist() if has_labels else [None] * len(ids)
 
 
 def _has_clips(schema: pa.Schema) -> bool:

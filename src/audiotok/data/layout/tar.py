@@ -7,50 +7,40 @@ of the file, by offset and size, and reading it needs neither tarfile nor an ope
 
 import json
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
 from audiotok.data.audio import UnreadableError
 from audiotok.data.clip import Location
 from audiotok.data.files import Files
-from audiotok.data.layout.containers import containers
+from audiotok.data.layout.containers import Containers
 from audiotok.data.layout.folders import is_audio
-from audiotok.data.layout.layout import Found, Layout
+from audiotok.data.layout.layout import Found
 from audiotok.errors import UserError
 
 
-class Tar(Layout):
+class Tar(Containers):
     """Audio files in tars."""
 
     name = "tar"
+    extensions = (".tar",)
 
-    @classmethod
-    def looks_right(cls, files: Files, folder: str) -> bool:
-        """Tell whether there is a tar in any sub-folder."""
-        return any(entry.path.lower().endswith(".tar") for entry in files.walk(folder))
-
-    def find(self, files: Files, folder: str, source_set: str) -> Iterator[Found]:
-        """List the audio files in the tars of a set.
+    def find_in(self, files: Files, folder: str, path: str) -> Iterable[Found]:
+        """List the audio files in a tar.
 
         Raises:
-            UserError: A file is no tar, is compressed, or breaks off.
+            UserError: The file is no tar, is compressed, or breaks off.
         """
-        for entry in containers(files, folder, source_set, (".tar",)):
-            with files.open(entry.path) as file:
-                yield from self._find_in(entry.path, file)
-
-    def _find_in(self, path: str, file: BinaryIO) -> list[Found]:
-        members = {member.name: member for member in _members(path, file)}
-        found = []
-        for name, member in members.items():
-            if not is_audio(name):
-                continue
-            key = name.rpartition(".")[0]
-            described = members.get(f"{key}.json")
-            location = Location(self.name, path, f"{member.offset_data}+{member.size}")
-            labels = _labels(file, described) if described else None
-            found.append(Found(key.rpartition("/")[2], location, labels))
-        return found
+        with files.open(path) as file:
+            members = {member.name: member for member in _members(path, file)}
+            for name, member in members.items():
+                if not is_audio(name):
+                    continue
+                key = name.rpartition(".")[0]
+                described = members.get(f"{key}.json")
+                location = Location(self.name, path, f"{member.offset_data}+{member.size}")
+                labels = _labels(file, described) if described else None
+                yield Found(key.rpartition("/")[2], location, labels)
 
     def read(self, location: Location) -> bytes:
         """Return the bytes of a member."""
