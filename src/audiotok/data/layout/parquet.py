@@ -12,14 +12,13 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import accumulate
 from threading import Lock
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from audiotok.data.audio import UnreadableError
 from audiotok.data.clip import Location
-from audiotok.data.files import Files
+from audiotok.data.files import Files, is_url
 from audiotok.data.layout.containers import Containers, Opened
 from audiotok.data.layout.layout import Found
 from audiotok.errors import UserError
@@ -42,8 +41,7 @@ class Parquet(Containers):
         Raises:
             UserError: The file is no Parquet file, breaks off, or has other columns.
         """
-        with files.open(path) as file:
-            ids, labels = _read_ids(path, file)
+        ids, labels = _read_ids(path)
         for row, (id_, mids) in enumerate(zip(ids, labels, strict=True)):
             if id_ is not None:
                 yield Found(id_, Location(self.name, path, str(row)), tuple(mids) if mids else None)
@@ -63,7 +61,7 @@ class _Shard:
     """An open Parquet file and the row group that was read last."""
 
     def __init__(self, path: str) -> None:
-        self._file = pq.ParquetFile(Files().open(path))
+        self._file = _open(path)
         metadata = self._file.metadata
         sizes = [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
         self._starts = [0, *accumulate(sizes)]
@@ -84,9 +82,13 @@ class _Shard:
         return audio and audio["bytes"]
 
 
-def _read_ids(path: str, file: Any) -> tuple[list[str | None], list[list[str] | None]]:
+def _open(path: str) -> pq.ParquetFile:
+    return pq.ParquetFile(Files().open(path) if is_url(path) else path)  # a path is read without Python
+
+
+def _read_ids(path: str) -> tuple[list[str | None], list[list[str] | None]]:
     try:
-        shard = pq.ParquetFile(file)
+        shard = _open(path)
         schema = shard.schema_arrow
         if not _has_clips(schema):
             raise UserError(
