@@ -111,7 +111,7 @@ def test_an_added_key_that_nothing_understands_is_named(refused):
     assert "model.colour=red" in refused("+model.colour=red")
 
 
-@pytest.mark.parametrize("option", ["audioset", "esc50", "csv"])
+@pytest.mark.parametrize("option", ["audioset", "esc50", "fsd50k", "csv"])
 def test_a_missing_root_says_what_to_put_there(refused, option, tmp_path):
     assert "data.root=None" in refused(data=(f"data={option}",))
     message = refused(data=(f"data={option}", f"data.root={tmp_path}/nowhere"))

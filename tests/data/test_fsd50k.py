@@ -32,6 +32,7 @@ def source(root: Path | None, **changes) -> FSD50K:
         "clip_seconds": 10.0,
         "validation": None,
         "limits": LIMITS,
+        "check": "decode",
         "cache": "none",
     }
     return FSD50K(**(arguments | changes))
@@ -65,6 +66,16 @@ def test_validation_may_be_chosen_otherwise(tmp_path):
     write(tmp_path)
     listing = source(tmp_path, validation=Validation("6", 0.0, 0)).read()
     assert [clip.split for clip in listing.clips] == ["val", "train", "train", "test"]
+
+
+def test_a_change_of_a_table_or_of_a_file_changes_the_fingerprint(tmp_path):
+    tables = write(tmp_path)
+    before = [source(tmp_path).fingerprint()]
+    for path in (tables / "vocabulary.csv", tables / "eval.csv", tmp_path / "FSD50K.dev_audio" / "1.wav"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("changed")
+        assert source(tmp_path).fingerprint() not in before
+        before.append(source(tmp_path).fingerprint())
 
 
 @pytest.mark.parametrize("root", [None, "none", "."])

@@ -8,7 +8,8 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiotok.data.clip import Cache, Clip, Listing, Location, SoundClass, Split
+from audiotok.data.clip import Cache, Check, Clip, Listing, Location, SoundClass, Split
+from audiotok.data.files import Files, fingerprint, fingerprint_of_content
 from audiotok.data.limits import Limits
 from audiotok.data.validation import Validation
 from audiotok.errors import UserError
@@ -27,6 +28,7 @@ class FSD50K:
         clip_seconds: What clips are padded or cropped to, s.
         validation: Which clips of the development set validate; None for those that the release names.
         limits: Which files are skipped.
+        check: "decode" to decode every clip once, "header" to read its header.
         cache: What is kept of decoded clips: "frames", their mel frames, or "none".
     """
 
@@ -34,7 +36,14 @@ class FSD50K:
     clip_seconds: float
     validation: Validation | None
     limits: Limits
+    check: Check
     cache: Cache
+
+    def fingerprint(self) -> object:
+        """Name the tables by their bytes, and the audio files by their sizes and times."""
+        tables = [str(self._root() / TABLES / name) for name in (VOCABULARY, *map("{}.csv".format, _COLUMNS))]
+        entries = (entry for part in _COLUMNS for entry in Files().walk(str(self._audio(part))))
+        return [fingerprint_of_content(tables), fingerprint(entries)]
 
     def read(self) -> Listing:
         """Read the vocabulary and the clips of both sets.
@@ -47,10 +56,9 @@ class FSD50K:
         index = {sound_class.id: number for number, sound_class in enumerate(classes)}
         clips = []
         for part in _COLUMNS:
-            audio = self._root() / f"FSD50K.{part}_audio"
             for row in _read_rows(tables / f"{part}.csv", _COLUMNS[part], index):
                 labels = tuple(sorted({index[mid] for mid in row["mids"].split(",")}))
-                location = Location("folders", str(audio / f"{row['fname']}.wav"))
+                location = Location("folders", str(self._audio(part) / f"{row['fname']}.wav"))
                 clips.append(Clip(row["fname"], location, labels, self._split(row)))
         return Listing(tuple(classes), tuple(clips))
 
@@ -60,6 +68,9 @@ class FSD50K:
         if self.validation is None:
             return "val" if row["split"] == "val" else "train"
         return "val" if self.validation.takes(row["fname"]) else "train"
+
+    def _audio(self, part: str) -> Path:
+        return self._root() / f"FSD50K.{part}_audio"
 
     def _root(self) -> Path:
         root = Path(self.root).expanduser() if self.root else None
