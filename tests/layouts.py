@@ -24,11 +24,11 @@ Packed = tuple[str, tuple[str, ...], Path]  # id, mids, audio file
 
 def clips_of(root: Path) -> Iterator[tuple[str, list[Packed]]]:
     """List the clips of each set of a corpus in folders."""
-    mids = {sound_class.id for sound_class in read_class_table(root / "metadata" / CLASS_TABLE)}
+    mids = {sound_class.id for sound_class in read_class_table(str(root / "metadata" / CLASS_TABLE))}
     for name, table in SEGMENTS.items():
         paths = {path.stem: path for path in (root / "audio" / name).rglob("*.*")}
-        rows = read_segments(root / "metadata" / table, mids)
-        yield name, [(row.id, row.mids, paths[row.id]) for row in rows]
+        rows = read_segments(str(root / "metadata" / table), mids)
+        yield name, [(row.id, row.labels, paths[row.id]) for row in rows]
 
 
 def write_parquet(path: Path, clips: list[Packed], **options: int) -> None:
