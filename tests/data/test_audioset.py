@@ -59,7 +59,7 @@ def touch(path: Path) -> Path:
 
 def locations(root: Path, ids: set[str]) -> dict[str, Location]:
     """Locate clips among the files of bal_train."""
-    return locate(Folders().find(Files(), str(root), "bal_train"), ids, Findings())
+    return locate(Folders().find(Files(), str(root), "bal_train"), ids, Findings(), {})
 
 
 # ---- the segments ----

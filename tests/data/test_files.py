@@ -70,6 +70,21 @@ def test_a_url_whose_protocol_is_unknown_is_one_sentence():
         Files().exists("nope://x/y")
 
 
+def test_folders_that_are_not_entered_are_not_listed(folder):
+    entries = Files().walk(folder, enters=lambda name: name != "a")
+    assert {entry.path for entry in entries} == {f"{folder}/b.txt", f"{folder}/-_x/Y.txt"}
+
+
+def test_links_to_folders_are_followed_but_not_round_in_circles(tmp_path):
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "file").touch()
+    (tmp_path / "near" / "sub").mkdir(parents=True)
+    (tmp_path / "near" / "link").symlink_to(tmp_path / "far")
+    (tmp_path / "near" / "sub" / "up").symlink_to(tmp_path / "near")
+    walk = Files().walk(str(tmp_path / "near"))
+    assert [entry.path for entry in walk] == [str(tmp_path / "near" / "link" / "file")]
+
+
 @pytest.mark.parametrize(("path", "expected"), [("/a/b", False), ("a:b", False), ("s3://a/b", True)])
 def test_urls_are_told_from_paths(path, expected):
     assert is_url(path) == expected

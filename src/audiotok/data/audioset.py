@@ -101,10 +101,15 @@ class AudioSet:
                 the clips that are listed is among those that are there.
         """
         findings = Findings()
+        left_over: dict[str, str] = {}
         has_tables = any(Files().exists(path) for path in self._tables())
         classes = read_class_table(self._tables()[0]) if has_tables else None
         known = {c.id for c in classes} if classes is not None else None
-        sets = {name: self._read_set(name, known, findings) for name in self._sets}
+        sets = {name: self._read_set(name, known, findings, left_over) for name in self._sets}
+        listed = {row.id for rows, _ in sets.values() for row in rows}
+        for place, clip_name in left_over.items():  # a file may lie where no set is named
+            if id_of_stem(clip_name, listed) is None:
+                findings.not_listed.add(place)
         if classes is None:
             carried = {label for rows, _ in sets.values() for row in rows for label in row.labels}
             classes = [SoundClass(label, label) for label in sorted(carried)]
@@ -123,7 +128,7 @@ class AudioSet:
         return Listing(tuple(classes), tuple(clips.values()), findings)
 
     def _read_set(
-        self, name: SourceSet, known: set[str] | None, findings: Findings
+        self, name: SourceSet, known: set[str] | None, findings: Findings, left_over: dict[str, str]
     ) -> tuple[list[Segment], dict[str, Location]]:
         """Return what is listed of a set, and where it lies.
 
@@ -131,14 +136,15 @@ class AudioSet:
             name: The set.
             known: Ids of the classes; None takes what comes.
             findings: Takes what does not fit.
+            left_over: Takes the names of clips that this set does not list, by their places.
         """
         path, audio = self._segments(name), self._audio()
         found = list(choose_layout(self.layout, Files(), audio).find(Files(), audio, name))
         labelled = [clip for clip in found if clip.labels is not None]
         if labelled and not Files().exists(path):
-            return _carried(labelled, known, findings)
+            return _carried(labelled, known, findings, left_over)
         rows = list(read_segments(path, known))
-        locations = locate(found, {row.id for row in rows}, findings)
+        locations = locate(found, {row.id for row in rows}, findings, left_over)
         if rows and found and not locations:
             raise UserError(
                 f"data.root={self.root}: none of the {len(rows):,} ids of {path} is among the {len(found):,} "
@@ -184,12 +190,12 @@ class AudioSet:
 
 
 def _carried(
-    found: list[Found], known: set[str] | None, findings: Findings
+    found: list[Found], known: set[str] | None, findings: Findings, left_over: dict[str, str]
 ) -> tuple[list[Segment], dict[str, Location]]:
     """Return clips with the labels that their layout carries as if a CSV had listed them."""
     rows: list[Segment] = []
     ids = {id_of_stem(clip.name, None) or clip.name: None for clip in found}
-    locations = locate(found, ids.keys(), findings)
+    locations = locate(found, ids.keys(), findings, left_over)
     for clip in found:
         id_ = id_of_stem(clip.name, None) or clip.name
         if locations[id_] != clip.location:
@@ -287,7 +293,9 @@ def id_of_stem(stem: str, ids: Container[str] | None) -> str | None:
     return None
 
 
-def locate(found: Iterable[Found], ids: Container[str], findings: Findings) -> dict[str, Location]:
+def locate(
+    found: Iterable[Found], ids: Container[str], findings: Findings, left_over: dict[str, str]
+) -> dict[str, Location]:
     """Find listed clips among those that lie in a folder.
 
     Where a clip lies there several times, the first extension of `EXTENSIONS` is taken, and of these the
@@ -296,13 +304,14 @@ def locate(found: Iterable[Found], ids: Container[str], findings: Findings) -> d
     Args:
         found: What lies there.
         ids: What is listed.
-        findings: Takes what is not listed, and what lies there more than once.
+        findings: Takes what lies there more than once.
+        left_over: Takes the names of clips that are not listed, by their places.
     """
     locations: dict[str, Location] = {}
     for clip in found:
         id_ = id_of_stem(clip.name, ids)
         if id_ is None:
-            findings.not_listed.add(str(clip.location))
+            left_over[str(clip.location)] = clip.name
             continue
         if id_ in locations:
             findings.found_twice.add(id_)

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO, NamedTuple
 
 from audiotok.errors import UserError
@@ -47,13 +47,17 @@ def is_url(path: str) -> bool:
 class Files:
     """What layouts know of a file system: nothing else of it is used."""
 
-    def walk(self, folder: str) -> Iterator[Entry]:
+    def walk(self, folder: str, enters: Callable[[str], bool] = lambda name: True) -> Iterator[Entry]:
         """List the files of a folder and its sub-folders, in the order of their names; none where it is not.
+
+        Args:
+            folder: Where to begin.
+            enters: Tells by the name of a sub-folder whether to go into it.
 
         Raises:
             UserError: A folder may not be read.
         """
-        return _walk_url(folder) if is_url(folder) else _walk(folder)
+        return _walk_url(folder, enters) if is_url(folder) else _walk(folder, enters)
 
     def read(self, path: str, start: int = 0, size: int | None = None) -> bytes:
         """Return the bytes of a file, or a stretch of them.
@@ -95,7 +99,7 @@ class Files:
         return os.path.exists(path)  # noqa: PTH110
 
 
-def _walk(folder: str) -> Iterator[Entry]:
+def _walk(folder: str, enters: Callable[[str], bool]) -> Iterator[Entry]:
     try:
         with os.scandir(folder) as scan:
             entries = sorted(scan, key=lambda entry: entry.name)
@@ -104,8 +108,9 @@ def _walk(folder: str) -> Iterator[Entry]:
     except OSError as error:
         raise UserError(f"{folder} cannot be read ({error.strerror}); make it readable.") from error
     for entry in entries:
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(entry.path)
+        if entry.is_dir():
+            if enters(entry.name) and not _leads_back(entry):
+                yield from _walk(entry.path, enters)
             continue
         try:
             stat = entry.stat()
@@ -115,11 +120,20 @@ def _walk(folder: str) -> Iterator[Entry]:
             yield Entry(entry.path, stat.st_size, stat.st_mtime_ns)
 
 
-def _walk_url(folder: str) -> Iterator[Entry]:
+def _leads_back(entry: os.DirEntry[str]) -> bool:
+    """Tell whether a folder is a link to one that it lies in."""
+    if not entry.is_symlink():
+        return False
+    here, there = (os.path.realpath(path) for path in (os.path.dirname(entry.path), entry.path))  # noqa: PTH120
+    return os.path.commonpath([here, there]) == there
+
+
+def _walk_url(folder: str, enters: Callable[[str], bool]) -> Iterator[Entry]:
     file_system, inner = _file_system(folder)
     for path, info in sorted(file_system.find(inner, detail=True).items()):
-        inside = path[len(inner.rstrip("/")) :]
-        yield _entry(folder.rstrip("/") + inside, info)
+        inside = path[len(inner.rstrip("/")) + 1 :]
+        if all(enters(name) for name in inside.split("/")[:-1]):
+            yield _entry(f"{folder.rstrip('/')}/{inside}", info)
 
 
 def _file_system(url: str) -> tuple[Any, str]:

@@ -1,16 +1,18 @@
 """Whatever clips lie in, they are the same clips: folders are the oracle of every other layout."""
 
+import shutil
 from pathlib import Path
 
 import fsspec
 import numpy as np
 import pytest
 import soundfile
-from layouts import WRITERS, write_layout
+from layouts import WRITERS, clips_of, write_layout, write_tar
 from tiny import tiny_source
 from torch.utils.data import DataLoader, Dataset
 
 from audiotok.data.audio import read_mono
+from audiotok.data.audioset import CLASS_TABLE
 from audiotok.data.clip import Location
 from audiotok.data.files import Files
 from audiotok.data.layout.layout import LAYOUTS, choose_layout, layout_named, sound_of
@@ -137,3 +139,51 @@ def test_urls_are_read_as_local_files_are(world, kind):
         for clip, same in zip(remote, local, strict=True):
             assert clip.location.path.startswith(f"{url}/")
             assert layout.read(clip.location) == layout.read(same.location)
+
+
+@pytest.mark.parametrize("kind", ["parquet", "webdataset", "ast_json"])
+def test_labels_that_a_layout_carries_stand_for_csvs_that_are_missing(world, kind, tmp_path):
+    root, source = world(kind)
+    shutil.copytree(root / "audio", tmp_path / "audio")
+    (tmp_path / "metadata").mkdir()
+    shutil.copy(source / "metadata" / CLASS_TABLE, tmp_path / "metadata")
+    expected = {clip.id: (clip.labels, clip.split) for clip in tiny_source(source).read().clips}
+    assert {clip.id: (clip.labels, clip.split) for clip in tiny_source(tmp_path).read().clips} == expected
+
+
+@pytest.mark.parametrize("kind", ["parquet", "tar", "webdataset", "hdf5", "hdf5_mp3"])
+def test_shard_that_lies_there_twice_is_read_once_and_told(world, kind, tmp_path):
+    root, _ = world(kind)
+    shutil.copytree(root, tmp_path, dirs_exist_ok=True)
+    expected = tiny_source(tmp_path).read()
+    paths = [path for path in (tmp_path / "audio").rglob("*") if path.is_file() and "eval" in str(path)]
+    for path in paths:
+        shutil.copy(path, path.with_name(f"{path.stem}_mp3{path.suffix}"))
+    found = tiny_source(tmp_path).read()
+    n_test = sum(clip.split == "test" for clip in expected.clips)
+    assert (found.findings.found_twice.n, found.findings.not_listed.n) == (n_test, 0)
+    assert found.clips == expected.clips
+
+
+@pytest.mark.parametrize("kind", ["tar", "folders"])
+def test_clips_in_places_that_name_no_set_are_of_the_set_that_lists_them(tiny_audioset, kind, tmp_path):
+    (tmp_path / "metadata").symlink_to(tiny_audioset / "metadata")
+    for name, clips in clips_of(tiny_audioset):
+        if kind == "tar" and name != "unbal_train":
+            files = {f"{id_}{path.suffix}": path.read_bytes() for id_, _, path in clips}
+            write_tar(tmp_path / "audio" / f"{len(files)}.tar", files)
+        elif name != "unbal_train":
+            shutil.copytree(tiny_audioset / "audio" / name, tmp_path / "audio", dirs_exist_ok=True)
+    expected, found = tiny_source(tiny_audioset).read(), tiny_source(tmp_path).read()
+    assert [(clip.id, clip.split) for clip in found.clips] == [
+        (clip.id, clip.split) for clip in expected.clips
+    ]
+    assert all(clip.location is not None for clip in found.clips)
+    assert (found.findings.not_listed.n, found.findings.found_twice.n) == (0, 0)
+
+
+def test_clip_that_no_csv_lists_is_told_once(tiny_audioset, tmp_path):
+    shutil.copytree(tiny_audioset, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "audio" / "not__listed.wav").touch()
+    tally = tiny_source(tmp_path).read().findings.not_listed
+    assert (tally.n, tally.examples) == (1, [str(tmp_path / "audio" / "not__listed.wav")])

@@ -1,35 +1,16 @@
 """What layouts of many clips in one file share: whose clips a container holds, and keeping a few open."""
 
 import os
-import re
 from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import PurePosixPath
 from threading import Lock
 from typing import ClassVar, Generic, TypeVar
 
 from audiotok.data.files import Entry, Files
-from audiotok.data.layout.layout import Found, Layout
+from audiotok.data.layout.layout import Found, Layout, set_of
 
 Container = TypeVar("Container")
-
-# bal_train, balanced_train_segments, unbalanced_train_part00, eval07, evaluation: a word of its own, as
-# unbal has bal in it and medieval has eval.
-_SET = re.compile(r"(?<![a-z])(?:(unbal)(?:anced?)?|(bal)(?:anced?)?|(eval)(?:uation)?)(?![a-z])")
-_SETS = ("unbal_train", "bal_train", "eval")
-
-
-def set_of(path: str) -> str | None:
-    """Return the set that the last part of a path names of those that name exactly one; None where none does.
-
-    `data/bal_train/00.parquet` and `unbalanced_train_part00.h5` name one, `20k/train/00.tar` does not.
-    """
-    for part in reversed(PurePosixPath(path.lower()).parts):
-        named = {_SETS[match.lastindex - 1] for match in _SET.finditer(part) if match.lastindex}
-        if len(named) == 1:
-            return named.pop()
-    return None
 
 
 class Containers(Layout):

@@ -1,4 +1,4 @@
-"""Audio files in folders: a folder for each set, in it files, or sub-folders with files.
+"""Audio files in folders: one for each set, in it files, or sub-folders with files; or without sets.
 
 Seen: `<set>/<id[:2]>/<id>.flac`, `<set>/<id>.wav`, PANNs' `unbalanced_train_segments/
 unbalanced_train_segments_part00/Y<id>.wav`; how a name spells an id is not decided here.
@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from audiotok.data.audio import EXTENSIONS
 from audiotok.data.clip import Location
 from audiotok.data.files import Entry, Files
-from audiotok.data.layout.layout import SET_NAMES, Found, Layout
+from audiotok.data.layout.layout import Found, Layout, set_of
 
 # m4a cannot be decoded, but a clip that is there as m4a is not missing: it is reported as broken.
 _EXTENSIONS = {f".{extension}" for extension in (*EXTENSIONS, "m4a")}
@@ -27,9 +27,9 @@ class Folders(Layout):
         return any(is_audio(entry.path) for entry in files.walk(folder))
 
     def entries(self, files: Files, folder: str, source_set: str) -> Iterator[Entry]:
-        """List the audio files of a set."""
-        folders = (f"{folder}/{name}" for name in SET_NAMES[source_set])
-        return (entry for path in folders for entry in files.walk(path) if is_audio(entry.path))
+        """List the audio files that lie in no folder of another set."""
+        walk = files.walk(folder, enters=lambda name: set_of(name) in {source_set, None})
+        return (entry for entry in walk if is_audio(entry.path))
 
     def find(self, files: Files, folder: str, source_set: str) -> Iterator[Found]:
         """List the clips of a set, a file each."""

@@ -5,10 +5,11 @@ one of them. `data.layout` names the module; `auto` takes the first of `LAYOUTS`
 """
 
 import importlib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import ClassVar, NamedTuple
 
 from audiotok.data.audio import UnreadableError
@@ -26,12 +27,10 @@ LAYOUTS = {
     "ast_json": "ASTJSON",
 }
 
-# What the folder, the shards or the file of a set is called: by AudioSet's users, and by PANNs.
-SET_NAMES = {
-    "bal_train": ("bal_train", "balanced_train_segments", "balanced_train"),
-    "unbal_train": ("unbal_train", "unbalanced_train_segments", "unbalanced_train"),
-    "eval": ("eval", "eval_segments", "evaluation"),
-}
+# bal_train, balanced_train_segments, unbalanced_train_part00, eval07, evaluation: a word of its own, as
+# unbal has bal in it and medieval has eval.
+_SET = re.compile(r"(?<![a-z])(?:(unbal)(?:anced?)?|(bal)(?:anced?)?|(eval)(?:uation)?)(?![a-z])")
+_SETS = ("unbal_train", "bal_train", "eval")
 
 
 class Found(NamedTuple):
@@ -64,7 +63,7 @@ class Layout(ABC):
 
     @abstractmethod
     def find(self, files: Files, folder: str, source_set: str) -> Iterator[Found]:
-        """List the clips of a set (a key of `SET_NAMES`) that lie in a folder; opens no audio.
+        """List the clips of a set that lie in a folder; opens no audio.
 
         Raises:
             UserError: A container is broken or of another schema.
@@ -77,6 +76,18 @@ class Layout(ABC):
         Raises:
             OSError, UnreadableError: They cannot be read.
         """
+
+
+def set_of(path: str) -> str | None:
+    """Return the set that the last part of a path names of those that name exactly one; None where none does.
+
+    `data/bal_train/00.parquet` and `unbalanced_train_part00.h5` name one, `20k/train/00.tar` does not.
+    """
+    for part in reversed(PurePosixPath(path.lower()).parts):
+        named = {_SETS[match.lastindex - 1] for match in _SET.finditer(part) if match.lastindex}
+        if len(named) == 1:
+            return named.pop()
+    return None
 
 
 @cache
