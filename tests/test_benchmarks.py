@@ -49,3 +49,10 @@ def test_a_folder_in_the_layout_of_audioset_is_measured_with_root(benchmark, tin
     results = benchmark([f"--root={tiny_audioset}", *FEW[:3], "data.clip_seconds=1.0"])
     assert results["n_clips"] == 4
     assert results["ratio"] > 0
+
+
+def test_opening_a_manifest_is_measured_in_a_process_of_its_own():
+    measure = runpy.run_path(str(SCRIPT.with_name("manifest.py")))["measure_manifest"]
+    results = measure(n_clips=500)
+    assert results.keys() == {"manifest_2m_seconds", "cpu_seconds", "manifest_2m_gb", "worker_gb"}
+    assert all(value >= 0 for value in results.values())

@@ -66,7 +66,7 @@ def _split(clips: Catalogue) -> dict[str, Any]:
     usable = clips.select(clips.where("status", USABLE))
     return {
         "listed": len(clips),
-        "statuses": dict(Counter(clips.table()["status"].to_pylist()).most_common()),
+        "statuses": clips.counts("status"),
         "hours": round(float(usable.seconds.sum()) / 3600, 3),
     }
 

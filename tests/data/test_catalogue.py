@@ -100,3 +100,12 @@ def test_nothing_is_a_catalogue_too():
     assert nothing.class_counts(3).tolist() == [0, 0, 0]
     assert nothing.digests.tolist() == []
     assert len(nothing.fingerprint()) == 16
+
+
+def test_clips_of_each_split_are_counted_the_most_frequent_first():
+    clips = [
+        Clip(str(n), None, (), split, 0.0, 0) for n, split in enumerate(["val", "test", "train", "test"])
+    ]
+    assert list(Catalogue.of(clips).counts("split").items()) == [("test", 2), ("train", 1), ("val", 1)]
+    assert Catalogue.of(clips)[:1].counts("split") == {"val": 1}
+    assert Catalogue.of(()).counts("split") == {}

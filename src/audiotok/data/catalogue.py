@@ -92,12 +92,22 @@ class Catalogue(Sequence[Clip]):
 
     def column(self, name: str) -> np.ndarray:
         """Return a column of numbers, (clips,)."""
-        return self._columns[name].to_numpy()[self._rows]
+        return _numbers(self._columns[name])[self._rows]
 
     def where(self, name: str, value: str) -> np.ndarray:
         """Return which clips have a split or a status, bool (clips,)."""
         column = self._columns[name]
-        return (column.indices.to_numpy() == column.dictionary.index(value).as_py())[self._rows]
+        names = column.dictionary.to_pylist()
+        code = names.index(value) if value in names else -1
+        return (_numbers(column.indices) == code)[self._rows]
+
+    def counts(self, name: str) -> dict[str, int]:
+        """Count the clips of each split, or status; the most frequent first."""
+        column = self._columns[name]
+        names = column.dictionary.to_pylist()
+        numbers = np.bincount(_numbers(column.indices)[self._rows], minlength=len(names)).tolist()
+        pairs = sorted(zip(names, numbers, strict=True), key=lambda pair: (-pair[1], pair[0]))
+        return {name: n for name, n in pairs if n}
 
     @cached_property
     def digests(self) -> np.ndarray:
@@ -115,12 +125,12 @@ class Catalogue(Sequence[Clip]):
         `targets[rows, classes] = 1` makes targets (len(indices), C) of them.
         """
         labels = self._take("labels", self._rows[np.asarray(indices, int)])
-        rows = np.repeat(np.arange(len(labels)), labels.value_lengths().to_numpy())
-        return rows, labels.flatten().to_numpy()
+        rows = np.repeat(np.arange(len(labels)), _numbers(labels.value_lengths()))
+        return rows, _numbers(labels.flatten())
 
     def class_counts(self, n_classes: int) -> np.ndarray:
         """Count the clips of each class, (C,)."""
-        return np.bincount(self._take("labels", self._rows).flatten().to_numpy(), minlength=n_classes)
+        return np.bincount(_numbers(self._take("labels", self._rows).flatten()), minlength=n_classes)
 
     def fingerprint(self) -> str:
         """Return 16 hex digits that name the ids and the digests of the clips."""
@@ -132,7 +142,7 @@ class Catalogue(Sequence[Clip]):
 
     def table(self) -> pa.Table:
         """Return the columns of the clips, as `SCHEMA` names them."""
-        return self._table.take(pa.array(self._rows))
+        return self._table.take(_places(self._rows))
 
     @cached_property
     def _columns(self) -> dict[str, Any]:
@@ -143,7 +153,7 @@ class Catalogue(Sequence[Clip]):
 
     def _take(self, name: str, rows: np.ndarray) -> Any:
         """Return a column of some rows of the table, from the start of its buffers."""
-        return self._columns[name].take(pa.array(rows))
+        return self._columns[name].take(_places(rows))
 
 
 def table_of(clips: Sequence[Clip]) -> pa.Table:
@@ -162,6 +172,19 @@ def table_of(clips: Sequence[Clip]) -> pa.Table:
     empty = [None] * len(clips)
     columns = [pa.array(known.get(field.name, empty), field.type) for field in SCHEMA]
     return pa.table(columns, schema=SCHEMA)
+
+
+# Arrow's own conversions from and to numpy import pandas, which takes a second that every run would wait.
+
+
+def _numbers(array: Any) -> np.ndarray:
+    """Return a column without nulls, as it lies in memory."""
+    return np.from_dlpack(array) if len(array) else np.zeros(0, int)
+
+
+def _places(rows: np.ndarray) -> Any:
+    """Return int64 (n,) as an Arrow array."""
+    return pa.Array.from_buffers(pa.int64(), len(rows), [None, pa.py_buffer(rows)])
 
 
 def _string_buffers(strings: Any) -> tuple[np.ndarray, np.ndarray]:

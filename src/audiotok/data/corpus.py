@@ -2,7 +2,6 @@
 
 import csv
 import logging
-from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,8 +48,7 @@ class Corpus:
         seconds = np.concatenate([clips.seconds for clips in self.clips.values()])
         n_short = (seconds < self.clip_seconds - 0.05).sum()
         n_long = (seconds > self.clip_seconds + 0.05).sum()
-        counts = Counter(sorted(self.skipped.table()["status"].to_pylist()))
-        kinds = ", ".join(f"{n:,} {kind}" for kind, n in counts.most_common()) or "none"
+        kinds = ", ".join(f"{n:,} {kind}" for kind, n in self.skipped.counts("status").items()) or "none"
         splits = ", ".join(f"{len(self.clips[split]):,} {split}" for split in SPLITS)
         return (
             f"{splits} clips of {len(self.classes)} classes; {n_short:,} shorter than "
