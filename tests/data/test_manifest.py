@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import fsspec
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -296,3 +297,12 @@ def test_a_part_says_what_its_clips_are_like(root):
     assert table.schema == CONDITIONS
     assert len(table) == len(rows) == 32
     assert table == inspect_part(part)
+
+
+def test_a_corpus_at_a_url_is_what_it_is_at_a_path(root, store, tmp_path):
+    memory = fsspec.filesystem("memory")
+    memory.put(f"{root}/", f"{tmp_path}/there", recursive=True)
+    url = f"memory://{tmp_path}/there"
+    here, there = (open_manifest(tiny_source(place), store).table for place in (root, url))
+    assert there.drop(["path"]) == here.drop(["path"])
+    assert all(path.startswith(url) for path in there["path"].to_pylist())
