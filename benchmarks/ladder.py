@@ -3,10 +3,10 @@
     python benchmarks/ladder.py run --soundscapes DIR --esc10 DIR --out OUT [--rung NAME]... [--seeds 0,1,2]
     python benchmarks/ladder.py report --out OUT
 
-`run` trains what OUT lacks, each job as `python train.py ...` would on one thread, two at a time in processes
-that import torch once: soundscapes once for each seed, ESC-10 once for each fold. It can be stopped and started
-again. `report` writes docs/ladder.json (every number), the tables of docs/RESULTS.md and docs/ladder.png. Every
-run chooses its epoch on validation clips and is tested once.
+`run` trains what OUT lacks, each job as `python train.py ...` would on one thread, two at a time in
+processes that import torch once: soundscapes once for each seed, ESC-10 once for each fold. It can be
+stopped and started again. `report` writes docs/ladder.json (every number), the tables of docs/RESULTS.md
+and docs/ladder.png. Every run chooses its epoch on validation clips and is tested once.
 """
 
 import argparse
