@@ -238,7 +238,7 @@ def build(config: DictConfig, destination: Destination, logger: Logger | None) -
     )
     trainer = _build_trainer(config, destination, logger)
     with _timed(seconds, "fit_centroids"):
-        vocabulary = fit_or_load(tokenizer, corpus, store, datamodule.n_workers)
+        vocabulary = fit_or_load(tokenizer, corpus, store, datamodule.cache, datamodule.n_workers)
         copy_vocabulary(vocabulary, destination.folder / VOCABULARY)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     class_prior = torch.from_numpy(corpus.class_counts("train") / len(corpus.clips["train"])).float()

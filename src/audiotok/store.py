@@ -2,22 +2,27 @@
 
 Guarantees: a folder under its key is complete or absent, whatever is killed in between; of several
 processes that want the same key, one computes and the others wait and read. A process that dies while
-it holds the lock frees it (the lock is the operating system's, not a file's existence).
+it holds the lock frees it (the lock is the operating system's, not a file's existence). What a store has
+loaded stays in use as long as the store is there: nobody removes it meanwhile, and its last use is known.
 """
 
 import errno
+import fcntl
 import hashlib
 import json
 import logging
+import math
 import os
 import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from audiotok.errors import UserError
 
@@ -58,6 +63,39 @@ def first_difference(expected: dict[str, object], found: dict[str, object]) -> s
     return ""
 
 
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One computed thing in a store.
+
+    Args:
+        kind: Sort of thing.
+        key: Content key.
+        folder: Where it lies.
+    """
+
+    kind: str
+    key: str
+    folder: Path
+
+    @property
+    def n_bytes(self) -> int:
+        """What it takes on the disk; holes in files take nothing."""
+        return sum(512 * path.lstat().st_blocks for path in self.folder.rglob("*"))
+
+    @property
+    def last_use(self) -> float:
+        """When it was last loaded or made, in seconds since 1970."""
+        times = [path.stat().st_mtime for path in (self.folder, _use_file(self.folder)) if path.exists()]
+        return max(times, default=0.0)
+
+
+def readable_size(n_bytes: float) -> str:
+    """Return a number of bytes as people read it: 812 kB, 5.4 MB, 31.0 GB."""
+    units = ("bytes", "kB", "MB", "GB", "TB")
+    power = min(int(math.log10(max(1, n_bytes)) / 3), len(units) - 1)
+    return f"{n_bytes / 1000**power:.{int(power > 1)}f} {units[power]}"
+
+
 class Store:
     """A cache folder on disk, `<root>/<kind>/<key>/`.
 
@@ -67,6 +105,11 @@ class Store:
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root).expanduser()
+        self._held: dict[Path, int] = {}  # descriptors of what is in use
+        weakref.finalize(self, _close, self._held)
+
+    def __reduce__(self) -> tuple[type["Store"], tuple[Path]]:
+        return Store, (self.root,)  # another process loads for itself
 
     def folder(self, kind: str, key: str) -> Path:
         """Return the place of one computed thing, whether or not it exists yet."""
@@ -96,20 +139,59 @@ class Store:
         """
         folder = self.folder(kind, key)
         if folder.is_dir():
+            self._hold(folder)
             try:
                 return load(folder)
             except StaleError as reason:
-                log.warning("%s: %s; it is made again.", folder, reason)
+                if folder.is_dir():  # or it was removed just now
+                    log.warning("%s: %s; it is made again.", folder, reason)
         with self._writable():
             folder.parent.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(folder.with_suffix(".lock"))
-            with lock:
+            with _lock(folder):
                 return self._load_or_make_locked(folder, load, make)
+
+    def free_bytes(self) -> int:
+        """Return how much room there is on the disk of the store."""
+        there = next(folder for folder in (self.root, *self.root.absolute().parents) if folder.is_dir())
+        return shutil.disk_usage(there).free
+
+    def entries(self) -> list[Entry]:
+        """Return all that lies in the store and not elsewhere, by kind and key."""
+        root = self.root.resolve()
+        return [
+            Entry(folder.parent.name, folder.name, folder)
+            for folder in sorted(self.root.glob("[!.]*/[!.]*/"))
+            if folder.resolve() == root / folder.parent.name / folder.name  # no link leads out of it
+        ]
+
+    def remove(self, entry: Entry) -> bool:
+        """Remove what nobody uses or makes at this moment, and return whether it was so.
+
+        Its empty lock files stay: another process may just be waiting at them.
+        """
+        try:
+            with _lock(entry.folder, timeout=0), _use_file(entry.folder).open("a") as use:
+                fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                doomed = entry.folder.with_name(f".{entry.key}-removed")
+                entry.folder.rename(doomed)  # so that it is never seen half
+                shutil.rmtree(doomed)
+        except (Timeout, BlockingIOError):
+            return False
+        return True
+
+    def _hold(self, folder: Path) -> None:
+        """Mark what is in use, and when; where that cannot be written, it cannot be removed either."""
+        with suppress(OSError):
+            if folder not in self._held:
+                self._held[folder] = os.open(_use_file(folder), os.O_RDWR | os.O_CREAT, 0o666)
+            os.utime(self._held[folder])
+            fcntl.flock(self._held[folder], fcntl.LOCK_SH)
 
     def _load_or_make_locked(
         self, folder: Path, load: Callable[[Path], Loaded], make: Callable[[Path], None]
     ) -> Loaded:
         if folder.is_dir():  # somebody else was first, or it is stale
+            self._hold(folder)
             try:
                 return load(folder)
             except StaleError:
@@ -123,6 +205,7 @@ class Store:
             temporary.rename(folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
+        self._hold(folder)
         return load(folder)
 
     @contextmanager
@@ -146,3 +229,18 @@ class Store:
             Path(os.fsdecode(name)).absolute().is_relative_to(self.root.absolute())
             or self.root.absolute().is_relative_to(Path(os.fsdecode(name)).absolute())
         )
+
+
+def _lock(folder: Path, timeout: float = -1) -> FileLock:
+    """Return the lock of whoever makes or removes what lies in a folder."""
+    return FileLock(folder.with_suffix(".lock"), timeout)
+
+
+def _use_file(folder: Path) -> Path:
+    """Return the file whose shared lock says that a folder is in use, and whose time says since when."""
+    return folder.with_suffix(".use")
+
+
+def _close(descriptors: dict[Path, int]) -> None:
+    for descriptor in descriptors.values():
+        os.close(descriptor)

@@ -1,12 +1,15 @@
 """Waveforms to tokens: features and clustering in one module, for workers and accelerators alike."""
 
+from collections.abc import Mapping
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from audiotok.clustering.codebooks import Codebooks
 from audiotok.features.logmel import LogMel
+from audiotok.store import content_key
 
 Stage = Literal["mel", "frames", "tokens"]  # how far a model wants its inputs made
 
@@ -28,7 +31,43 @@ class Tokenizer(nn.Module):
     def settings(self) -> dict[str, object]:
         """Everything but the clips that the tokens depend on, flat: `features.hop_length` and so on."""
         parts = {"features": self.features.settings, "clustering": self.codebooks.settings}
-        return {f"{part}.{key}": value for part, keys in parts.items() for key, value in keys.items()}
+        flat = {f"{part}.{key}": value for part, keys in parts.items() for key, value in keys.items()}
+        return {**flat, "clustering.sample_frames": self.sample_frames}
+
+    @property
+    def sample_frames(self) -> int:
+        """Most frames to fit to: `clustering.sample_frames`, or what `clustering.sample_gb` has room for."""
+        room = max(1, int(1e9 * self.codebooks.sample_gb / self.frame_bytes))
+        return min(self.codebooks.sample_frames or room, room)
+
+    @property
+    def frame_bytes(self) -> int:
+        """Most memory that fitting takes for a frame."""
+        n_inputs, n_dimensions = self.features.projection.n_inputs, self.features.n_dimensions
+        projecting = 2 * n_inputs + 4 * n_dimensions  # float16 to float32
+        clustering = 8 * n_dimensions + 8 * self.codebooks.n_codebooks + 16  # it, a copy, tokens, distances
+        return max(projecting, clustering)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return all that was fitted or drawn, by name: the buffers of codebooks, and of the projection."""
+        arrays = self.codebooks.arrays()
+        projection = self.features.projection
+        if projection.is_fitted:
+            fitted = {"mean": projection.mean, "components": projection.components}
+            assert not fitted.keys() & arrays.keys(), "a clustering's buffer has the name of the projection's"
+            arrays |= {name: tensor.cpu().numpy() for name, tensor in fitted.items()}
+        return arrays
+
+    def load_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take over copies of what `arrays` returned."""
+        self.codebooks.load_arrays(arrays)
+        if "mean" in arrays:
+            self.features.projection.mean.copy_(torch.from_numpy(arrays["mean"]))
+            self.features.projection.components.copy_(torch.from_numpy(arrays["components"]))
+
+    def checksum(self) -> str:
+        """Return 16 hex digits that name what was fitted or drawn."""
+        return checksum(self.arrays())
 
     def n_tokens(self, seconds: float) -> int:
         """Return how many positions, T, a clip of this length takes."""
@@ -56,3 +95,8 @@ class Tokenizer(nn.Module):
     def forward(self, waveforms: Tensor, n_samples: Tensor) -> tuple[Tensor, Tensor]:
         """Tokenise waveforms (B, S) with n_samples (B,): tokens (B, T, Q), and how many positions (B,)."""
         return self.read(*self.features.log_mel(waveforms, n_samples), "tokens")
+
+
+def checksum(arrays: Mapping[str, np.ndarray]) -> str:
+    """Return 16 hex digits that name the content of arrays."""
+    return content_key({name: array.tobytes().hex() for name, array in arrays.items()})

@@ -16,14 +16,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Subset
-from tqdm import tqdm
 
 from audiotok.clustering.codebooks import PART
 from audiotok.data.corpus import Corpus
 from audiotok.errors import UserError
-from audiotok.loader.cache import open_cache
-from audiotok.loader.clips import ClipDataset
+from audiotok.loader.cache import ClipCache
+from audiotok.sample import project, sample_frames
 from audiotok.store import StaleError, Store, content_key, first_difference
 from audiotok.tokenizer import Tokenizer
 
@@ -64,25 +62,28 @@ class Vocabulary:
     def save(self, folder: Path) -> None:
         """Write the vocabulary to a folder, from which `load_vocabulary` reads it."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name, array in _arrays(self.tokenizer).items():
+        for name, array in self.tokenizer.arrays().items():
             np.save(folder / f"{name}.npy", array, allow_pickle=False)
         sidecar = {
             "key": self.key,
-            "shapes": {name: list(array.shape) for name, array in _arrays(self.tokenizer).items()},
-            "checksum": _checksum(self.tokenizer),
+            "shapes": {name: list(array.shape) for name, array in self.tokenizer.arrays().items()},
+            "checksum": self.tokenizer.checksum(),
             "settings": self.tokenizer.settings,
             "report": self.report,
         }
         (folder / SIDECAR).write_text(json.dumps(sidecar, indent=1) + "\n", encoding="utf-8")
 
 
-def fit_or_load(tokenizer: Tokenizer, corpus: Corpus, store: Store, n_workers: int = 0) -> Vocabulary:
+def fit_or_load(
+    tokenizer: Tokenizer, corpus: Corpus, store: Store, cache: ClipCache | None = None, n_workers: int = 0
+) -> Vocabulary:
     """Give a tokenizer the centroids of a corpus's training clips, fitting them where no run has yet.
 
     Args:
         tokenizer: Not fitted; takes over what is fitted or read.
         corpus: Its training clips are sampled; no other clip is opened.
         store: Where centroids are kept, under the settings and the training clips.
+        cache: Mel frames that are kept of them; None reads audio.
         n_workers: Processes that read clips.
 
     Raises:
@@ -94,7 +95,7 @@ def fit_or_load(tokenizer: Tokenizer, corpus: Corpus, store: Store, n_workers: i
     def make(folder: Path) -> None:
         nonlocal reused
         reused = False
-        report = _fit(tokenizer, corpus, store, n_workers)
+        report = _fit(tokenizer, corpus, cache, n_workers)
         Vocabulary(tokenizer, key, report).save(folder)
 
     def load(folder: Path) -> Vocabulary:
@@ -134,7 +135,7 @@ def load_vocabulary(tokenizer: Tokenizer, folder: Path, key: str | None = None) 
         shapes = {name: list(array.shape) for name, array in arrays.items()}
         settings = {**sidecar["settings"], "key": sidecar["key"], **sidecar["shapes"]}
         report, checksum = sidecar["report"], sidecar["checksum"]
-        missing = (_arrays(tokenizer).keys() - arrays.keys()) | (REPORTED - report.keys())
+        missing = (tokenizer.arrays().keys() - arrays.keys()) | (REPORTED - report.keys())
         if missing:
             raise KeyError(*sorted(missing))
     except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
@@ -143,12 +144,8 @@ def load_vocabulary(tokenizer: Tokenizer, folder: Path, key: str | None = None) 
     difference = first_difference(expected, settings)
     if difference:
         raise StaleError(f"{SIDECAR} does not match: {difference}")
-    tokenizer.codebooks.load_arrays(arrays)
-    projection = tokenizer.features.projection
-    if "mean" in arrays:
-        projection.mean.copy_(torch.from_numpy(arrays["mean"]))
-        projection.components.copy_(torch.from_numpy(arrays["components"]))
-    if _checksum(tokenizer) != checksum:
+    tokenizer.load_arrays(arrays)
+    if tokenizer.checksum() != checksum:
         raise StaleError(f"the centroids are not those that {SIDECAR} describes")
     return Vocabulary(tokenizer, sidecar["key"], report)
 
@@ -173,99 +170,29 @@ def copy_vocabulary(vocabulary: Vocabulary, folder: Path) -> None:
     vocabulary.save(folder)
 
 
-def _arrays(tokenizer: Tokenizer) -> dict[str, np.ndarray]:
-    arrays = tokenizer.codebooks.arrays()
-    projection = tokenizer.features.projection
-    if projection.is_fitted:
-        fitted = {"mean": projection.mean, "components": projection.components}
-        assert not fitted.keys() & arrays.keys(), "a clustering's buffer has the name of the projection's"
-        arrays |= {name: tensor.cpu().numpy() for name, tensor in fitted.items()}
-    return arrays
-
-
-def _checksum(tokenizer: Tokenizer) -> str:
-    return content_key({name: array.tobytes().hex() for name, array in _arrays(tokenizer).items()})
-
-
-def _fit(tokenizer: Tokenizer, corpus: Corpus, store: Store, n_workers: int) -> dict[str, object]:
+def _fit(tokenizer: Tokenizer, corpus: Corpus, cache: ClipCache | None, n_workers: int) -> dict[str, object]:
     start = time.perf_counter()
-    frames, n_clips = sample_frames(tokenizer, corpus, store, n_workers)
+    frames, n_clips = sample_frames(tokenizer, corpus, cache, n_workers)
     log.info("Fitting centroids to %s frames of %s training clips.", f"{len(frames):,}", f"{n_clips:,}")
-    projection = tokenizer.features.projection
-    projection.fit(frames)
-    projected = projection(torch.from_numpy(frames)).numpy()
-    tokenizer.codebooks.fit(projected)
+    tokenizer.features.projection.fit(frames)
+    frames = project(tokenizer, frames)
+    tokenizer.codebooks.fit(frames)
     return {
         "n_clips": n_clips,
         "n_frames": len(frames),
-        **_diagnose(tokenizer, torch.from_numpy(projected)),
+        **_diagnose(tokenizer, torch.from_numpy(frames)),
         "seconds": round(time.perf_counter() - start, 2),
     }
-
-
-def sample_frames(
-    tokenizer: Tokenizer, corpus: Corpus, store: Store, n_workers: int
-) -> tuple[np.ndarray, int]:
-    """Draw frames, before projection, from the training clips, about as many from each.
-
-    Returns:
-        float32 (N, context * M) and the number of clips that they are from.
-    """
-    codebooks = tokenizer.codebooks
-    cache = open_cache(corpus, "train", tokenizer.features, store)
-    dataset = ClipDataset(corpus, "train", tokenizer.features, cache=cache)
-    rng = np.random.default_rng(codebooks.seed)
-    n_clips = min(
-        len(dataset), codebooks.sample_clips or len(dataset), codebooks.sample_frames or len(dataset)
-    )
-    chosen = np.sort(rng.permutation(len(dataset))[:n_clips]).tolist()
-    shares = _shares(codebooks.sample_frames, n_clips)
-    batches = DataLoader(
-        Subset(dataset, chosen),
-        batch_size=8,
-        num_workers=n_workers,
-        generator=torch.Generator(),  # its own, so that fitting leaves the global one as it was
-    )
-    frames: list[np.ndarray] = []
-    for batch in tqdm(batches, "Sampling frames", unit="batch", disable=None, leave=False):
-        wanted = shares[len(frames) : len(frames) + len(batch["mel"])]
-        frames += _sample_batch(tokenizer, batch["mel"], batch["n_mel"], wanted, rng)
-    return np.concatenate(frames), n_clips
-
-
-def _shares(n_frames: int | None, n_clips: int) -> list[int | None]:
-    """Share out frames to clips as evenly as whole numbers go; None asks each clip for all of its frames."""
-    if n_frames is None:
-        return [None] * n_clips
-    each, rest = divmod(n_frames, n_clips)
-    return [each + (i < rest) for i in range(n_clips)]
-
-
-@torch.no_grad()
-def _sample_batch(
-    tokenizer: Tokenizer,
-    mel: Tensor,
-    n_mel: Tensor,
-    wanted: list[int | None],
-    rng: np.random.Generator,
-) -> list[np.ndarray]:
-    stacked, n_frames = tokenizer.features.stack(mel, n_mel)
-    sampled = []
-    for clip, n, k in zip(stacked, n_frames.tolist(), wanted, strict=True):
-        rows = np.arange(n) if k is None else np.sort(rng.permutation(n)[:k])
-        sampled.append(clip[rows].numpy())
-    return sampled
 
 
 def _diagnose(tokenizer: Tokenizer, frames: Tensor) -> dict[str, object]:
     """Measure the codebooks on the frames (N, D) that they were fitted to."""
     codebooks = tokenizer.codebooks
     tokens = codebooks.encode_sample(frames)  # (N, Q)
-    residual = sum(
-        (part - codebooks.decode(chosen)).square().sum().item()
-        for part, chosen in zip(frames.split(PART), tokens.split(PART), strict=True)
-    )
-    total = (frames - frames.mean(0)).square().sum().item()
+    mean, residual, total = frames.mean(0), 0.0, 0.0
+    for part, chosen in zip(frames.split(PART), tokens.split(PART), strict=True):
+        residual += (part - codebooks.decode(chosen)).square().sum().item()
+        total += (part - mean).square().sum().item()
     counts = token_counts(tokens, codebooks.n_clusters)
     used, perplexity = token_use(counts)
     return {

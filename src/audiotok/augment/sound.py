@@ -45,6 +45,13 @@ class Sound:
             if getattr(self, key) < 0:
                 raise UserError(f"augment.sound.{key}={getattr(self, key)} is negative; choose 0 or more.")
 
+    @property
+    def is_active(self) -> bool:
+        """Whether any step changes anything, so that a clip sounds otherwise in every visit."""
+        return bool(
+            self.mix or self.rotate or self.gain_db or self.equalizer_db or self.mask_time or self.mask_bins
+        )
+
     def __call__(
         self, mel: Tensor, n_mel: Tensor, targets: Tensor, floor_db: float, generator: Generator
     ) -> tuple[Tensor, Tensor, Tensor]:

@@ -36,12 +36,23 @@ class Words:
         if self.n_neighbors < 1:
             raise UserError(f"augment.words.n_neighbors={self.n_neighbors} is too small; choose 1 or more.")
 
-    def __call__(self, tokens: Tensor, centroids: Tensor, generator: Generator) -> Tensor:
+    def neighbors(self, centroids: Tensor) -> Tensor | None:
+        """Find what noise chooses from, once for all batches.
+
+        Args:
+            centroids: (Q, K, dimensions of a codebook)
+
+        Returns:
+            (Q, K, neighbors), or None where there is no noise.
+        """
+        return nearest_neighbors(centroids, self.n_neighbors) if self.noise else None
+
+    def __call__(self, tokens: Tensor, neighbors: Tensor | None, generator: Generator) -> Tensor:
         """Change a batch.
 
         Args:
             tokens: (B, T, Q)
-            centroids: (Q, K, dimensions of a codebook)
+            neighbors: What `neighbors` found.
             generator: On the CPU; all randomness is from it.
 
         Returns:
@@ -53,7 +64,7 @@ class Words:
             return (torch.rand(shape, generator=generator) < share).to(tokens.device)
 
         if self.noise:
-            neighbors = nearest_neighbors(centroids, self.n_neighbors)  # (Q, K, neighbors)
+            assert neighbors is not None
             which = torch.randint(neighbors.shape[2], tokens.shape, generator=generator).to(tokens.device)
             books = torch.arange(n_codebooks, device=tokens.device)
             tokens = torch.where(chosen(self.noise, *tokens.shape), neighbors[books, tokens, which], tokens)

@@ -26,6 +26,7 @@ class Codebooks(nn.Module, ABC):
         n_codebooks: Codebooks, Q.
         sample_frames: Frames that centroids are fitted on, drawn from the training clips; None for all.
         sample_clips: Training clips that these frames are drawn from; None for all.
+        sample_gb: Most memory that the frames and the fitting to them take, GB.
         seed: Seed of the draw and of the clustering.
     """
 
@@ -38,6 +39,7 @@ class Codebooks(nn.Module, ABC):
         n_codebooks: int,
         sample_frames: int | None,
         sample_clips: int | None,
+        sample_gb: float,
         seed: int,
     ) -> None:
         super().__init__()
@@ -47,10 +49,14 @@ class Codebooks(nn.Module, ABC):
             sample_frames=sample_frames,
             sample_clips=sample_clips,
         )
+        if sample_gb <= 0:
+            raise UserError(
+                f"clustering.sample_gb={sample_gb} leaves no room for frames; choose more than 0."
+            )
         if seed < 0:
             raise UserError(f"clustering.seed={seed} is no seed; choose 0 or more.")
         self.n_clusters, self.n_codebooks, self.seed = n_clusters, n_codebooks, seed
-        self.sample_frames, self.sample_clips = sample_frames, sample_clips
+        self.sample_frames, self.sample_clips, self.sample_gb = sample_frames, sample_clips, sample_gb
         self.register_buffer("centroids", torch.empty(0))
 
     @property
@@ -84,7 +90,7 @@ class Codebooks(nn.Module, ABC):
         if len(frames) < self.n_clusters:
             raise UserError(
                 f"clustering.n_clusters={self.n_clusters} exceeds the {len(frames)} frames of the training "
-                "sample; lower it, raise clustering.sample_frames, or add clips."
+                "sample; lower it, raise clustering.sample_frames or sample_gb, or add clips."
             )
         if len(frames) < 39 * self.n_clusters:  # FAISS's own bound for a warning
             log.warning(

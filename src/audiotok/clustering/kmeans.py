@@ -16,13 +16,21 @@ class KMeans(LloydCodebooks):
         n_iter: Iterations of Lloyd's algorithm.
         sample_frames: Frames that centroids are fitted on; None for all.
         sample_clips: Training clips that these frames are drawn from; None for all.
+        sample_gb: Most memory that the frames and the fitting to them take, GB.
         seed: Seed of the draw and of the starting centroids.
     """
 
     kind = "kmeans"
 
     def __init__(
-        self, *, n_clusters: int, n_iter: int, sample_frames: int | None, sample_clips: int | None, seed: int
+        self,
+        *,
+        n_clusters: int,
+        n_iter: int,
+        sample_frames: int | None,
+        sample_clips: int | None,
+        sample_gb: float,
+        seed: int,
     ) -> None:
         super().__init__(
             n_clusters=n_clusters,
@@ -30,6 +38,7 @@ class KMeans(LloydCodebooks):
             n_iter=n_iter,
             sample_frames=sample_frames,
             sample_clips=sample_clips,
+            sample_gb=sample_gb,
             seed=seed,
         )
 

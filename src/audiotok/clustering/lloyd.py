@@ -17,6 +17,7 @@ class LloydCodebooks(Codebooks):
         n_iter: Iterations of Lloyd's algorithm.
         sample_frames: Frames that centroids are fitted on; None for all.
         sample_clips: Training clips that these frames are drawn from; None for all.
+        sample_gb: Most memory that the frames and the fitting to them take, GB.
         seed: Seed of the draw and of the starting centroids.
     """
 
@@ -30,6 +31,7 @@ class LloydCodebooks(Codebooks):
         n_iter: int,
         sample_frames: int | None,
         sample_clips: int | None,
+        sample_gb: float,
         seed: int,
     ) -> None:
         super().__init__(
@@ -37,6 +39,7 @@ class LloydCodebooks(Codebooks):
             n_codebooks=n_codebooks,
             sample_frames=sample_frames,
             sample_clips=sample_clips,
+            sample_gb=sample_gb,
             seed=seed,
         )
         check_at_least_one(n_iter=n_iter)

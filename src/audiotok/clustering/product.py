@@ -22,6 +22,7 @@ class Product(LloydCodebooks):
         n_iter: Iterations of Lloyd's algorithm.
         sample_frames: Frames that centroids are fitted on; None for all.
         sample_clips: Training clips that these frames are drawn from; None for all.
+        sample_gb: Most memory that the frames and the fitting to them take, GB.
         seed: Seed of the draw and of the starting centroids.
     """
 

@@ -28,6 +28,7 @@ class Random(Codebooks):
         code_dimensions: Dimensions of the codes, which frames are projected to.
         sample_frames: Frames that means are taken of; None for all.
         sample_clips: Training clips that these frames are drawn from; None for all.
+        sample_gb: Most memory that the frames and the fitting to them take, GB.
         seed: Seed of the draw, the projections and the codes.
     """
 
@@ -44,6 +45,7 @@ class Random(Codebooks):
         code_dimensions: int,
         sample_frames: int | None,
         sample_clips: int | None,
+        sample_gb: float,
         seed: int,
     ) -> None:
         super().__init__(
@@ -51,6 +53,7 @@ class Random(Codebooks):
             n_codebooks=n_codebooks,
             sample_frames=sample_frames,
             sample_clips=sample_clips,
+            sample_gb=sample_gb,
             seed=seed,
         )
         if code_dimensions < 2:
@@ -72,10 +75,12 @@ class Random(Codebooks):
 
     def fit_arrays(self, frames: np.ndarray) -> None:
         """Measure frames (N, D), draw projections (Q, D, code dimensions) and codes, and fill centroids."""
-        deviation = frames.std(0, dtype=np.float64)
+        mean = frames.mean(0, dtype=np.float64)
+        squares = (np.square(part - mean).sum(0) for part in np.split(frames, range(PART, len(frames), PART)))
+        deviation = np.sqrt(sum(squares) / len(frames))
         varies = deviation > 1e-4 * deviation.max()  # what does not would only amplify rounding
         scale = np.divide(1, deviation, out=np.zeros_like(deviation), where=varies)
-        self.offset = torch.from_numpy(frames.mean(0, dtype=np.float64)).float()
+        self.offset = torch.from_numpy(mean).float()
         self.scale = torch.from_numpy(scale).float()
         self.projections, self.codes = self._draw(frames.shape[1])
         points = torch.from_numpy(frames)

@@ -28,6 +28,7 @@ class Spherical(KMeans):
         n_iter: Iterations of Lloyd's algorithm.
         sample_frames: Frames that centroids are fitted on; None for all.
         sample_clips: Training clips that these frames are drawn from; None for all.
+        sample_gb: Most memory that the frames and the fitting to them take, GB.
         seed: Seed of the draw and of the starting centroids.
     """
 
@@ -35,13 +36,21 @@ class Spherical(KMeans):
     lengths: Tensor
 
     def __init__(
-        self, *, n_clusters: int, n_iter: int, sample_frames: int | None, sample_clips: int | None, seed: int
+        self,
+        *,
+        n_clusters: int,
+        n_iter: int,
+        sample_frames: int | None,
+        sample_clips: int | None,
+        sample_gb: float,
+        seed: int,
     ) -> None:
         super().__init__(
             n_clusters=n_clusters,
             n_iter=n_iter,
             sample_frames=sample_frames,
             sample_clips=sample_clips,
+            sample_gb=sample_gb,
             seed=seed,
         )
         self.register_buffer("lengths", torch.empty(0))
@@ -50,6 +59,7 @@ class Spherical(KMeans):
         """Cluster the directions of frames (N, D) into centroids (1, K, D), and find lengths (K,)."""
         directions = frames / np.linalg.norm(frames, axis=1, keepdims=True).clip(1e-12)
         centroids = lloyd(directions, self.n_clusters, self.n_iter, self.seed, spherical=True)
+        del directions
         self.centroids = torch.from_numpy(centroids[None])
         tokens = self.encode_sample(torch.from_numpy(frames))[:, 0].numpy()
         along = np.einsum("nd,nd->n", frames, centroids[tokens])

@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 from audiotok.data.limits import Limits
 
 Split = Literal["train", "val", "test"]
-Cache = Literal["none", "frames"]
+Cache = Literal["tokens", "frames", "none"]
 Check = Literal["decode", "header"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 

@@ -43,11 +43,12 @@ class Projection(nn.Module):
         self.n_mels, self.n_channels, self.contexts = n_mels, n_channels, contexts
         self.n_components, self.bands = n_components, bands
         self.whiten, self.standardize = whiten, standardize
-        n_inputs = n_mels * n_channels * max(contexts)
-        self.n_outputs = n_inputs if n_components is None else sum(n_components)
+        self.n_inputs = n_mels * n_channels * max(contexts)
+        self.n_outputs = self.n_inputs if n_components is None else sum(n_components)
         self.is_fitted = n_components is not None or standardize
-        self.register_buffer("mean", torch.zeros(n_inputs if self.is_fitted else 0))
-        self.register_buffer("components", torch.zeros(n_inputs if self.is_fitted else 0, self.n_outputs))
+        n_rows = self.n_inputs if self.is_fitted else 0
+        self.register_buffer("mean", torch.zeros(n_rows))
+        self.register_buffer("components", torch.zeros(n_rows, self.n_outputs))
 
     def fit(self, frames: np.ndarray) -> None:
         """Find the components of a sample of frames, (N, n_inputs).
@@ -63,15 +64,14 @@ class Projection(nn.Module):
                 "the training sample; lower it, or add clips."
             )
         mean, covariance = _moments(torch.from_numpy(frames))
-        n_inputs = len(mean)
-        scale = torch.ones(n_inputs, dtype=torch.float64)
+        scale = torch.ones(self.n_inputs, dtype=torch.float64)
         if self.standardize:
             variance = covariance.diagonal()
             varies = variance > 1e-8 * variance.max()  # what does not stays as it is: elsewhere it may vary
             scale = torch.where(varies, variance.rsqrt(), 1.0)
             covariance = scale[:, None] * covariance * scale
         if self.n_components is None:
-            components = torch.eye(n_inputs, dtype=torch.float64)
+            components = torch.eye(self.n_inputs, dtype=torch.float64)
         else:
             parts = zip(self.contexts, self.n_components, self.bands, strict=True)
             components = torch.cat(
@@ -87,8 +87,7 @@ class Projection(nn.Module):
 
     def _inputs(self, context: int, n_bands: int) -> tuple[Tensor, ...]:
         """Return which inputs each band of a context sees: the mel frames in the middle, low bins first."""
-        n_inputs = self.n_mels * self.n_channels * max(self.contexts)
-        inputs = torch.arange(n_inputs).view(-1, self.n_channels, self.n_mels)
+        inputs = torch.arange(self.n_inputs).view(-1, self.n_channels, self.n_mels)
         first = (max(self.contexts) - 1) // 2 - (context - 1) // 2
         return tuple(part.flatten() for part in inputs[first : first + context].chunk(n_bands, 2))
 
@@ -114,13 +113,15 @@ class Projection(nn.Module):
 
 def _moments(frames: Tensor) -> tuple[Tensor, Tensor]:
     """Return the mean and the covariance of frames (N, n_inputs) in float64, without a copy of them all."""
-    n_inputs = frames.shape[1]
-    mean = frames.mean(0, dtype=torch.float64)
+    n_frames, n_inputs = frames.shape
+    mean = torch.zeros(n_inputs, dtype=torch.float64)
+    for part in frames.split(_PART):
+        mean += part.double().sum(0) / n_frames
     covariance = torch.zeros(n_inputs, n_inputs, dtype=torch.float64)
     for part in frames.split(_PART):
         centred = part.double() - mean
         covariance += centred.T @ centred
-    return mean, covariance / len(frames)
+    return mean, covariance / n_frames
 
 
 def _check_components(

@@ -1,6 +1,7 @@
-"""A torch dataset of clips: the mel frames of one, or its waveform, with its labels."""
+"""A torch dataset of clips, which gives whole batches: their tokens, mel frames or waveforms, and labels."""
 
-from typing import NamedTuple, TypedDict
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, NamedTuple, TypedDict
 
 import numpy as np
 import torch
@@ -8,43 +9,50 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from audiotok.data.audio import UnreadableError, read_waveform
-from audiotok.data.clip import Clip
-from audiotok.data.corpus import Corpus, Split
+from audiotok.data.clip import Clip, Split
+from audiotok.data.corpus import Corpus
 from audiotok.data.layout.layout import sound_of
 from audiotok.errors import UserError
 from audiotok.features.logmel import LogMel
-from audiotok.loader.cache import FrameCache
+from audiotok.loader.cache import ClipCache
+from audiotok.loader.columns import digests_of, seconds_of
+from audiotok.loader.kept import Kept
+
+Content = Literal["tokens", "mel", "waveform"]
+Made = tuple[Tensor, Tensor]  # (B, ...), and how much of each is not padding (B,)
 
 
 class Draw(NamedTuple):
     """One visit to a clip: its place in the split, and the seed of what is random in this visit."""
 
     clip: int
-    seed: int
+    seed: int = 0
 
 
-class Item(TypedDict, total=False):
-    """What the dataset gives for one clip; a batch has the same keys and one dimension more."""
+class Batch(TypedDict, total=False):
+    """What the dataset gives for a batch of draws."""
 
-    index: int
-    seed: int
-    targets: Tensor  # (C,), float32
-    mel: Tensor  # (mel frames, M), float16, dB
-    n_mel: Tensor  # (), mel frames that are not padding
-    waveform: Tensor  # (S,), where the accelerator makes the mel frames
-    n_samples: Tensor  # (), samples that are not padding
+    index: Tensor  # (B,), int64, place in the split
+    seed: Tensor  # (B,), int64
+    targets: Tensor  # (B, C), float32
+    tokens: Tensor  # (B, T, Q), uint8 or uint16
+    n_tokens: Tensor  # (B,), int64, positions that are not padding
+    mel: Tensor  # (B, mel frames, M), float16, dB
+    n_mel: Tensor  # (B,), int64, mel frames that are not padding
+    waveform: Tensor  # (B, S), float32, where the accelerator makes the mel frames
+    n_samples: Tensor  # (B,), int64, samples that are not padding
 
 
-class ClipDataset(Dataset[Item]):
+class ClipDataset(Dataset[Batch]):
     """The clips of one split.
 
     Args:
         corpus: Where the clips are.
         split: Which of them.
         features: Makes mel frames, and says at which rate waveforms come.
-        cache: Keeps mel frames; None reads audio in every visit.
-        as_waveform: Leave mel frames to the accelerator; not together with a cache.
-        random_crop: Take a random stretch of clips that are too long, not the middle.
+        content: What is given of a clip; "tokens" where the cache keeps them, "waveform" where it keeps none.
+        cache: Keeps tokens and mel frames; None reads audio in every visit.
+        random_crop: Take a random stretch of clips that are too long, not the middle; it is not kept.
     """
 
     def __init__(
@@ -53,41 +61,52 @@ class ClipDataset(Dataset[Item]):
         split: Split,
         features: LogMel,
         *,
-        cache: FrameCache | None = None,
-        as_waveform: bool = False,
+        content: Content = "mel",
+        cache: ClipCache | None = None,
         random_crop: bool = False,
     ) -> None:
-        assert cache is None or not as_waveform, "what is kept are mel frames"
         self.clips, self.n_classes = corpus.clips[split], len(corpus.classes)
         self.seconds, self.features = corpus.clip_seconds, features
-        self.cache, self.as_waveform, self.random_crop = cache, as_waveform, random_crop
+        self.content, self.cache, self.random_crop = content, cache, random_crop
+        self.keeps_frames = cache is not None and cache.keeps_frames(split)
+        self._tokens = cache.tokens(split) if cache and content == "tokens" else None
+        self._frames = cache.frames(split) if cache and content != "waveform" else None
+        assert self._tokens or content != "tokens", "tokens are given where they are kept"
+        kept: Kept | None = self._tokens or self._frames
+        self._rows = kept.rows_of(digests_of(self.clips)) if kept else None
+        self._varies = random_crop & (seconds_of(self.clips) > self.seconds)  # (clips,)
 
     def __len__(self) -> int:
         return len(self.clips)
 
-    def __getitem__(self, draw: Draw | int) -> Item:
-        index, seed = (draw, 0) if isinstance(draw, int) else draw
-        clip = self.clips[index]
-        item: Item = {"index": index, "seed": seed, "targets": self._targets(clip)}
-        if self.as_waveform:
-            waveform, n_samples = self.waveform(clip, seed)
-            return {**item, "waveform": waveform, "n_samples": torch.tensor(n_samples)}
-        mel, n_mel = self._mel(index, seed)
-        return {**item, "mel": mel, "n_mel": torch.tensor(n_mel)}
+    @property
+    def is_kept(self) -> bool:
+        """Whether every visit finds its tokens kept."""
+        if self._tokens is None or self._varies.any():
+            return False
+        assert self._rows is not None
+        return bool(self._tokens.rows.lengths(self._rows).all())
 
-    def _mel(self, index: int, seed: int) -> tuple[Tensor, int]:
-        """Return the mel frames of a clip, kept ones where there are any."""
-        clip = self.clips[index]
-        varies = self.random_crop and clip.seconds > self.seconds
-        cache = None if varies else self.cache
-        kept = cache.get(index) if cache else None
-        if kept is not None:
-            return torch.from_numpy(kept[0]), kept[1]
-        waveform, n_samples = self.waveform(clip, seed)
-        mel, n_mel = self.features.log_mel(waveform[None], torch.tensor([n_samples]))
-        if cache:
-            cache.put(index, mel[0].numpy(), int(n_mel))
-        return mel[0], int(n_mel)
+    def __getitems__(self, draws: Sequence[Draw | int]) -> Batch:
+        """Return the batch of some draws; a number alone is a draw whose seed is 0.
+
+        Raises:
+            UserError: A file can no longer be read.
+        """
+        visits = np.array([draw if isinstance(draw, tuple) else Draw(draw) for draw in draws], np.int64)
+        index, seeds = np.ascontiguousarray(visits.T)
+        batch: Batch = {
+            "index": torch.from_numpy(index),
+            "seed": torch.from_numpy(seeds),
+            "targets": self._targets(index),
+        }
+        if self.content == "waveform":
+            batch["waveform"], batch["n_samples"] = self._waveforms(index, seeds)
+        elif self.content == "mel":
+            batch["mel"], batch["n_mel"] = self._mel(index, seeds)
+        else:
+            batch["tokens"], batch["n_tokens"] = self._kept(self._tokens, self._make_tokens, index, seeds)
+        return batch
 
     def waveform(self, clip: Clip, seed: int = 0) -> tuple[Tensor, int]:
         """Read a clip, cropped or padded with zeros to the clip length.
@@ -114,7 +133,58 @@ class ClipDataset(Dataset[Item]):
         waveform[:n_samples] = torch.from_numpy(samples[:n_samples])
         return waveform, n_samples
 
-    def _targets(self, clip: Clip) -> Tensor:
-        targets = torch.zeros(self.n_classes)
-        targets[list(clip.labels)] = 1.0
+    def _waveforms(self, index: np.ndarray, seeds: np.ndarray) -> Made:
+        """Read clips (B,): (B, S)."""
+        visits = zip(index.tolist(), seeds.tolist(), strict=True)
+        waveforms, n_samples = zip(*(self.waveform(self.clips[i], seed) for i, seed in visits), strict=True)
+        return torch.stack(waveforms), torch.tensor(n_samples)
+
+    def _mel(self, index: np.ndarray, seeds: np.ndarray) -> Made:
+        """Return the mel frames of clips (B,), kept ones where there are any."""
+        return self._kept(self._frames, self._make_mel, index, seeds)
+
+    def _make_mel(self, index: np.ndarray, seeds: np.ndarray) -> Made:
+        visits = zip(index.tolist(), seeds.tolist(), strict=True)
+        waveforms = (self.waveform(self.clips[i], seed) for i, seed in visits)  # one at a time
+        made = [self.features.log_mel(wave[None], torch.tensor([n_samples])) for wave, n_samples in waveforms]
+        mel, n_mel = zip(*made, strict=True)
+        return torch.cat(mel), torch.cat(n_mel)
+
+    def _make_tokens(self, index: np.ndarray, seeds: np.ndarray) -> Made:
+        assert self._tokens is not None
+        return self._tokens.make(*self._mel(index, seeds))
+
+    def _kept(
+        self,
+        kept: Kept | None,
+        make: Callable[[np.ndarray, np.ndarray], Made],
+        index: np.ndarray,
+        seeds: np.ndarray,
+    ) -> Made:
+        """Read what is kept of clips (B,), make the rest, and keep what is the same in every visit."""
+        if kept is None:
+            return make(index, seeds)
+        assert self.cache is not None
+        assert self._rows is not None
+        rows, varies = self._rows[index], self._varies[index]
+        values, lengths = kept.rows.read(rows)
+        missing = np.flatnonzero((lengths == 0) | varies)
+        if len(missing):
+            made, n_made = (tensor.numpy() for tensor in make(index[missing], seeds[missing]))
+            values[missing], lengths[missing] = made, n_made
+            keeps = self.keeps_frames or kept is self._tokens
+            for i in missing[keeps & ~varies[missing]]:
+                self.cache.put(kept, rows[i], values[i], lengths[i])
+        return torch.from_numpy(values), torch.from_numpy(lengths).long()
+
+    def _targets(self, index: np.ndarray) -> Tensor:
+        """Return the labels of clips (B,): (B, C)."""
+        targets = torch.zeros(len(index), self.n_classes)
+        for row, i in enumerate(index.tolist()):
+            targets[row, list(self.clips[i].labels)] = 1.0
         return targets
+
+
+def as_it_is(batch: Any) -> Any:
+    """Collate nothing: the dataset gives whole batches. A function, so that workers can be handed it."""
+    return batch

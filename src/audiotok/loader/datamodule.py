@@ -13,8 +13,8 @@ from audiotok.augment.recipe import Recipe
 from audiotok.data.clip import Split
 from audiotok.data.corpus import Corpus
 from audiotok.errors import UserError
-from audiotok.loader.cache import open_cache
-from audiotok.loader.clips import ClipDataset
+from audiotok.loader.cache import ClipCache
+from audiotok.loader.clips import ClipDataset, Content, as_it_is
 from audiotok.loader.preparation import Preparation
 from audiotok.loader.sampler import EpochSampler, balancing_weights
 from audiotok.store import Store
@@ -28,7 +28,13 @@ class EpochLoader(DataLoader[Any]):
     epoch 0 for a run that resumes in a later one.
     """
 
+    drops_workers = (
+        False  # in the first epoch that finds all tokens kept: fetching them costs less than passing
+    )
+
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        if self.drops_workers and self.num_workers and self.dataset.is_kept:  # type: ignore[attr-defined]
+            self.num_workers, self._iterator = 0, None
         yield from super().__iter__()
 
 
@@ -36,13 +42,14 @@ class ClipDataModule(pl.LightningDataModule):
     """Batches of what a model reads: `inputs` (B, T, ...), `lengths` (B,), `targets` (B, C), `index` (B,).
 
     Args:
-        corpus: Where the clips are, and whether their mel frames are kept.
+        corpus: Where the clips are, and what is kept of them.
         tokenizer: Fitted before the first batch.
-        store: Where mel frames are kept.
+        store: Where it is kept.
         stage: What the model reads.
         recipe: What is changed in training clips.
         batch_size: Clips in a batch, B.
-        n_workers: Processes that read clips; None takes the cores but one, at most 8.
+        n_workers: Processes that read clips; None takes the cores but one, at most 8, and none in epochs in
+            which all tokens are there.
         tokenize_on: "workers" makes spectrograms and tokens where files are read, "accelerator" after a
             batch has been moved to the device; "auto" takes the accelerator where it is a GPU.
         sampling: "uniform" visits every training clip once an epoch; "balanced" visits clips of rare classes
@@ -71,10 +78,12 @@ class ClipDataModule(pl.LightningDataModule):
             raise UserError(f"loader.batch_size={batch_size} is too small; choose 1 or more.")
         if n_workers is not None and n_workers < 0:
             raise UserError(f"loader.n_workers={n_workers} is negative; choose 0 or more, or null.")
-        self.corpus, self.tokenizer, self.store = corpus, tokenizer, store
-        self.batch_size, self.n_workers = batch_size, default_workers() if n_workers is None else n_workers
+        self.corpus, self.tokenizer, self.batch_size = corpus, tokenizer, batch_size
+        self.n_workers = default_workers() if n_workers is None else n_workers
+        self.drops_workers = n_workers is None
         self.tokenize_on, self.sampling, self.random_crop = tokenize_on, sampling, random_crop
         self.seed = seed
+        self.cache = ClipCache(corpus, tokenizer, store, stage, recipe)
         self.trained, self.scored = Preparation(tokenizer, stage, recipe), Preparation(tokenizer, stage, None)
         self._loaders: dict[Split, DataLoader[Any]] = {}
 
@@ -100,25 +109,32 @@ class ClipDataModule(pl.LightningDataModule):
     def _loader(self, split: Split) -> DataLoader[Any]:
         if split not in self._loaders:
             training = split == "train"
-            cache = open_cache(self.corpus, split, self.tokenizer.features, self.store)
             dataset = ClipDataset(
                 self.corpus,
                 split,
                 self.tokenizer.features,
-                cache=cache,
-                as_waveform=cache is None and not self.in_workers,
+                content=self._content(split),
+                cache=self.cache,
                 random_crop=training and self.random_crop,
             )
-            self._loaders[split] = EpochLoader(
+            loader = EpochLoader(
                 dataset,
                 batch_size=self.batch_size,
                 sampler=self._sampler(len(dataset)) if training else None,
-                collate_fn=self._preparation(training).collate if self.in_workers else None,
+                collate_fn=self._preparation(training) if self.in_workers else as_it_is,
                 num_workers=self.n_workers,
                 persistent_workers=training and self.n_workers > 0,
                 pin_memory=torch.cuda.is_available(),
             )
+            loader.drops_workers = self.drops_workers
+            self._loaders[split] = loader
         return self._loaders[split]
+
+    def _content(self, split: Split) -> Content:
+        """Return what the dataset of a split gives."""
+        if self.cache.keeps_tokens(split):
+            return "tokens"
+        return "mel" if self.in_workers or self.cache.keeps_frames(split) else "waveform"
 
     def _sampler(self, n_clips: int) -> EpochSampler:
         weights = balancing_weights(self.corpus.clips["train"]) if self.sampling == "balanced" else None
@@ -131,8 +147,8 @@ class ClipDataModule(pl.LightningDataModule):
         """Make a batch ready on the device that it has been moved to, where workers have not done it."""
         if "inputs" in batch:
             return batch
-        self.tokenizer.to(batch["targets"].device)
-        return self._preparation(training=self.trainer is not None and self.trainer.training)(batch)
+        preparation = self._preparation(training=self.trainer is not None and self.trainer.training)
+        return preparation.on(batch["targets"].device)(batch)
 
 
 def default_workers() -> int:

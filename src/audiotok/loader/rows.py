@@ -1,0 +1,131 @@
+"""Rows of one array on disk, each complete or absent, which many processes fill and read at once.
+
+A folder holds `rows.npy` (rows, ...), sparse until it is filled, and `index.npy`, which has for each row its
+length and the CRC-32 of its bytes; numpy opens both as they are. Whoever makes a row first writes it, and
+then its place in the index. A row is absent while its length is 0, and where its sum does not fit: the
+machine lost its power between the two, or two processes wrote at once what differs in the last bit.
+"""
+
+import os
+import zlib
+from pathlib import Path
+
+import numpy as np
+
+from audiotok.store import StaleError
+
+ROWS, INDEX = "rows.npy", "index.npy"
+_PART = 256  # rows that are checked at a time
+_ENTRY = np.dtype([("length", "<i4"), ("crc32", "<u4")])
+
+
+class Rows:
+    """The rows in a folder, mapped into memory: pages are shared by all processes that read them.
+
+    Args:
+        folder: In which `create` made them.
+
+    Raises:
+        StaleError: They are missing, or are not what `create` made.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            self._rows = np.load(folder / ROWS, mmap_mode="r")
+            self._index = np.load(folder / INDEX, mmap_mode="r")
+        except (OSError, ValueError, EOFError) as error:
+            raise StaleError(f"the rows cannot be read ({error!r})") from error
+        if self._index.shape != self._rows.shape[:1] or self._index.dtype != _ENTRY:
+            raise StaleError(f"{INDEX} does not belong to {ROWS}")
+        self._row_bytes = self._rows.itemsize * int(np.prod(self._rows.shape[1:]))
+
+    @staticmethod
+    def create(folder: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
+        """Make rows that are all absent, and take no room yet.
+
+        Args:
+            folder: Where they are made.
+            shape: (rows, ...)
+            dtype: Of the values.
+        """
+        np.lib.format.open_memmap(folder / ROWS, "w+", dtype, shape)
+        np.lib.format.open_memmap(folder / INDEX, "w+", _ENTRY, shape[:1])
+
+    def __reduce__(self) -> tuple[type["Rows"], tuple[Path]]:
+        return Rows, (self.folder,)  # a memory map would be copied
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a row."""
+        return self._rows.shape[1:]
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Of the values."""
+        return self._rows.dtype
+
+    def lengths(self, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
+        """Return the lengths of rows (B,) as they stand in the index: int32 (B,), 0 for those absent."""
+        return np.asarray(self._index["length"])[rows]
+
+    def read(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Copy rows.
+
+        Args:
+            rows: (B,)
+
+        Returns:
+            (B, ...), anything where a row is absent, and their lengths, int32 (B,), 0 for those.
+        """
+        entries = np.asarray(self._index)[rows]  # before the rows: they are written in the other order
+        values = np.asarray(self._rows)[rows]
+        lengths = entries["length"].copy()
+        for i, (length, crc32) in enumerate(entries.tolist()):
+            if length and zlib.crc32(values[i]) != crc32:
+                lengths[i] = 0
+        return values, lengths
+
+    def write(self, row: int, values: np.ndarray, length: int) -> None:
+        """Keep a row.
+
+        Args:
+            row: Which.
+            values: Of the shape of a row.
+            length: How much of it is not padding, 1 or more.
+
+        Raises:
+            OSError: The disk is full, or the rows are no longer there.
+        """
+        content = np.ascontiguousarray(values, self.dtype).tobytes()
+        assert length > 0, "0 stands for an absent row"
+        assert len(content) == self._row_bytes, f"{values.shape} is not {self.shape}"
+        entry = np.array((length, zlib.crc32(content)), _ENTRY).tobytes()
+        _write(self.folder / ROWS, content, _start(self._rows) + row * self._row_bytes)
+        _write(self.folder / INDEX, entry, _start(self._index) + row * _ENTRY.itemsize)
+
+    def damaged(self) -> list[int]:
+        """Return the rows whose sum does not fit; they count as absent."""
+        written = np.flatnonzero(self.lengths())
+        parts = np.split(written, range(_PART, len(written), _PART))
+        return [int(row) for part in parts for row in part[self.read(part)[1] == 0]]
+
+
+def _start(mapped: np.ndarray) -> int:
+    """Return where in its file a mapped array begins."""
+    assert isinstance(mapped, np.memmap)
+    return mapped.offset
+
+
+def _write(path: Path, content: bytes, offset: int) -> None:
+    """Write at a place in a file; unlike a memory map, a full disk is an error here and not a signal."""
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        while content:
+            written = os.pwrite(descriptor, content, offset)
+            content, offset = content[written:], offset + written
+    finally:
+        os.close(descriptor)
