@@ -16,7 +16,8 @@ Reading order, which is import order (a stage imports only from stages above it)
     clustering  frames to tokens, by centroids
     tokenizer   waveforms to tokens: features and clustering in one module
     augment     what training changes in its clips
-    loader      clips to batches
+    loader      clips to batches, and what is kept of them
+    sample      the frames that a tokenizer is fitted to
     vocabulary  the fitted tokenizer of a corpus: fitted once, kept by content
     model       tokens to logits
     loss, metrics                  logits to what is minimised, and to scores

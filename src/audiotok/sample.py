@@ -1,81 +1,167 @@
-"""The frames that centroids are fitted to: a seeded draw over clips and frames, in bounded memory.
+"""The frames that centroids are fitted to: a seeded draw over clips and frames, bounded in memory.
 
-A frame waits as float16 for the projection, which is fitted to all of them: mel frames come in sixteenths of
-a dB, and dB, also below a clip's loudest bin, are kept exactly; what is scaled to 0 .. 1 or is a slope is
-rounded by less than mel frames already are.
+What waits in memory are mel frames, float16, of whole clips. Stacked frames are several times as large, and
+are made from them a part at a time: for the moments of the projection, and for the projection.
 """
 
 import logging
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from audiotok.clustering.codebooks import PART
 from audiotok.data.corpus import Corpus
+from audiotok.features.logmel import LogMel
 from audiotok.loader.cache import ClipCache
 from audiotok.loader.clips import Batch, ClipDataset, as_it_is
 from audiotok.store import readable_size
 from audiotok.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
-_BATCH = 8  # clips that are read at a time; the first batch is timed
+_BATCH = 8  # clips that are read, or stacked, at a time
 
 
-def sample_frames(
-    tokenizer: Tokenizer, corpus: Corpus, cache: ClipCache | None, n_workers: int
-) -> tuple[np.ndarray, int]:
-    """Draw frames, before projection, from the training clips, about as many from each.
+class SampleSize(NamedTuple):
+    """How much of the training clips centroids are fitted to.
 
-    Says beforehand how long it will take, and what memory it and the fitting will.
+    Args:
+        n_clips: Clips that frames are drawn from.
+        n_frames: Most frames; fewer where clips are padded.
+        n_bytes: Most memory that they and the fitting to them take at a time.
+    """
+
+    n_clips: int
+    n_frames: int
+    n_bytes: int
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Frames, before projection, that were drawn from some clips.
+
+    Args:
+        features: Stacks them.
+        mel: float16 (clips, mel frames, M), dB.
+        n_mel: Mel frames that are not padding, (clips,).
+        drawn: Positions that were drawn of each clip, ascending.
+    """
+
+    features: LogMel
+    mel: Tensor
+    n_mel: Tensor
+    drawn: list[np.ndarray]
+
+    @property
+    def n_clips(self) -> int:
+        """How many clips they are from."""
+        return len(self.mel)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.drawn))
+
+    @torch.no_grad()
+    def split(self, size: int) -> Iterator[Tensor]:
+        """Stack the frames: parts of so many, and a rest, float32 (size, context * M * (1 + deltas))."""
+        waiting: list[Tensor] = []
+        for start in range(0, self.n_clips, _BATCH):
+            clips = slice(start, start + _BATCH)
+            stacked, _ = self.features.stack(self.mel[clips], self.n_mel[clips])
+            waiting += [clip[rows] for clip, rows in zip(stacked, self.drawn[clips], strict=True)]
+            if sum(map(len, waiting)) >= size:
+                *parts, rest = torch.cat(waiting).split(size)
+                yield from parts
+                waiting = [rest]
+        yield from torch.cat(waiting).split(size)
+
+    def project(self) -> np.ndarray:
+        """Project the frames, a part after the other: float32 (N, D)."""
+        projected = np.empty((len(self), self.features.n_dimensions), np.float32)
+        for number, part in enumerate(self.split(PART)):
+            projected[number * PART : number * PART + len(part)] = self.features.projection(part).numpy()
+        return projected
+
+
+def sample_size(tokenizer: Tokenizer, corpus: Corpus) -> SampleSize:
+    """Return how much to sample: what is asked for, as far as there is and `clustering.sample_gb` has room.
+
+    The mel frames of a clip wait until its frames are projected; then a frame takes 4 bytes a dimension, as
+    much again for a copy that it is clustered in, and its tokens.
+    """
+    codebooks, features = tokenizer.codebooks, tokenizer.features
+    n_all, n_positions = len(corpus.clips["train"]), tokenizer.n_tokens(corpus.clip_seconds)
+    clip_bytes = (
+        2 * features.n_mel_frames(round(corpus.clip_seconds * features.sample_rate)) * features.n_mels
+    )
+    projected_bytes = 4 * features.n_dimensions
+    frame_bytes = 2 * projected_bytes + 8 * codebooks.n_codebooks + 16
+    room = int(1e9 * codebooks.sample_gb)
+    n_frames = min(codebooks.sample_frames or room, max(1, room // frame_bytes))
+    room_for_clips = max(1, (room - n_frames * projected_bytes) // clip_bytes)
+    n_clips = min(n_all, codebooks.sample_clips or n_all, n_frames, room_for_clips)
+    n_frames = min(n_frames, n_clips * n_positions)
+    n_bytes = max(n_clips * clip_bytes + n_frames * projected_bytes, n_frames * frame_bytes)
+    return SampleSize(n_clips, n_frames, n_bytes)
+
+
+def draw_sample(tokenizer: Tokenizer, corpus: Corpus, cache: ClipCache | None, n_workers: int) -> Sample:
+    """Draw frames from the training clips, about as many from each; say first what time and memory it takes.
 
     Args:
         tokenizer: Its codebooks say how many, and their seed which.
-        corpus: Its training clips are opened, no others.
+        corpus: Its training clips are opened, and no others.
         cache: Mel frames that are kept of them; None reads audio.
         n_workers: Processes that read clips.
-
-    Returns:
-        float16 (N, context * M * (1 + deltas)) and the number of clips that they are from.
     """
-    codebooks = tokenizer.codebooks
     dataset = ClipDataset(corpus, "train", tokenizer.features, cache=cache)
-    n_all, n_most = len(dataset), tokenizer.sample_frames
-    n_clips = min(n_all, codebooks.sample_clips or n_all, n_most)
-    n_there = n_clips * tokenizer.n_tokens(corpus.clip_seconds)  # or fewer, where clips are padded
-    rng = np.random.default_rng(codebooks.seed)
-    by_id = sorted(range(n_all), key=lambda i: dataset.clips[i].id)  # whatever order they are listed in
-    chosen = [by_id[i] for i in np.sort(rng.permutation(n_all)[:n_clips])]
-    wanted = np.full(n_clips, n_most // n_clips) + (np.arange(n_clips) < n_most % n_clips)
-    size = readable_size(min(n_most, n_there) * tokenizer.frame_bytes)
-    frames = np.empty((min(n_most, n_there), tokenizer.features.projection.n_inputs), np.float16)
-    n_frames = n_read = 0
-    message = f"Sampling {len(frames):,} of {n_there:,} frames of {n_clips:,} training clips in {size}"
-    for batch in _batches(dataset, chosen, n_workers, message):
-        for clip in _clips(tokenizer, batch):
-            rows = np.sort(rng.permutation(len(clip))[: wanted[n_read]])
-            frames[n_frames : n_frames + len(rows)] = clip[rows]
-            n_frames, n_read = n_frames + len(rows), n_read + 1
-    return frames[:n_frames], n_clips
+    size = sample_size(tokenizer, corpus)
+    rng = np.random.default_rng(tokenizer.codebooks.seed)
+    by_id = sorted(
+        range(len(dataset)), key=lambda i: dataset.clips[i].id
+    )  # whatever order they are listed in
+    chosen = [by_id[i] for i in np.sort(rng.permutation(len(dataset))[: size.n_clips])]
+    mel, n_mel = _read(dataset, chosen, n_workers, size)
+    shares = size.n_frames // size.n_clips + (np.arange(size.n_clips) < size.n_frames % size.n_clips)
+    n_positions = tokenizer.features.n_frames_of(n_mel).tolist()
+    drawn = [np.sort(rng.permutation(n)[:k]) for n, k in zip(n_positions, shares, strict=True)]
+    return Sample(tokenizer.features, mel, n_mel, drawn)
 
 
-@torch.no_grad()
-def _clips(tokenizer: Tokenizer, batch: Batch) -> Iterator[np.ndarray]:
-    """Return the stacked frames (T, n_inputs) of each clip of a batch, without padding."""
-    stacked, n_frames = tokenizer.features.stack(batch["mel"], batch["n_mel"])
-    for clip, n in zip(stacked, n_frames.tolist(), strict=True):
-        yield clip[:n].numpy()
+def _read(dataset: ClipDataset, chosen: list[int], n_workers: int, size: SampleSize) -> tuple[Tensor, Tensor]:
+    """Read mel frames (clips, mel frames, M) and how many count (clips,) into memory that is taken once."""
+    mel = n_mel = None
+    n_read = 0
+    for batch in _batches(dataset, chosen, n_workers, size):
+        if mel is None or n_mel is None:
+            mel = torch.empty(len(chosen), *batch["mel"].shape[1:], dtype=batch["mel"].dtype)
+            n_mel = torch.empty(len(chosen), dtype=torch.int64)
+        places = slice(n_read, n_read + len(batch["mel"]))
+        mel[places], n_mel[places] = batch["mel"], batch["n_mel"]
+        n_read += len(batch["mel"])
+    assert mel is not None
+    assert n_mel is not None
+    return mel, n_mel
 
 
-def _batches(dataset: ClipDataset, chosen: list[int], n_workers: int, message: str) -> Iterator[Batch]:
-    """Read clips; say after the first of them how long all will take."""
+def _batches(dataset: ClipDataset, chosen: list[int], n_workers: int, size: SampleSize) -> Iterator[Batch]:
+    """Read clips in batches; the first is timed, and says how long all will take."""
     start = time.perf_counter()
     first = dataset.__getitems__(chosen[:_BATCH])
     seconds = (time.perf_counter() - start) * len(chosen) / len(chosen[:_BATCH]) / max(1, n_workers)
-    log.info("%s: about %.0f s.", message, seconds)
+    log.info(
+        "Sampling %s frames of %s of %s training clips: about %.0f s; with the fitting %s of memory at most.",
+        f"{size.n_frames:,}",
+        f"{size.n_clips:,}",
+        f"{len(dataset):,}",
+        seconds,
+        readable_size(size.n_bytes),
+    )
     yield first
     rest = DataLoader(
         dataset,
@@ -86,12 +172,3 @@ def _batches(dataset: ClipDataset, chosen: list[int], n_workers: int, message: s
         generator=torch.Generator(),  # its own, so that fitting leaves the global one as it was
     )
     yield from tqdm(rest, "Sampling frames", unit="batch", disable=None, leave=False)
-
-
-def project(tokenizer: Tokenizer, frames: np.ndarray) -> np.ndarray:
-    """Project stacked frames (N, n_inputs), a part after the other, to float32 (N, D)."""
-    projected = np.empty((len(frames), tokenizer.features.n_dimensions), np.float32)
-    for start in range(0, len(frames), PART):
-        part = torch.from_numpy(frames[start : start + PART]).float()
-        projected[start : start + PART] = tokenizer.features.projection(part).numpy()
-    return projected

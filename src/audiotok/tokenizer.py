@@ -31,22 +31,7 @@ class Tokenizer(nn.Module):
     def settings(self) -> dict[str, object]:
         """Everything but the clips that the tokens depend on, flat: `features.hop_length` and so on."""
         parts = {"features": self.features.settings, "clustering": self.codebooks.settings}
-        flat = {f"{part}.{key}": value for part, keys in parts.items() for key, value in keys.items()}
-        return {**flat, "clustering.sample_frames": self.sample_frames}
-
-    @property
-    def sample_frames(self) -> int:
-        """Most frames to fit to: `clustering.sample_frames`, or what `clustering.sample_gb` has room for."""
-        room = max(1, int(1e9 * self.codebooks.sample_gb / self.frame_bytes))
-        return min(self.codebooks.sample_frames or room, room)
-
-    @property
-    def frame_bytes(self) -> int:
-        """Most memory that fitting takes for a frame."""
-        n_inputs, n_dimensions = self.features.projection.n_inputs, self.features.n_dimensions
-        projecting = 2 * n_inputs + 4 * n_dimensions  # float16 to float32
-        clustering = 8 * n_dimensions + 8 * self.codebooks.n_codebooks + 16  # it, a copy, tokens, distances
-        return max(projecting, clustering)
+        return {f"{part}.{key}": value for part, keys in parts.items() for key, value in keys.items()}
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return all that was fitted or drawn, by name: the buffers of codebooks, and of the projection."""

@@ -21,7 +21,7 @@ from audiotok.clustering.codebooks import PART
 from audiotok.data.corpus import Corpus
 from audiotok.errors import UserError
 from audiotok.loader.cache import ClipCache
-from audiotok.sample import project, sample_frames
+from audiotok.sample import draw_sample, sample_size
 from audiotok.store import StaleError, Store, content_key, first_difference
 from audiotok.tokenizer import Tokenizer
 
@@ -120,7 +120,8 @@ def _summary(vocabulary: Vocabulary) -> str:
 def vocabulary_key(tokenizer: Tokenizer, corpus: Corpus) -> str:
     """Name the centroids by all that they depend on: settings, clip length and training clips."""
     clips = corpus.clips["train"].fingerprint()
-    return content_key([_VERSION, tokenizer.settings, corpus.clip_seconds, clips])
+    n_clips, n_frames, _ = sample_size(tokenizer, corpus)
+    return content_key([_VERSION, tokenizer.settings, n_clips, n_frames, corpus.clip_seconds, clips])
 
 
 def load_vocabulary(tokenizer: Tokenizer, folder: Path, key: str | None = None) -> Vocabulary:
@@ -172,10 +173,12 @@ def copy_vocabulary(vocabulary: Vocabulary, folder: Path) -> None:
 
 def _fit(tokenizer: Tokenizer, corpus: Corpus, cache: ClipCache | None, n_workers: int) -> dict[str, object]:
     start = time.perf_counter()
-    frames, n_clips = sample_frames(tokenizer, corpus, cache, n_workers)
-    log.info("Fitting centroids to %s frames of %s training clips.", f"{len(frames):,}", f"{n_clips:,}")
-    tokenizer.features.projection.fit(frames)
-    frames = project(tokenizer, frames)
+    sample = draw_sample(tokenizer, corpus, cache, n_workers)
+    n_clips = sample.n_clips
+    log.info("Fitting centroids to %s frames of %s training clips.", f"{len(sample):,}", f"{n_clips:,}")
+    tokenizer.features.projection.fit(sample)
+    frames = sample.project()
+    del sample  # its mel frames would only take memory while the frames are clustered
     tokenizer.codebooks.fit(frames)
     return {
         "n_clips": n_clips,

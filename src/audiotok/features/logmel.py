@@ -191,7 +191,11 @@ class LogMel(nn.Module):
         index = torch.arange(0, mel.shape[1], self.stride, device=mel.device)[:, None]
         index = index + torch.arange(-before, self.context - before, device=mel.device)
         frames = mel[:, index.clamp(0, mel.shape[1] - 1)].flatten(2)
-        return frames, (n_mel + self.stride - 1) // self.stride
+        return frames, self.n_frames_of(n_mel)
+
+    def n_frames_of(self, n_mel: Tensor) -> Tensor:
+        """Return how many frames are not padding where so many mel frames (B,) are not."""
+        return (n_mel + self.stride - 1) // self.stride
 
     def forward(self, mel: Tensor, n_mel: Tensor) -> tuple[Tensor, Tensor]:
         """Turn mel frames (B, mel frames, M) with n_mel (B,) into frames (B, T, D) with n_frames (B,)."""

@@ -1,12 +1,24 @@
 """The fitted part of the features: principal components, whitened or not, at one scale of time or several."""
 
-import numpy as np
+from collections.abc import Iterable
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
 
 from audiotok.errors import UserError
 
 _PART = 8192  # frames whose covariance is added up at a time
+
+
+class Frames(Protocol):
+    """A tensor of frames, or what stands for one and makes it a part at a time."""
+
+    def __len__(self) -> int: ...
+
+    def split(self, size: int, /) -> Iterable[Tensor]:
+        """Return the rows in parts of so many, and a rest."""
+        ...
 
 
 class Projection(nn.Module):
@@ -50,8 +62,8 @@ class Projection(nn.Module):
         self.register_buffer("mean", torch.zeros(n_rows))
         self.register_buffer("components", torch.zeros(n_rows, self.n_outputs))
 
-    def fit(self, frames: np.ndarray) -> None:
-        """Find the components of a sample of frames, (N, n_inputs).
+    def fit(self, frames: Frames) -> None:
+        """Find the components of a sample of frames, float32 (N, n_inputs).
 
         Raises:
             UserError: There are fewer frames than components.
@@ -63,7 +75,7 @@ class Projection(nn.Module):
                 f"features.n_components={max(self.n_components or [1])} exceeds the {len(frames)} frames of "
                 "the training sample; lower it, or add clips."
             )
-        mean, covariance = _moments(torch.from_numpy(frames))
+        mean, covariance = _moments(frames)
         scale = torch.ones(self.n_inputs, dtype=torch.float64)
         if self.standardize:
             variance = covariance.diagonal()
@@ -111,17 +123,14 @@ class Projection(nn.Module):
         return (frames - self.mean) @ self.components
 
 
-def _moments(frames: Tensor) -> tuple[Tensor, Tensor]:
+def _moments(frames: Frames) -> tuple[Tensor, Tensor]:
     """Return the mean and the covariance of frames (N, n_inputs) in float64, without a copy of them all."""
-    n_frames, n_inputs = frames.shape
-    mean = torch.zeros(n_inputs, dtype=torch.float64)
-    for part in frames.split(_PART):
-        mean += part.double().sum(0) / n_frames
-    covariance = torch.zeros(n_inputs, n_inputs, dtype=torch.float64)
+    mean = torch.stack([part.double().sum(0) for part in frames.split(_PART)]).sum(0) / len(frames)
+    covariance = torch.zeros(len(mean), len(mean), dtype=torch.float64)
     for part in frames.split(_PART):
         centred = part.double() - mean
         covariance += centred.T @ centred
-    return mean, covariance / n_frames
+    return mean, covariance / len(frames)
 
 
 def _check_components(
