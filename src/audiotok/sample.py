@@ -122,10 +122,7 @@ def draw_sample(tokenizer: Tokenizer, corpus: Corpus, cache: ClipCache | None, n
     dataset = ClipDataset(corpus, "train", tokenizer.features, cache=cache)
     size = sample_size(tokenizer, corpus)
     rng = np.random.default_rng(tokenizer.codebooks.seed)
-    by_id = sorted(
-        range(len(dataset)), key=lambda i: dataset.clips[i].id
-    )  # whatever order they are listed in
-    chosen = [by_id[i] for i in np.sort(rng.permutation(len(dataset))[: size.n_clips])]
+    chosen = np.sort(rng.permutation(len(dataset))[: size.n_clips]).tolist()
     mel, n_mel = _read(dataset, chosen, n_workers, size)
     shares = size.n_frames // size.n_clips + (np.arange(size.n_clips) < size.n_frames % size.n_clips)
     n_positions = tokenizer.features.n_frames_of(n_mel).tolist()

@@ -2,8 +2,8 @@
 
 Guarantees: a folder under its key is complete or absent, whatever is killed in between; of several
 processes that want the same key, one computes and the others wait and read. A process that dies while
-it holds the lock frees it (the lock is the operating system's, not a file's existence). What a store has
-loaded stays in use as long as the store is there: nobody removes it meanwhile, and its last use is known.
+it holds the lock frees it (the lock is the operating system's, not a file's existence). What is being made
+or held is not removed.
 """
 
 import errno
@@ -15,7 +15,6 @@ import math
 import os
 import shutil
 import tempfile
-import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -85,8 +84,7 @@ class Entry:
     @property
     def last_use(self) -> float:
         """When it was last loaded or made, in seconds since 1970."""
-        times = [path.stat().st_mtime for path in (self.folder, _use_file(self.folder)) if path.exists()]
-        return max(times, default=0.0)
+        return self.folder.stat().st_mtime
 
 
 def readable_size(n_bytes: float) -> str:
@@ -105,11 +103,6 @@ class Store:
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root).expanduser()
-        self._held: dict[Path, int] = {}  # descriptors of what is in use
-        weakref.finalize(self, _close, self._held)
-
-    def __reduce__(self) -> tuple[type["Store"], tuple[Path]]:
-        return Store, (self.root,)  # another process loads for itself
 
     def folder(self, kind: str, key: str) -> Path:
         """Return the place of one computed thing, whether or not it exists yet."""
@@ -119,7 +112,7 @@ class Store:
         """Load what lies under a key, or return None where it is absent or stale."""
         folder = self.folder(kind, key)
         try:
-            return load(folder) if folder.is_dir() else None
+            return _used(folder, load) if folder.is_dir() else None
         except StaleError:
             return None
 
@@ -139,9 +132,8 @@ class Store:
         """
         folder = self.folder(kind, key)
         if folder.is_dir():
-            self._hold(folder)
             try:
-                return load(folder)
+                return _used(folder, load)
             except StaleError as reason:
                 if folder.is_dir():  # or it was removed just now
                     log.warning("%s: %s; it is made again.", folder, reason)
@@ -164,14 +156,26 @@ class Store:
             if folder.resolve() == root / folder.parent.name / folder.name  # no link leads out of it
         ]
 
+    def hold(self, kind: str, key: str) -> int | None:
+        """Keep others from removing what is read for long, until the descriptor that this returns is closed.
+
+        Where no lock can be written, as in a cache that others own, None is returned, and nothing is held.
+        """
+        try:
+            descriptor = os.open(_hold_file(self.folder(kind, key)), os.O_RDWR | os.O_CREAT, 0o666)
+        except OSError:
+            return None
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        return descriptor
+
     def remove(self, entry: Entry) -> bool:
-        """Remove what nobody uses or makes at this moment, and return whether it was so.
+        """Remove what nobody makes or holds at this moment, and return whether it was so.
 
         Its empty lock files stay: another process may just be waiting at them.
         """
         try:
-            with _lock(entry.folder, timeout=0), _use_file(entry.folder).open("a") as use:
-                fcntl.flock(use, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with _lock(entry.folder, timeout=0), _hold_file(entry.folder).open("a") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 doomed = entry.folder.with_name(f".{entry.key}-removed")
                 entry.folder.rename(doomed)  # so that it is never seen half
                 shutil.rmtree(doomed)
@@ -179,21 +183,12 @@ class Store:
             return False
         return True
 
-    def _hold(self, folder: Path) -> None:
-        """Mark what is in use, and when; where that cannot be written, it cannot be removed either."""
-        with suppress(OSError):
-            if folder not in self._held:
-                self._held[folder] = os.open(_use_file(folder), os.O_RDWR | os.O_CREAT, 0o666)
-            os.utime(self._held[folder])
-            fcntl.flock(self._held[folder], fcntl.LOCK_SH)
-
     def _load_or_make_locked(
         self, folder: Path, load: Callable[[Path], Loaded], make: Callable[[Path], None]
     ) -> Loaded:
         if folder.is_dir():  # somebody else was first, or it is stale
-            self._hold(folder)
             try:
-                return load(folder)
+                return _used(folder, load)
             except StaleError:
                 shutil.rmtree(folder)
         for abandoned in folder.parent.glob(f".{folder.name}-*"):  # by a process that was killed
@@ -205,7 +200,6 @@ class Store:
             temporary.rename(folder)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-        self._hold(folder)
         return load(folder)
 
     @contextmanager
@@ -236,11 +230,13 @@ def _lock(folder: Path, timeout: float = -1) -> FileLock:
     return FileLock(folder.with_suffix(".lock"), timeout)
 
 
-def _use_file(folder: Path) -> Path:
-    """Return the file whose shared lock says that a folder is in use, and whose time says since when."""
-    return folder.with_suffix(".use")
+def _hold_file(folder: Path) -> Path:
+    """Return the file whose shared lock says that a folder is being read."""
+    return folder.with_suffix(".hold")
 
 
-def _close(descriptors: dict[Path, int]) -> None:
-    for descriptor in descriptors.values():
-        os.close(descriptor)
+def _used(folder: Path, load: Callable[[Path], Loaded]) -> Loaded:
+    """Load a folder, and note in its time that it was used."""
+    with suppress(OSError):  # a cache that others own is read all the same
+        os.utime(folder)
+    return load(folder)

@@ -33,7 +33,8 @@ def batch(
 
 
 def apply(tokens: Tensor, centroids: Tensor, seed: int = 0, **changes: Any) -> Tensor:
-    return Words(**{**OFF, **changes})(tokens, centroids, seeded(seed))
+    words = Words(**{**OFF, **changes})
+    return words(tokens, words.neighbors(centroids), seeded(seed))
 
 
 def neighbors_by_hand(book: Tensor, code: int, n_neighbors: int) -> set[int]:
@@ -65,7 +66,10 @@ def test_a_recipe_of_zeros_changes_nothing(drawn: tuple[Tensor, Tensor], seed: i
 def test_a_step_at_zero_draws_nothing() -> None:
     generator = seeded()
     before = generator.get_state()
-    Words(**OFF)(*batch(), generator)
+    tokens, centroids = batch()
+    words = Words(**OFF)
+    assert words.neighbors(centroids) is None
+    words(tokens, None, generator)
     assert torch.equal(generator.get_state(), before)
 
 

@@ -9,7 +9,6 @@ import torch
 from audiotok.augment.recipe import Recipe
 from audiotok.data.clip import Split
 from audiotok.data.corpus import Corpus
-from audiotok.loader.columns import digests_of
 from audiotok.loader.kept import Kept, KeptFrames, KeptTokens
 from audiotok.store import Store, readable_size
 from audiotok.tokenizer import Stage, Tokenizer
@@ -115,5 +114,5 @@ class ClipCache:
 
     def _digests(self, keeps: Callable[[Split], bool]) -> np.ndarray:
         """Return the digests of the clips of the splits of which something is kept, each once."""
-        digests = [digests_of(clips) for split, clips in self.corpus.clips.items() if keeps(split)]
+        digests = [clips.digests for split, clips in self.corpus.clips.items() if keeps(split)]
         return np.unique(np.concatenate(digests)) if digests else np.empty(0, np.uint64)

@@ -15,7 +15,6 @@ from audiotok.data.layout.layout import sound_of
 from audiotok.errors import UserError
 from audiotok.features.logmel import LogMel
 from audiotok.loader.cache import ClipCache
-from audiotok.loader.columns import digests_of, seconds_of
 from audiotok.loader.kept import Kept
 
 Content = Literal["tokens", "mel", "waveform"]
@@ -73,8 +72,8 @@ class ClipDataset(Dataset[Batch]):
         self._frames = cache.frames(split) if cache and content != "waveform" else None
         assert self._tokens or content != "tokens", "tokens are given where they are kept"
         kept: Kept | None = self._tokens or self._frames
-        self._rows = kept.rows_of(digests_of(self.clips)) if kept else None
-        self._varies = random_crop & (seconds_of(self.clips) > self.seconds)  # (clips,)
+        self._rows = kept.rows_of(self.clips.digests) if kept else None
+        self._varies = random_crop & (self.clips.seconds > self.seconds)  # (clips,)
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -180,8 +179,7 @@ class ClipDataset(Dataset[Batch]):
     def _targets(self, index: np.ndarray) -> Tensor:
         """Return the labels of clips (B,): (B, C)."""
         targets = torch.zeros(len(index), self.n_classes)
-        for row, i in enumerate(index.tolist()):
-            targets[row, list(self.clips[i].labels)] = 1.0
+        targets[self.clips.label_rows(index)] = 1.0
         return targets
 
 

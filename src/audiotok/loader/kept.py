@@ -7,6 +7,8 @@ folds and splits of the same clips share one folder.
 import hashlib
 import json
 import logging
+import os
+import weakref
 from abc import ABC, abstractmethod
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +20,6 @@ from torch import Tensor
 
 from audiotok.data.corpus import Corpus
 from audiotok.features.logmel import LogMel
-from audiotok.loader.columns import digests_of
 from audiotok.loader.rows import Rows
 from audiotok.store import StaleError, Store, content_key
 from audiotok.tokenizer import Tokenizer
@@ -42,7 +43,7 @@ class Kept(ABC):
     version: ClassVar[int]  # raise it when rows come to mean something else: older ones are made again
 
     def __init__(self, corpus: Corpus, shape: tuple[int, ...], dtype: np.dtype, store: Store) -> None:
-        self.digests = np.unique(np.concatenate([digests_of(clips) for clips in corpus.clips.values()]))
+        self.digests = np.unique(np.concatenate([clips.digests for clips in corpus.clips.values()]))
         self.clip_seconds = corpus.clip_seconds
         self.shape, self.dtype, self.store = shape, dtype, store
         self._rows: Rows | None = None
@@ -92,6 +93,9 @@ class Kept(ABC):
         """
         if self._rows is None:
             self._rows = self.store.load_or_make(self.kind, self.folder.name, self._load, self._make)
+            held = self.store.hold(self.kind, self.folder.name)
+            if held is not None:
+                weakref.finalize(self, os.close, held)
 
     def rows_of(self, digests: np.ndarray) -> np.ndarray:
         """Return the rows of clips by their digests, uint64 (clips,)."""
