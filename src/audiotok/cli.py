@@ -15,6 +15,13 @@ from audiotok.errors import UserError
 app = typer.Typer(
     help="Turn sound into words and find out what a language model can hear in them.", no_args_is_help=True
 )
+cache = typer.Typer(help="Look at what is computed once and kept, and clear it up.", no_args_is_help=True)
+app.add_typer(cache, name="cache")
+CacheDir = Annotated[Path, typer.Option(envvar="AUDIOTOK_CACHE", help="Folder of what is computed once.")]
+DEFAULT_CACHE = Path("~/.cache/audiotok")
+Kinds = Annotated[
+    list[str] | None, typer.Option("--kind", help="Of this kind, tokens for example; repeatable.")
+]
 
 
 @app.callback()
@@ -89,3 +96,59 @@ def predict(
             console.print(f"  {found.probability:6.3f}  {found.sound_class.name}")
     if failed:
         raise typer.Exit(1)
+
+
+@cache.command("list")
+def list_cache(cache_dir: CacheDir = DEFAULT_CACHE, kind: Kinds = None) -> None:
+    """List what is kept: what it is made of, its rows, its size, its last use."""
+    from rich.console import Console
+
+    from audiotok.inventory import chosen, table_of, take
+    from audiotok.store import Store
+
+    Console().print(table_of(chosen(take(Store(cache_dir)), kind or ()), f"Cache {cache_dir}"))
+
+
+@cache.command("verify")
+def verify_cache(cache_dir: CacheDir = DEFAULT_CACHE, kind: Kinds = None) -> None:
+    """Read what is kept against its sums; exit with 1 where something does not fit."""
+    from audiotok.inventory import chosen, faults_of, take
+    from audiotok.store import Store
+
+    items = chosen(take(Store(cache_dir)), kind or ())
+    faults = [f"{item.entry.folder}: {fault}" for item in items for fault in faults_of(item)]
+    for fault in faults:
+        typer.echo(fault, err=True)
+    typer.echo(f"{len(items)} entries, {len(faults)} faults.")
+    if faults:
+        raise typer.Exit(1)
+
+
+@cache.command("prune")
+def prune_cache(
+    cache_dir: CacheDir = DEFAULT_CACHE,
+    kind: Kinds = None,
+    days: Annotated[float, typer.Option(help="What was not used for so many days.", min=0)] = 0,
+    unused: Annotated[bool, typer.Option("--unused", help="What nothing reads any more.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would go, and remove nothing.")
+    ] = False,
+) -> None:
+    """Remove what all options hold for, but nothing that is being made or read at this moment."""
+    from rich.console import Console
+
+    from audiotok.inventory import chosen, table_of, take
+    from audiotok.store import Store
+
+    if not (kind or days or unused):
+        typer.echo("Without --kind, --days or --unused all would go; say what is to.", err=True)
+        raise typer.Exit(2)
+    store = Store(cache_dir)
+    items = chosen(take(store), kind or (), days, unused)
+    if dry_run:
+        Console().print(table_of(items, "Would be removed"))
+        return
+    removed = [item for item in items if store.remove(item.entry)]
+    Console().print(table_of(removed, "Removed"))
+    if len(removed) < len(items):
+        typer.echo(f"{len(items) - len(removed)} are in use and stay.")

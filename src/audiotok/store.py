@@ -15,11 +15,11 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -31,6 +31,11 @@ Loaded = TypeVar("Loaded")
 
 class StaleError(Exception):
     """What lies under a key cannot be used; the message says why. Raised by readers, caught by Store."""
+
+
+def arrays_key(arrays: Mapping[str, Any]) -> str:
+    """Return 16 hex digits that name the bytes of numpy arrays and their names."""
+    return content_key({name: array.tobytes().hex() for name, array in arrays.items()})
 
 
 def content_key(content: object) -> str:
@@ -85,6 +90,11 @@ class Entry:
     def last_use(self) -> float:
         """When it was last loaded or made, in seconds since 1970."""
         return self.folder.stat().st_mtime
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether it is what a process that was killed has left half made, or half removed."""
+        return self.key.startswith(".")
 
 
 def readable_size(n_bytes: float) -> str:
@@ -152,7 +162,7 @@ class Store:
         root = self.root.resolve()
         return [
             Entry(folder.parent.name, folder.name, folder)
-            for folder in sorted(self.root.glob("[!.]*/[!.]*/"))
+            for folder in sorted(self.root.glob("[!.]*/*/"))
             if folder.resolve() == root / folder.parent.name / folder.name  # no link leads out of it
         ]
 
@@ -176,7 +186,7 @@ class Store:
         try:
             with _lock(entry.folder, timeout=0), _hold_file(entry.folder).open("a") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                doomed = entry.folder.with_name(f".{entry.key}-removed")
+                doomed = entry.folder.with_name(f".{entry.key.lstrip('.')}-removed")
                 entry.folder.rename(doomed)  # so that it is never seen half
                 shutil.rmtree(doomed)
         except (Timeout, BlockingIOError):
@@ -226,8 +236,9 @@ class Store:
 
 
 def _lock(folder: Path, timeout: float = -1) -> FileLock:
-    """Return the lock of whoever makes or removes what lies in a folder."""
-    return FileLock(folder.with_suffix(".lock"), timeout)
+    """Return the lock of whoever makes or removes what lies in a folder, or in one on its way to it."""
+    key = folder.name.lstrip(".").partition("-")[0]
+    return FileLock(folder.with_name(f"{key}.lock"), timeout)
 
 
 def _hold_file(folder: Path) -> Path:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from audiotok.clustering.codebooks import Codebooks
 from audiotok.features.logmel import LogMel
-from audiotok.store import content_key
+from audiotok.store import arrays_key
 
 Stage = Literal["mel", "frames", "tokens"]  # how far a model wants its inputs made
 
@@ -52,7 +52,7 @@ class Tokenizer(nn.Module):
 
     def checksum(self) -> str:
         """Return 16 hex digits that name what was fitted or drawn."""
-        return checksum(self.arrays())
+        return arrays_key(self.arrays())
 
     def n_tokens(self, seconds: float) -> int:
         """Return how many positions, T, a clip of this length takes."""
@@ -80,8 +80,3 @@ class Tokenizer(nn.Module):
     def forward(self, waveforms: Tensor, n_samples: Tensor) -> tuple[Tensor, Tensor]:
         """Tokenise waveforms (B, S) with n_samples (B,): tokens (B, T, Q), and how many positions (B,)."""
         return self.read(*self.features.log_mel(waveforms, n_samples), "tokens")
-
-
-def checksum(arrays: Mapping[str, np.ndarray]) -> str:
-    """Return 16 hex digits that name the content of arrays."""
-    return content_key({name: array.tobytes().hex() for name, array in arrays.items()})

@@ -20,12 +20,11 @@ from torch import Tensor
 
 from audiotok.data.corpus import Corpus
 from audiotok.features.logmel import LogMel
-from audiotok.loader.rows import Rows
+from audiotok.loader.rows import SIDECAR, VERSIONS, Rows
 from audiotok.store import StaleError, Store, content_key
 from audiotok.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
-SIDECAR = "about.json"
 
 
 class Kept(ABC):
@@ -40,7 +39,6 @@ class Kept(ABC):
 
     kind: ClassVar[str]  # folder of the store
     name: ClassVar[str]  # for people
-    version: ClassVar[int]  # raise it when rows come to mean something else: older ones are made again
 
     def __init__(self, corpus: Corpus, shape: tuple[int, ...], dtype: np.dtype, store: Store) -> None:
         self.digests = np.unique(np.concatenate([clips.digests for clips in corpus.clips.values()]))
@@ -103,7 +101,7 @@ class Kept(ABC):
 
     def _make(self, folder: Path) -> None:
         Rows.create(folder, (len(self.digests), *self.shape), self.dtype)
-        about = {"version": self.version, "made_of": self.made_of}
+        about = {"version": VERSIONS[self.kind], "made_of": self.made_of}
         (folder / SIDECAR).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
     def _load(self, folder: Path) -> Rows:
@@ -111,8 +109,8 @@ class Kept(ABC):
             version = json.loads((folder / SIDECAR).read_text(encoding="utf-8"))["version"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StaleError(f"{SIDECAR} cannot be read ({error!r})") from error
-        if version != self.version:
-            raise StaleError(f"the {self.kind} in it are of version {version}, not {self.version}")
+        if version != VERSIONS[self.kind]:
+            raise StaleError(f"the {self.name} in it are of version {version}, not {VERSIONS[self.kind]}")
         rows = Rows(folder)
         if (len(rows), *rows.shape, rows.dtype) != (len(self.digests), *self.shape, self.dtype):
             raise StaleError("the rows are not of the shape of these clips")
@@ -129,7 +127,6 @@ class KeptFrames(Kept):
     """
 
     kind, name = "frames", "mel frames"
-    version = 2
 
     def __init__(self, corpus: Corpus, features: LogMel, store: Store) -> None:
         n_mel_frames = features.n_mel_frames(round(corpus.clip_seconds * features.sample_rate))
@@ -152,7 +149,6 @@ class KeptTokens(Kept):
     """
 
     kind, name = "tokens", "tokens"
-    version = 1
 
     def __init__(self, corpus: Corpus, tokenizer: Tokenizer, store: Store) -> None:
         shape = (tokenizer.n_tokens(corpus.clip_seconds), tokenizer.codebooks.n_codebooks)

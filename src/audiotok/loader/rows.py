@@ -14,7 +14,8 @@ import numpy as np
 
 from audiotok.store import StaleError
 
-ROWS, INDEX = "rows.npy", "index.npy"
+ROWS, INDEX, SIDECAR = "rows.npy", "index.npy", "about.json"
+VERSIONS = {"frames": 2, "tokens": 1}  # raise one when its rows come to mean something else
 _PART = 256  # rows that are checked at a time
 _ENTRY = np.dtype([("length", "<i4"), ("crc32", "<u4")])
 
