@@ -178,9 +178,9 @@ class ClipDataset(Dataset[Batch]):
 
     def _targets(self, index: np.ndarray) -> Tensor:
         """Return the labels of clips (B,): (B, C)."""
-        targets = torch.zeros(len(index), self.n_classes)
+        targets = np.zeros((len(index), self.n_classes), np.float32)
         targets[self.clips.label_rows(index)] = 1.0
-        return targets
+        return torch.from_numpy(targets)
 
 
 def as_it_is(batch: Any) -> Any:
