@@ -116,7 +116,7 @@ def build_tiny_tokenizer(
         "whiten": False,
     }
     kind, arguments = CLUSTERINGS[clustering]
-    common = {"n_clusters": 8, "sample_frames": None, "sample_clips": None, "seed": 0}
+    common = {"n_clusters": 8, "sample_frames": None, "sample_clips": None, "sample_gb": 1.0, "seed": 0}
     return Tokenizer(LogMel(**(logmel | (features or {}))), kind(**(common | arguments | changes)))
 
 

@@ -17,7 +17,17 @@ from audiotok.errors import UserError
 
 def kmeans(**changes) -> KMeans:
     return KMeans(
-        **({"n_clusters": 5, "n_iter": 10, "sample_frames": None, "sample_clips": None, "seed": 0} | changes)
+        **(
+            {
+                "n_clusters": 5,
+                "n_iter": 10,
+                "sample_frames": None,
+                "sample_clips": None,
+                "sample_gb": 1.0,
+                "seed": 0,
+            }
+            | changes
+        )
     )
 
 
@@ -211,7 +221,13 @@ def test_negative_seed_is_refused():
 
 
 def test_settings_are_all_that_was_given():
-    given_ = {"n_clusters": 7, "n_iter": 3, "sample_frames": 100, "sample_clips": 9, "seed": 4}
+    given_ = {
+        "n_clusters": 7,
+        "n_iter": 3,
+        "sample_frames": 100,
+        "sample_clips": 9,
+        "seed": 4,
+    }
     assert kmeans(**given_).settings == given_ | {"kind": "kmeans", "n_codebooks": 1}
 
 

@@ -13,6 +13,7 @@ DEFAULTS = {
     "n_iter": 10,
     "sample_frames": None,
     "sample_clips": None,
+    "sample_gb": 1.0,
     "seed": 0,
 }
 
@@ -48,7 +49,9 @@ def test_product_is_k_means_in_every_sub_space(fitted):
     for q in range(4):
         part = np.ascontiguousarray(points[:, 2 * q : 2 * q + 2])
         np.testing.assert_array_equal(fitted.centroids[q].numpy(), lloyd(part, 6, 10, q))
-        codebook = KMeans(n_clusters=6, n_iter=10, sample_frames=None, sample_clips=None, seed=q)
+        codebook = KMeans(
+            n_clusters=6, n_iter=10, sample_frames=None, sample_clips=None, sample_gb=1.0, seed=q
+        )
         codebook.fit(part)
         alone = codebook.encode(torch.from_numpy(part))[:, 0]
         assert torch.equal(fitted.encode(torch.from_numpy(points))[:, q], alone)
@@ -56,7 +59,7 @@ def test_product_is_k_means_in_every_sub_space(fitted):
 
 def test_one_codebook_is_k_means():
     codebooks = product(n_codebooks=1)
-    codebook = KMeans(n_clusters=6, n_iter=10, sample_frames=None, sample_clips=None, seed=0)
+    codebook = KMeans(n_clusters=6, n_iter=10, sample_frames=None, sample_clips=None, sample_gb=1.0, seed=0)
     codebooks.fit(frames())
     codebook.fit(frames())
     assert torch.equal(codebooks.centroids, codebook.centroids)

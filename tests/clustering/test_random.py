@@ -12,6 +12,7 @@ DEFAULTS = {
     "code_dimensions": 5,
     "sample_frames": None,
     "sample_clips": None,
+    "sample_gb": 1.0,
     "seed": 0,
 }
 

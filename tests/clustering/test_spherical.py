@@ -10,7 +10,14 @@ from audiotok.clustering.spherical import Spherical
 
 
 def spherical(**changes) -> Spherical:
-    defaults = {"n_clusters": 6, "n_iter": 10, "sample_frames": None, "sample_clips": None, "seed": 0}
+    defaults = {
+        "n_clusters": 6,
+        "n_iter": 10,
+        "sample_frames": None,
+        "sample_clips": None,
+        "sample_gb": 1.0,
+        "seed": 0,
+    }
     return Spherical(**(defaults | changes))
 
 

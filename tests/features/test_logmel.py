@@ -311,7 +311,7 @@ def test_corpus_normalization_gives_every_dimension_mean_0_and_deviation_1(n_com
     features = logmel(normalization="corpus", context=3, n_components=n_components)
     loudness = torch.linspace(0.2, 3, 16)  # every bin has a scale of its own
     stacked, _ = features.stack(decibels(20, 30, 16) * loudness, torch.full((20,), 30))
-    features.projection.fit(stacked.flatten(0, 1).numpy())
+    features.projection.fit(stacked.flatten(0, 1))
     frames = features.projection(stacked).flatten(0, 1)
     if n_components is None:
         np.testing.assert_allclose(frames.mean(0), 0, atol=1e-3)
@@ -457,7 +457,7 @@ def fitted(mel: Tensor, n_mel: Tensor, **changes) -> LogMel:
     features = logmel(**changes)
     stacked, n_frames = features.stack(mel, n_mel)
     sample = torch.cat([clip[:n] for clip, n in zip(stacked, n_frames.tolist(), strict=True)])
-    features.projection.fit(sample.numpy())
+    features.projection.fit(sample)
     return features
 
 

@@ -35,7 +35,7 @@ def fitted(
 ) -> Projection:
     numbers = None if n_components is None else [n_components]
     projection = build(frames.shape[1], numbers, whiten=whiten, standardize=standardize)
-    projection.fit(frames)
+    projection.fit(torch.from_numpy(frames))
     return projection
 
 
@@ -103,7 +103,7 @@ def test_components_of_several_contexts_are_scikit_learns_of_the_middle(whiten, 
     """Frames of five mel frames with two channels; contexts of one, four and five of these."""
     frames = correlated(800, 10) * np.linspace(1, 3, 10, dtype=np.float32)
     projection = build(2, [2, 3, 4], contexts=[1, 4, 5], whiten=whiten, standardize=standardize)
-    projection.fit(frames)
+    projection.fit(torch.from_numpy(frames))
     assert projection.n_outputs == 9
     found = projection(torch.from_numpy(frames)).numpy()
     scaled = frames.astype(np.float64)
@@ -187,7 +187,7 @@ def test_fewer_frames_than_the_components_of_any_context_are_refused_in_a_senten
     with pytest.raises(
         UserError, match=r"^features\.n_components=5 exceeds the 4 frames .*; lower it, or .*\.$"
     ):
-        projection.fit(correlated(4, 6))
+        projection.fit(torch.from_numpy(correlated(4, 6)))
 
 
 @pytest.mark.parametrize("n_components", [0, -1, 7])
@@ -205,7 +205,7 @@ def test_components_of_bands_are_scikit_learns_of_their_bins():
     """Three mel frames of four bins and their slopes: a band sees its bins and their slopes in all."""
     frames = correlated(800, 24) * np.linspace(1, 3, 24, dtype=np.float32) + 60
     projection = build(4, [4, 6], n_channels=2, contexts=[1, 3], bands=[1, 2])
-    projection.fit(frames)
+    projection.fit(torch.from_numpy(frames))
     found = projection(torch.from_numpy(frames)).numpy()
     stacked = frames.astype(np.float64).reshape(-1, 3, 2, 4)
     parts = [(stacked[:, 1:2], 4), (stacked[..., :2], 3), (stacked[..., 2:], 3)]

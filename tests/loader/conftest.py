@@ -30,7 +30,7 @@ def tokenizer(tiny_tokenizer: Callable[..., Tokenizer]) -> Tokenizer:
     fading = noise * torch.logspace(-4, 0, SAMPLE_RATE)
     mel, n_mel = tokenizer.features.log_mel(fading, n_samples)
     stacked, _ = tokenizer.features.stack(mel, n_mel)
-    tokenizer.features.projection.fit(stacked[0].numpy())
+    tokenizer.features.projection.fit(stacked[0])
     frames, _ = tokenizer.features(mel, n_mel)  # (1, 32, 8)
     tokenizer.codebooks.load_arrays({"centroids": frames[:, ::4].numpy()})
     return tokenizer

@@ -130,14 +130,13 @@ def test_inputs_are_what_the_model_reads(
     [batch] = batches(build(stage=stage, tokenize_on=tokenize_on), "test")
     assert batch["inputs"].shape == (3, *shape)
     dataset = ClipDataset(corpus, "test", tokenizer.features)
-    for index in range(3):
-        item = dataset[index]
-        expected, length = tokenizer.read(item["mel"][None], item["n_mel"][None], stage)
-        torch.testing.assert_close(batch["inputs"][index], expected[0], rtol=0, atol=1e-3)
-        assert batch["lengths"][index] == length[0]
+    given = dataset.__getitems__(range(3))
+    expected, lengths = tokenizer.read(given["mel"], given["n_mel"], stage)
+    torch.testing.assert_close(batch["inputs"], expected, rtol=0, atol=1e-3)
+    assert torch.equal(batch["lengths"], lengths)
 
 
-@pytest.mark.parametrize("cache", ["none", "frames"])
+@pytest.mark.parametrize("cache", ["none", "tokens", "frames"])
 @pytest.mark.parametrize("recipe", [None, RECIPE], ids=["as they are", "augmented"])
 @pytest.mark.parametrize("split", ["train", "val", "test"])
 def test_tokens_made_in_workers_equal_those_made_on_the_accelerator(
@@ -150,7 +149,7 @@ def test_tokens_made_in_workers_equal_those_made_on_the_accelerator(
     assert_same(in_workers, on_accelerator)
 
 
-@pytest.mark.parametrize("cache", ["none", "frames"])
+@pytest.mark.parametrize("cache", ["none", "tokens", "frames"])
 @pytest.mark.parametrize("stage", ["tokens", "mel"])
 @pytest.mark.parametrize("tokenize_on", ["workers", "accelerator"])
 def test_other_processes_give_the_same_batches(
@@ -233,13 +232,13 @@ def test_the_order_of_training_clips_follows_from_the_seed(build: Build) -> None
     assert visited(build(seed=2), "train") != visited(build(seed=1), "train")
 
 
-@pytest.mark.parametrize("cache", ["none", "frames"])
+@pytest.mark.parametrize("cache", ["none", "tokens", "frames"])
 def test_only_training_clips_are_cropped_at_random(build: Build, corpus: Corpus, cache: str) -> None:
     corpus.clips["val"] = corpus.clips["train"]
     clips = replace(corpus, cache=cache)
-    read = {"none": "waveform", "frames": "mel"}[cache]
-    datamodule = build(clips, tokenize_on="accelerator", random_crop=True, batch_size=7)
-    centred = build(clips, tokenize_on="accelerator", random_crop=False, batch_size=7)
+    read = {"none": "waveform", "tokens": "mel", "frames": "mel"}[cache]
+    settings = {"stage": "frames", "tokenize_on": "accelerator", "batch_size": 7}
+    datamodule, centred = (build(clips, random_crop=crop, **settings) for crop in (True, False))
     [cropped], [expected] = list(datamodule.train_dataloader()), list(centred.train_dataloader())
     is_same = (cropped[read] == expected[read]).flatten(1).all(1)
     assert is_same.tolist() == [corpus.clips["train"][i].seconds <= 1 for i in expected["index"].tolist()]
@@ -302,10 +301,46 @@ def test_the_accelerator_is_handed_waveforms(build: Build) -> None:
 
 def test_the_accelerator_is_handed_kept_mel_frames(build: Build, corpus: Corpus) -> None:
     clips = replace(corpus, cache="frames")
-    batch = next(iter(build(clips, tokenize_on="accelerator").val_dataloader()))
+    batch = next(iter(build(clips, stage="frames", tokenize_on="accelerator").val_dataloader()))
     assert (batch["mel"].dtype, tuple(batch["mel"].shape)) == (torch.float16, (3, 63, 16))
     assert batch["n_mel"].tolist() == [38, 63, 63]
     assert not batch.keys() & {"inputs", "waveform"}
+
+
+def test_the_accelerator_is_handed_kept_tokens(build: Build, corpus: Corpus) -> None:
+    clips = replace(corpus, cache="tokens")
+    batch = next(iter(build(clips, tokenize_on="accelerator").val_dataloader()))
+    assert (batch["tokens"].dtype, tuple(batch["tokens"].shape)) == (torch.uint8, (3, 32, 1))
+    assert batch["n_tokens"].tolist() == [19, 32, 32]
+    assert not batch.keys() & {"inputs", "waveform", "mel"}
+
+
+def test_workers_are_done_without_once_all_tokens_are_kept(build: Build, corpus: Corpus) -> None:
+    datamodule = build(replace(corpus, cache="tokens"), n_workers=None)
+    for split in ("train", "val"):
+        loader = getattr(datamodule, f"{split}_dataloader")()
+        for n_workers in (default_workers(), 0, 0):
+            seen = torch.cat([batch["index"] for batch in loader])
+            assert loader.num_workers == n_workers
+            assert len(seen) == len(corpus.clips[split])
+
+
+@pytest.mark.parametrize(
+    ("cache", "settings"),
+    [
+        ("tokens", {"n_workers": 1}),  # asked for
+        ("tokens", {"n_workers": None, "recipe": RECIPE}),  # sound is changed
+        ("tokens", {"n_workers": None, "stage": "frames"}),
+        ("none", {"n_workers": None}),
+    ],
+)
+def test_workers_stay_where_they_have_work(
+    build: Build, corpus: Corpus, cache: str, settings: dict[str, Any]
+) -> None:
+    loader = build(replace(corpus, cache=cache), **settings).train_dataloader()
+    for _ in range(2):
+        list(loader)
+        assert loader.num_workers == (settings["n_workers"] or default_workers())
 
 
 def test_a_run_without_workers_named_takes_the_default(build: Build) -> None:
@@ -352,7 +387,7 @@ def test_a_file_that_vanished_stops_training_with_one_sentence(
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-@pytest.mark.parametrize("cache", ["none", "frames"])
+@pytest.mark.parametrize("cache", ["none", "tokens", "frames"])
 @pytest.mark.parametrize("recipe", [None, RECIPE], ids=["as they are", "augmented"])
 def test_tokens_made_on_the_gpu_equal_those_made_on_the_cpu(
     build: Build, corpus: Corpus, tokenizer: Tokenizer, recipe: Recipe | None, cache: str
