@@ -11,7 +11,7 @@ from audiotok.errors import UserError
 from audiotok.loader.clips import ClipDataset
 from audiotok.store import Store
 from audiotok.tokenizer import Tokenizer
-from audiotok.vocabulary import sample_frames
+from audiotok.vocabulary import fit_or_load
 
 RATE = 8000
 
@@ -20,11 +20,7 @@ RATE = 8000
 def fitted(request, tiny_tokenizer, tiny_corpus, tmp_path_factory) -> Tokenizer:
     """A tokenizer whose centroids are those of the tiny corpus."""
     tokenizer = tiny_tokenizer(request.param)
-    store = Store(tmp_path_factory.mktemp("cache"))
-    frames, _ = sample_frames(tokenizer, tiny_corpus, store, n_workers=0)
-    tokenizer.features.projection.fit(frames)
-    tokenizer.codebooks.fit(tokenizer.features.projection(torch.from_numpy(frames)).numpy())
-    return tokenizer
+    return fit_or_load(tokenizer, tiny_corpus, Store(tmp_path_factory.mktemp("cache"))).tokenizer
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -84,8 +80,8 @@ def test_different_tones_are_different_words(fitted, tiny_corpus):
     words = {}
     for index, clip in enumerate(tiny_corpus.clips["train"]):
         if len(clip.labels) == 1:
-            item = ClipDataset(tiny_corpus, "train", fitted.features)[index]
-            tokens, _ = fitted.read(item["mel"][None], item["n_mel"][None], "tokens")
+            batch = ClipDataset(tiny_corpus, "train", fitted.features).__getitems__([index])
+            tokens, _ = fitted.read(batch["mel"], batch["n_mel"], "tokens")
             # A steady tone says the same word over and over.
             [middle] = {tuple(word) for word in tokens[0, 14:15].tolist()}
             words.setdefault(clip.labels, set()).add(middle)

@@ -5,7 +5,6 @@ from collections import Counter
 from dataclasses import replace
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +18,7 @@ from audiotok.data.catalogue import Catalogue
 from audiotok.data.corpus import Corpus, open_corpus
 from audiotok.errors import UserError
 from audiotok.loader import clips as loader_clips
+from audiotok.sample import draw_sample
 from audiotok.store import Store
 from audiotok.tokenizer import Tokenizer
 from audiotok.vocabulary import (
@@ -28,7 +28,6 @@ from audiotok.vocabulary import (
     copy_vocabulary,
     fit_or_load,
     load_run_vocabulary,
-    sample_frames,
     token_counts,
     token_use,
     vocabulary_key,
@@ -439,95 +438,6 @@ def test_of_two_processes_at_once_one_fits_and_both_read(tmp_path, tiny_tokenize
     assert len(set(checksums)) == 1
 
 
-# ---- sampling ----
-
-
-def marked(sample_frames: int | None, sample_clips: int | None, seed: int = 0) -> SimpleNamespace:
-    """A tokenizer whose frames say which clip they are from, and their position in it."""
-
-    def log_mel(waveforms, n_samples):
-        return waveforms.double().abs().sum(1)[:, None], n_samples
-
-    def stack(mel, n_mel):
-        n_frames = 32
-        clip = mel.expand(-1, n_frames)
-        position = torch.arange(n_frames).expand(len(mel), -1)
-        return torch.stack([clip, position.double()], -1), torch.full((len(mel),), n_frames)
-
-    codebooks = SimpleNamespace(sample_frames=sample_frames, sample_clips=sample_clips, seed=seed)
-    features = SimpleNamespace(sample_rate=8000, log_mel=log_mel, stack=stack)
-    return SimpleNamespace(features=features, codebooks=codebooks)
-
-
-def test_sample_is_repeatable_and_depends_on_the_seed(store, tiny_corpus):
-    one, again, other = (sample_frames(marked(100, 9, seed), tiny_corpus, store, 0)[0] for seed in (0, 0, 1))
-    np.testing.assert_array_equal(one, again)
-    assert {tuple(row) for row in one} != {tuple(row) for row in other}
-
-
-@pytest.mark.parametrize("size", [1, 18, 20, 100, 180, 575, 576])
-def test_sample_has_the_asked_frames_about_as_many_from_each_clip(store, tiny_corpus, size):
-    frames, n_clips = sample_frames(marked(size, None), tiny_corpus, store, 0)
-    assert len(frames) == len({tuple(frame) for frame in frames}) == size
-    counts = Counter(frames[:, 0])
-    assert n_clips == len(counts) == min(18, size)
-    assert max(counts.values()) - min(counts.values()) <= 1
-
-
-def test_sample_larger_than_the_corpus_is_all_of_it(store, tiny_corpus):
-    for size in (None, 577, 10_000):
-        frames, n_clips = sample_frames(marked(size, None), tiny_corpus, store, 0)
-        assert (len(frames), n_clips) == (N_FRAMES, 18)
-        assert set(Counter(frames[:, 0]).values()) == {32}
-
-
-def test_sample_of_clips_opens_so_many(store, tiny_corpus, opened):
-    frames, n_clips = sample_frames(marked(None, 5), tiny_corpus, store, 0)
-    assert n_clips == len(set(opened)) == len(opened) == 5
-    assert len(frames) == 5 * 32
-
-
-def test_sample_is_drawn_from_all_over_the_clips_and_the_corpus(store, tiny_corpus):
-    positions, chosen = set(), set()
-    for seed in range(20):
-        positions |= set(sample_frames(marked(36, None, seed), tiny_corpus, store, 0)[0][:, 1])
-        chosen |= set(sample_frames(marked(None, 3, seed), tiny_corpus, store, 0)[0][:, 0])
-    assert positions == set(range(32))
-    assert len(chosen) == 18
-
-
-def test_sampling_keeps_mel_frames_so_that_audio_is_decoded_once(store, tiny_tokenizer, tiny_corpus, opened):
-    kept = replace(tiny_corpus, cache="frames")
-    uncached, _ = sample_frames(tiny_tokenizer(), tiny_corpus, store, 0)
-    del opened[:]
-    first, n_clips = sample_frames(tiny_tokenizer(), kept, store, 0)
-    assert len(opened) == n_clips == 18
-    second, _ = sample_frames(tiny_tokenizer("product", seed=3), kept, store, 2)
-    assert len(opened) == 18
-    np.testing.assert_array_equal(first, uncached)
-    np.testing.assert_array_equal(second, uncached)
-
-
-def test_sampling_of_a_few_clips_keeps_these(store, tiny_tokenizer, tiny_corpus, opened):
-    kept = replace(tiny_corpus, cache="frames")
-    few = sample_frames(tiny_tokenizer(sample_clips=5), kept, store, 0)[0]
-    assert len(opened) == 5
-    np.testing.assert_array_equal(
-        few, sample_frames(tiny_tokenizer(sample_clips=5), tiny_corpus, store, 0)[0]
-    )
-    del opened[:]
-    sample_frames(tiny_tokenizer(), kept, store, 0)
-    assert len(opened) == 13
-
-
-def test_padding_is_not_sampled(tmp_path, store, tiny_tokenizer, tiny_corpus):
-    soundfile.write(tmp_path / "half.wav", 0.1 * np.random.default_rng(0).standard_normal(4000), 8000)
-    half = replace(tiny_corpus.clips["train"][0], location=file_at(tmp_path / "half.wav"), seconds=0.5)
-    frames, _ = sample_frames(tiny_tokenizer(), with_clips(tiny_corpus, train=Catalogue.of([half])), store, 0)
-    assert len(frames) == 16
-    assert frames.max(1).min() > -60  # dB; padding is at the floor of -100
-
-
 # ---- the report ----
 
 
@@ -535,8 +445,7 @@ def test_padding_is_not_sampled(tmp_path, store, tiny_tokenizer, tiny_corpus):
 def test_report_can_be_recomputed(store, tiny_tokenizer, tiny_corpus, clustering, changes):
     vocabulary = fit_or_load(tiny_tokenizer(clustering, **changes), tiny_corpus, store)
     tokenizer, report = vocabulary.tokenizer, vocabulary.report
-    stacked, _ = sample_frames(tokenizer, tiny_corpus, store, 0)
-    frames = tokenizer.features.projection(torch.from_numpy(stacked)).double()
+    frames = torch.from_numpy(draw_sample(tokenizer, tiny_corpus, None, 0).project()).double()
     tokens = tokenizer.codebooks.encode(frames.float())
     residual = (frames - tokenizer.codebooks.decode(tokens)).square().sum()
     total = (frames - frames.mean(0)).square().sum()

@@ -34,7 +34,7 @@ class SampleSize(NamedTuple):
     Args:
         n_clips: Clips that frames are drawn from.
         n_frames: Most frames; fewer where clips are padded.
-        n_bytes: Most memory that they and the fitting to them take at a time.
+        n_bytes: Most memory that they take at a time, and the parts in which they are made.
     """
 
     n_clips: int
@@ -69,16 +69,20 @@ class Sample:
     @torch.no_grad()
     def split(self, size: int) -> Iterator[Tensor]:
         """Stack the frames: parts of so many, and a rest, float32 (size, context * M * (1 + deltas))."""
-        waiting: list[Tensor] = []
+        part, n_filled = torch.empty(size, self.features.projection.n_inputs), 0
         for start in range(0, self.n_clips, _BATCH):
             clips = slice(start, start + _BATCH)
             stacked, _ = self.features.stack(self.mel[clips], self.n_mel[clips])
-            waiting += [clip[rows] for clip, rows in zip(stacked, self.drawn[clips], strict=True)]
-            if sum(map(len, waiting)) >= size:
-                *parts, rest = torch.cat(waiting).split(size)
-                yield from parts
-                waiting = [rest]
-        yield from torch.cat(waiting).split(size)
+            rest = torch.cat([clip[rows] for clip, rows in zip(stacked, self.drawn[clips], strict=True)])
+            while len(rest):
+                fitting, rest = rest[: size - n_filled], rest[size - n_filled :]
+                part[n_filled : n_filled + len(fitting)] = fitting
+                n_filled += len(fitting)
+                if n_filled == size:
+                    yield part
+                    part, n_filled = torch.empty_like(part), 0
+        if n_filled:
+            yield part[:n_filled]
 
     def project(self) -> np.ndarray:
         """Project the frames, a part after the other: float32 (N, D)."""
@@ -107,7 +111,8 @@ def sample_size(tokenizer: Tokenizer, corpus: Corpus) -> SampleSize:
     n_clips = min(n_all, codebooks.sample_clips or n_all, n_frames, room_for_clips)
     n_frames = min(n_frames, n_clips * n_positions)
     n_bytes = max(n_clips * clip_bytes + n_frames * projected_bytes, n_frames * frame_bytes)
-    return SampleSize(n_clips, n_frames, n_bytes)
+    part_bytes = min(PART, n_frames) * features.projection.n_inputs * (4 + 8 + 8)  # float32, and float64 twice
+    return SampleSize(n_clips, n_frames, n_bytes + part_bytes)
 
 
 def draw_sample(tokenizer: Tokenizer, corpus: Corpus, cache: ClipCache | None, n_workers: int) -> Sample:
@@ -152,7 +157,7 @@ def _batches(dataset: ClipDataset, chosen: list[int], n_workers: int, size: Samp
     first = dataset.__getitems__(chosen[:_BATCH])
     seconds = (time.perf_counter() - start) * len(chosen) / len(chosen[:_BATCH]) / max(1, n_workers)
     log.info(
-        "Sampling %s frames of %s of %s training clips: about %.0f s; with the fitting %s of memory at most.",
+        "Sampling %s frames of %s of %s training clips: about %.0f s and, with the fitting, %s of memory.",
         f"{size.n_frames:,}",
         f"{size.n_clips:,}",
         f"{len(dataset):,}",
