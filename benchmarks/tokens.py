@@ -28,7 +28,6 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
-from torch.utils.data import default_collate
 
 from audiotok.data.audio import read_mono
 from audiotok.data.clip import Clip
@@ -100,7 +99,7 @@ def measure(
 ) -> dict[str, Any]:
     """Time decoding against tokens in pairs, and after each pair the stages, in ms per clip."""
     preparation = Preparation(tokenizer, "tokens", None)
-    preparation.collate([dataset[index] for index in chosen])  # files into memory, code into caches
+    preparation(dataset.__getitems__(chosen))  # files into memory, code into caches
     groups = [chosen[i : i + options.pair] for i in range(0, len(chosen), options.pair)] * options.rounds
     decode: list[float] = []
     tokens: list[float] = []
@@ -108,7 +107,7 @@ def measure(
     for number, group in enumerate(groups):
         pair: list[tuple[list[float], Callable[[Sequence[int]], object]]] = [
             (decode, lambda clips: [decode_alone(dataset, dataset.clips[i]) for i in clips]),
-            (tokens, lambda clips: preparation.collate([dataset[i] for i in clips])),
+            (tokens, lambda clips: preparation(dataset.__getitems__(clips))),
         ]
         for times, work in pair if number % 2 else reversed(pair):
             times.append(per_clip_ms(work, group))
@@ -144,7 +143,7 @@ def stage_ms(dataset: ClipDataset, tokenizer: Tokenizer, clips: Sequence[int]) -
             (waveform[None], torch.tensor([n_samples]))
             for waveform, n_samples in (dataset.waveform(dataset.clips[i]) for i in clips)
         ]
-        batch = default_collate([dataset[i] for i in clips])
+        batch = dataset.__getitems__(clips)
         mel, n_mel = batch["mel"], batch["n_mel"]
         stacked, _ = features.stack(mel, n_mel)
         frames = features.projection(stacked)

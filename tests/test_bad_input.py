@@ -64,7 +64,10 @@ def audioset(tiny_audioset, tmp_path):
         (["loader.batch_size=0"], ["loader.batch_size=0"]),
         (["data.n_train_clips=0"], ["data.n_train_clips=0"]),
         (["schedule.warmup=2.0"], ["schedule.warmup=2.0"]),
-        (["data.cache=everything"], ["data.cache=everything", "none", "frames"]),
+        (["data.cache=everything"], ["data.cache=everything", "none", "frames", "tokens"]),
+        (["clustering.sample_gb=0"], ["clustering.sample_gb=0", "choose more than 0"]),
+        (["clustering.sample_gb=much"], ["clustering.sample_gb=much", "float"]),
+        (["clustering.sample_gb=1e-6"], ["clustering.n_clusters", "sample_gb"]),
         (["loader.sampling=often"], ["loader.sampling=often", "uniform", "balanced"]),
         (["loader.random_crop=perhaps"], ["loader.random_crop=perhaps", "bool"]),
         (["features.normalization=loud"], ["features.normalization=loud", "clip_max", "corpus"]),
@@ -224,8 +227,8 @@ def test_a_place_for_mel_frames_that_cannot_be_written_is_named(refused, tmp_pat
     (tmp_path / "cache").mkdir()
     (tmp_path / "cache" / "frames").write_text("")
     message = refused(f"cache_dir={tmp_path}/cache")
-    assert f"data.cache=frames cannot write {tmp_path}/cache/frames" in message
-    assert "set cache_dir to a folder that you may write, or data.cache=none" in message
+    assert f"cache_dir={tmp_path}/cache cannot be written" in message
+    assert "set cache_dir to a folder that you may write" in message
     run(tmp_path / "without", f"cache_dir={tmp_path}/cache", "data.cache=none")
 
 

@@ -153,27 +153,49 @@ def test_inputs_of_workers_and_of_the_accelerator_train_alike(tmp_path):
 
 
 def test_kept_and_decoded_clips_train_alike(tmp_path):
-    kept, again, decoded = (
-        run(tmp_path / name, *AUGMENTED, f"cache_dir={tmp_path / folder}", f"data.cache={cache}")
-        for name, folder, cache in (("a", "one", "frames"), ("b", "one", "frames"), ("c", "two", "none"))
-    )
-    assert scored(kept) == scored(again) == scored(decoded)
-    assert (tmp_path / "one" / "frames").is_dir()
-    assert not (tmp_path / "two" / "frames").exists()
+    for name, overrides in (("plain", ("augment=none",)), ("augmented", AUGMENTED)):
+        kept, again, both, decoded = (
+            run(
+                tmp_path / name / run_,
+                *overrides,
+                f"cache_dir={tmp_path / name / folder}",
+                f"data.cache={cache}",
+            )
+            for run_, folder, cache in (
+                ("a", "one", "tokens"),
+                ("b", "one", "tokens"),
+                ("c", "two", "frames"),
+                ("d", "three", "none"),
+            )
+        )
+        assert scored(kept) == scored(again) == scored(both) == scored(decoded)
+        assert (tmp_path / name / "one" / "frames").exists() == (name == "augmented")
+        for kind in ("frames", "tokens"):
+            assert (tmp_path / name / "two" / kind).is_dir()
+            assert not (tmp_path / name / "three" / kind).exists()
 
 
-def test_a_second_run_on_kept_clips_decodes_no_audio(tmp_path, tiny_audioset, monkeypatch):
+@pytest.mark.parametrize("augment", ["none", "mixing"])
+def test_a_second_run_on_kept_clips_decodes_no_audio(tmp_path, tiny_audioset, monkeypatch, augment):
     data = (
         "data=audioset",
         f"data.root={tiny_audioset}",
         "data.clip_seconds=1.0",
         "data.validation.fraction=0.3",
     )
-    overrides = (f"cache_dir={tmp_path}/cache", "clustering.sample_clips=5")
+    overrides = (f"cache_dir={tmp_path}/cache", "clustering.sample_clips=5", f"augment={augment}")
     first = run(tmp_path / "a", *overrides, data=data)
     monkeypatch.setattr("audiotok.loader.clips.read_waveform", lambda *_: pytest.fail("audio is decoded"))
     assert scored(run(tmp_path / "b", *overrides, data=data)) == scored(first)
-    run(tmp_path / "c", *overrides, "clustering=kmeans", "augment=mixing", "model.pooling=cls", data=data)
+    run(tmp_path / "c", *overrides, "model.pooling=cls", "augment.words.noise=0.2", data=data)
+
+
+def test_with_mel_frames_kept_a_sweep_over_clustering_decodes_no_audio(tmp_path, monkeypatch):
+    overrides = (f"cache_dir={tmp_path}/cache", "data.cache=frames")
+    run(tmp_path / "a", *overrides)
+    monkeypatch.setattr("audiotok.loader.clips.read_waveform", lambda *_: pytest.fail("audio is decoded"))
+    run(tmp_path / "b", *overrides, "clustering=kmeans")
+    run(tmp_path / "c", *overrides, "clustering.n_clusters=9", "augment=none")
 
 
 def test_a_full_disk_under_the_cache_is_said_and_training_goes_on(tmp_path, monkeypatch, capsys):
@@ -185,7 +207,7 @@ def test_a_full_disk_under_the_cache_is_said_and_training_goes_on(tmp_path, monk
     monkeypatch.setattr(os, "pwrite", full)
     capsys.readouterr()
     assert scored(run(tmp_path / "b", f"cache_dir={tmp_path}/full")) == scored(whole)
-    said = "cannot be written (No space left on device); what is not kept yet is decoded in every epoch."
+    said = "cannot be written (No space left on device); what is not kept yet is made anew in every epoch."
     assert said in capsys.readouterr().out
 
 

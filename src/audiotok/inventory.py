@@ -29,6 +29,7 @@ class Item:
         entry: Where it lies.
         about: What it is made of, for people; "" where nothing says so.
         n_bytes: What it takes on the disk.
+        last_use: When it was last loaded or made, in seconds since 1970.
         n_rows: How many rows are kept, and of how many; None where there are no rows.
         unused: Why nothing will read it any more, or "".
     """
@@ -36,13 +37,14 @@ class Item:
     entry: Entry
     about: str
     n_bytes: int
+    last_use: float
     n_rows: tuple[int, int] | None
     unused: str
 
     @property
     def days(self) -> float:
         """Days since its last use."""
-        return (time.time() - self.entry.last_use) / _DAY
+        return (time.time() - self.last_use) / _DAY
 
 
 def take(store: Store) -> list[Item]:
@@ -99,13 +101,13 @@ def table_of(items: Sequence[Item], title: str) -> Table:
     for kind, group in groupby(items, key=lambda item: item.entry.kind):
         of_kind = list(group)
         if kind == "inspections":
-            last = max(item.entry.last_use for item in of_kind)
+            last = max(item.last_use for item in of_kind)
             table.add_row(kind, "", f"{len(of_kind):,} parts", "", _size(of_kind), _day(last))
             continue
         for item in of_kind:
             about = f"{item.about} ({item.unused})" if item.unused else item.about
             rows = f"{item.n_rows[0]:,} of {item.n_rows[1]:,}" if item.n_rows else ""
-            table.add_row(kind, item.entry.key, about, rows, _size([item]), _day(item.entry.last_use))
+            table.add_row(kind, item.entry.key, about, rows, _size([item]), _day(item.last_use))
     return table
 
 
@@ -120,7 +122,12 @@ def _day(seconds: float) -> str:
 def _describe(entry: Entry, fitted: set[Any]) -> Item:
     sidecar = _sidecar(entry)
     return Item(
-        entry, _about(entry.kind, sidecar), entry.n_bytes, _n_rows(entry), _unused(entry, sidecar, fitted)
+        entry,
+        _about(entry.kind, sidecar),
+        entry.n_bytes,
+        entry.last_use,
+        _n_rows(entry),
+        _unused(entry, sidecar, fitted),
     )
 
 

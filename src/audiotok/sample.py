@@ -111,7 +111,9 @@ def sample_size(tokenizer: Tokenizer, corpus: Corpus) -> SampleSize:
     n_clips = min(n_all, codebooks.sample_clips or n_all, n_frames, room_for_clips)
     n_frames = min(n_frames, n_clips * n_positions)
     n_bytes = max(n_clips * clip_bytes + n_frames * projected_bytes, n_frames * frame_bytes)
-    part_bytes = min(PART, n_frames) * features.projection.n_inputs * (4 + 8 + 8)  # float32, and float64 twice
+    part_bytes = (
+        min(PART, n_frames) * features.projection.n_inputs * (4 + 8 + 8)
+    )  # float32, and float64 twice
     return SampleSize(n_clips, n_frames, n_bytes + part_bytes)
 
 

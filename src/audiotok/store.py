@@ -235,15 +235,20 @@ class Store:
         )
 
 
-def _lock(folder: Path, timeout: float = -1) -> FileLock:
-    """Return the lock of whoever makes or removes what lies in a folder, or in one on its way to it."""
+def _beside(folder: Path, suffix: str) -> Path:
+    """Return the file of a key that lies beside its folder, and beside one that is on its way to it."""
     key = folder.name.lstrip(".").partition("-")[0]
-    return FileLock(folder.with_name(f"{key}.lock"), timeout)
+    return folder.with_name(key + suffix)
+
+
+def _lock(folder: Path, timeout: float = -1) -> FileLock:
+    """Return the lock of whoever makes or removes what lies in a folder."""
+    return FileLock(_beside(folder, ".lock"), timeout)
 
 
 def _hold_file(folder: Path) -> Path:
     """Return the file whose shared lock says that a folder is being read."""
-    return folder.with_suffix(".hold")
+    return _beside(folder, ".hold")
 
 
 def _used(folder: Path, load: Callable[[Path], Loaded]) -> Loaded:
