@@ -29,6 +29,7 @@ Reading order, which is import order (a stage imports only from stages above it)
     experiment  the only file that sees a configuration: builds, trains, scores
     train       the Hydra program around it
     sweep       the table after a multirun
+    download    corpora from the network
     prediction  tags of one's own sounds, by a finished run
     cli         the command line
 

@@ -4,6 +4,7 @@ Verbs that build an experiment take Hydra overrides; verbs that look at what exi
 imports stand inside the verbs, so that `--help` is instant.
 """
 
+import logging
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -63,6 +64,37 @@ def prepare(context: typer.Context) -> None:
 
     sys.argv = ["audiotok prepare", *context.args]
     hydra_prepare()
+
+
+@app.command()
+def download(
+    name: Annotated[
+        str, typer.Argument(help="esc50, fsd50k, audioset-csv (its tables) or audioset (its audio, too).")
+    ],
+    to: Annotated[Path, typer.Option(help="Folder that it goes into.")],
+    mirror: Annotated[
+        str | None, typer.Option(envvar="AUDIOTOK_MIRROR", help="Base URL to take the files from instead.")
+    ] = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Of audioset: bal_train, unbal_train, eval; may be given several times."),
+    ] = None,
+) -> None:
+    """Fetch a corpus, or what is missing of it, and check it."""
+    from rich.console import Console
+
+    from audiotok.download.corpus import download as fetch
+
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("audiotok").setLevel(logging.INFO)
+    try:
+        done = fetch(name, to, mirror, sets)
+    except UserError as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(str(error), style="red", markup=False)
+        raise typer.Exit(1) from None
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"{done.title} is in {done.root}; what came is in {to / 'download.json'}.", markup=False)
+    console.print(done.command, markup=False)
 
 
 @app.command()

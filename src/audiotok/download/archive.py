@@ -1,0 +1,146 @@
+"""Zip archives to folders: nothing lands outside, and a folder is whole or not there.
+
+Members go to a folder beside, each under another name until it is whole, and the folder is renamed at the
+end; what an earlier attempt has unpacked is not unpacked again. An archive in parts (`.z01`, `.z02`, ...,
+`.zip`, as FSD50K comes) is read as it lies: its directory counts from the beginning of each part, which
+Python's zipfile does not know of (PKWARE's APPNOTE, section 4.4.11 and 4.4.16).
+"""
+
+import bisect
+import io
+import os
+import shutil
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import accumulate
+from pathlib import Path, PurePosixPath
+
+from tqdm import tqdm
+
+from audiotok.errors import UserError
+
+_END = struct.Struct("<4s4H2LH")  # end of central directory: signature, disk, disk of the directory, ...
+
+
+def unpack(parts: list[Path], folder: Path, staging: Path) -> int:
+    """Unpack the one folder that an archive holds.
+
+    Args:
+        parts: The archive's files in order.
+        folder: What that folder becomes; must not be there yet.
+        staging: Where members go in the meantime, on the same disk.
+
+    Returns:
+        How many files the folder holds.
+
+    Raises:
+        UserError: The archive is damaged, holds something else, or wants to write outside.
+    """
+    with _reported(parts), _open(parts) as archive:
+        members = [member for member in archive.infolist() if not member.is_dir()]
+        top = {_place(parts[-1], member).parts[0] for member in members}
+        if len(top) != 1 or any(len(_place(parts[-1], member).parts) == 1 for member in members):
+            raise UserError(f"{parts[-1]} holds {len(top)} things, not one folder; is it the right archive?")
+        for member in tqdm(members, f"Unpacking {folder.name}", unit="file", disable=None, leave=False):
+            _extract(archive, member, staging / _place(parts[-1], member))
+    (staging / top.pop()).rename(folder)
+    return len(members)
+
+
+def _place(archive: Path, member: zipfile.ZipInfo) -> PurePosixPath:
+    """Return where a member belongs below its folder, and refuse what would land elsewhere."""
+    path = PurePosixPath(member.filename)
+    links = stat.S_ISLNK(member.external_attr >> 16)
+    if path.is_absolute() or ".." in path.parts or "\\" in member.filename or ":" in path.parts[0] or links:
+        raise UserError(
+            f"{archive} holds {member.filename!r}, which would be written outside of its folder; "
+            "do not trust it."
+        )
+    return path
+
+
+def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> None:
+    if path.is_file() and path.stat().st_size == member.file_size:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{path.name}.part")
+    with archive.open(member) as source, temporary.open("wb") as target:
+        shutil.copyfileobj(source, target, 1 << 20)
+    temporary.replace(path)
+
+
+@contextmanager
+def _reported(parts: list[Path]) -> Iterator[None]:
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplementedError) as error:
+        raise UserError(f"{parts[-1]} cannot be unpacked ({error}); delete it and start again.") from error
+
+
+@contextmanager
+def _open(parts: list[Path]) -> Iterator[zipfile.ZipFile]:
+    if len(parts) == 1:
+        with zipfile.ZipFile(parts[0]) as archive:
+            yield archive
+        return
+    with Joined(parts) as file, zipfile.ZipFile(io.BufferedReader(file, 1 << 20)) as archive:
+        origin = file.starts[_disk_of_directory(parts[-1])]  # zipfile has counted from there
+        for member in archive.filelist:
+            member.header_offset += file.starts[member.volume] - origin
+            if hasattr(member, "_end_offset"):  # newer zipfile's check for overlaps, made from wrong offsets
+                member._end_offset = None
+        yield archive
+
+
+def _disk_of_directory(path: Path) -> int:
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _END.size - 0xFFFF))  # a comment has 65,535 bytes at most
+        tail = file.read()
+    return int(_END.unpack_from(tail, tail.rfind(b"PK\x05\x06"))[2])
+
+
+class Joined(io.RawIOBase):
+    """Several files read as one.
+
+    Args:
+        paths: In order.
+    """
+
+    def __init__(self, paths: list[Path]) -> None:
+        sizes = [path.stat().st_size for path in paths]
+        self.starts = [0, *accumulate(sizes)][:-1]
+        self._files = [path.open("rb") for path in paths]
+        self._size, self._position = sum(sizes), 0
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Tell that it can be read from anywhere."""
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place, counted from the beginning, from here, or from the end."""
+        base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
+        self._position = max(0, base + offset)
+        return self._position
+
+    def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]  # any writable buffer
+        """Read on to the end of a part at most."""
+        index = bisect.bisect_right(self.starts, self._position) - 1
+        file = self._files[index]
+        file.seek(self._position - self.starts[index])
+        n = file.readinto(buffer)
+        self._position += n
+        return n
+
+    def close(self) -> None:
+        """Close all parts."""
+        for file in self._files:
+            file.close()
+        super().close()
