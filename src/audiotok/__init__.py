@@ -10,6 +10,7 @@ Reading order, which is import order (a stage imports only from stages above it)
     padding     which positions of a batch count
     signature   configured values against the types of what they configure
     store       folders of computed things, keyed by content
+    engine      a function over the parts of a corpus, here or on a cluster
     checkpoint  the weights of a finished run
     data        clips: where they are, which are usable, their waveforms
     features    waveforms to frames

@@ -1,0 +1,84 @@
+"""Processes on this machine.
+
+Not threads: decoding works without Python's lock, but what surrounds it does not, and that is what many cores
+would wait for.
+"""
+
+import os
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any
+
+from audiotok.engine.engine import Engine, Failed, Numbered, attempt
+from audiotok.errors import UserError
+
+
+class Local(Engine):
+    """Map in processes of this machine; in this one where one is enough.
+
+    Args:
+        n_workers: Processes; None for one on each core.
+        retries: How often a part that fails is tried again.
+
+    Raises:
+        UserError: There is no worker.
+    """
+
+    def __init__(self, n_workers: int | None = None, retries: int = 2) -> None:
+        super().__init__(retries)
+        if n_workers is not None and n_workers < 1:
+            raise UserError(f"engine.n_workers={n_workers} do nothing; choose 1 or more, or null.")
+        self.n_workers = n_workers or n_cores()
+
+    def _run(self, function: Callable[[Any], Any], parts: Numbered) -> Iterator[tuple[int, Any]]:
+        if min(self.n_workers, len(parts)) <= 1:
+            yield from ((index, attempt(function, part)) for index, part in parts)
+            return
+        waiting = deque(parts)
+        while waiting:  # once more for each process that ends when it should not
+            pool = ProcessPoolExecutor(min(self.n_workers, len(waiting)), initializer=_start_worker)
+            try:
+                yield from self._drain(pool, function, waiting)
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _drain(
+        self, pool: ProcessPoolExecutor, function: Callable[[Any], Any], waiting: deque[tuple[int, Any]]
+    ) -> Iterator[tuple[int, Any]]:
+        """Do what is waiting, a few at a time so that results do not pile up, as long as the pool lives."""
+        running: dict[Future[Any], int] = {}
+        lives = True
+        while running or (waiting and lives):
+            while waiting and lives and len(running) < 2 * self.n_workers:
+                try:
+                    running[pool.submit(attempt, function, waiting[0][1])] = waiting[0][0]
+                    waiting.popleft()
+                except BrokenProcessPool:
+                    lives = False
+            for future in wait(running, return_when=FIRST_COMPLETED).done if running else ():
+                error = future.exception()
+                lives = lives and not isinstance(error, BrokenProcessPool)
+                yield running.pop(future), future.result() if error is None else Failed(_reason(error))
+
+
+def n_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _start_worker() -> None:
+    """Leave it to the parent to end on Ctrl-C, and use one core."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ["OMP_NUM_THREADS"] = "1"
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, BrokenProcessPool):
+        return "its process ended, or one beside it: of too little memory?"
+    return f"{type(error).__name__}: {error}"
