@@ -6,18 +6,16 @@ lies on the disk (the bytes of the metadata; names, sizes and times of files or 
 corpus has not changed reads one file and starts.
 
 Clips are inspected in parts, each kept under a key of its own, by the names, sizes and times of its clips:
-what was stopped goes on where it was, and a corpus that has grown is inspected where it has. Parts are the
-seam for other machinery than threads: an `Engine` is handed those that are wanting, maps `inspect_part` over
-them wherever it likes (a `Part` and its table pickle, and neither knows of the store), and yields each with
-its table when it is done, in any order. All else, keys, progress and keeping, is done here.
+what was stopped goes on where it was, and a corpus that has grown is inspected where it has. An engine
+(`audiotok.engine`) is handed the parts that are wanting, maps `inspect_part` over them wherever it likes (a
+`Part` and its table pickle, and neither knows of the store), and yields each with its table when it is done,
+in any order. All else, keys, progress and keeping, is done here.
 """
 
 import json
-import os
 import re
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from itertools import groupby
@@ -35,6 +33,8 @@ from audiotok.data.clip import Check, Clip, Findings, Listing, Location, SoundCl
 from audiotok.data.files import Entry, Files
 from audiotok.data.inspection import Condition, inspect_clip
 from audiotok.data.limits import Limits
+from audiotok.engine.engine import Engine
+from audiotok.engine.local import Local
 from audiotok.store import StaleError, Store, content_key
 
 TABLE, SIDECAR, PART = "manifest.parquet", "manifest.json", "part.parquet"
@@ -70,24 +70,10 @@ class Part:
     check: Check
 
 
-Engine = Callable[[Sequence[Part]], Iterator[tuple[Part, pa.Table]]]
-
-
 def inspect_part(part: Part) -> pa.Table:
     """Inspect the clips of a part: a row of `CONDITIONS` for each, a function of their bytes alone."""
     conditions = [asdict(inspect_clip(location, part.check)) for location in part.locations]
     return pa.Table.from_pylist(conditions, CONDITIONS)
-
-
-def in_threads(parts: Sequence[Part]) -> Iterator[tuple[Part, pa.Table]]:
-    """Inspect parts in a thread for each core: libsndfile works without Python's lock."""
-    pool = ThreadPoolExecutor(os.cpu_count())
-    try:
-        futures = {pool.submit(inspect_part, part): part for part in parts}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 @dataclass(frozen=True)
@@ -107,23 +93,23 @@ class Manifest:
     findings: Findings
 
 
-def open_manifest(source: Source, store: Store, engine: Engine = in_threads) -> Manifest:
+def open_manifest(source: Source, store: Store, engine: Engine | None = None) -> Manifest:
     """Read the manifest of a data source, making it first where it is absent or of an older version.
 
     Args:
         source: An option of the config group `data`.
         store: Where manifests and inspected parts are kept.
-        engine: Inspects the parts that are wanting.
+        engine: Inspects the parts that are wanting; None for processes on this machine.
 
     Raises:
-        UserError: The metadata is missing or broken, or the cache cannot be written.
+        UserError: The metadata is missing or broken, the cache cannot be written, or a part fails.
     """
     ingredients = made_of(source)
 
     def make(folder: Path) -> None:
         listing = source.read()
         clips = sorted(listing.clips, key=lambda clip: clip.id.encode())
-        conditions = _inspect(clips, source.check, store, engine)
+        conditions = _inspect(clips, source.check, store, engine or Local())
         write_manifest(folder, _table(clips, conditions, source.limits), listing, ingredients)
 
     return store.load_or_make("manifests", content_key(ingredients), read_manifest, make)
@@ -145,7 +131,7 @@ def _inspect(clips: Sequence[Clip], check: Check, store: Store, engine: Engine) 
     wanting = [part for part, _ in parts if known[part.key] is None]
     n_clips = sum(len(part.locations) for part in wanting)
     with tqdm(total=n_clips, desc="Inspecting clips", unit="clip", disable=None, leave=False) as progress:
-        for part, table in engine(wanting):
+        for part, table in engine.map(inspect_part, wanting):
             known[part.key] = store.load_or_make(
                 "inspections", part.key, _read_part, partial(_write_part, table)
             )
