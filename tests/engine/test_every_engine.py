@@ -6,25 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from audiotok.engine.engine import Engine
 from audiotok.engine.local import Local
 from audiotok.errors import UserError
-
-
-@pytest.fixture(scope="module")
-def ray_engine():
-    pytest.importorskip("ray", reason="ray is not installed: pip install 'audiotok[ray]'")
-    from audiotok.engine.ray import Ray
-
-    return Ray
-
-
-@pytest.fixture(params=["here", "processes", "ray"])
-def engine(request) -> Engine:
-    """An engine with two workers that tries a part twice more."""
-    if request.param == "ray":
-        return request.getfixturevalue("ray_engine")(n_workers=2, retries=2)
-    return Local(1 if request.param == "here" else 2, retries=2)
 
 
 def square(part):
