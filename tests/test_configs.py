@@ -32,7 +32,7 @@ def group_of(option: str) -> str:
 
 
 def program_of(option: str) -> str:
-    return "pretrain" if group_of(option) == "objective" else "train"
+    return {"objective": "pretrain", "engine": "prepare"}.get(group_of(option), "train")
 
 
 def options_of(*groups: str):
@@ -41,12 +41,21 @@ def options_of(*groups: str):
 
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes_and_fits_its_constructor(option):
-    experiment.check(composed(option, program=program_of(option)))
+    program = program_of(option)
+    root = experiment.PrepareRoot if program == "prepare" else experiment.Root
+    experiment.check(composed(option, program=program), root)
 
 
 @options_of("augment", "callbacks", "clustering", "data", "features", "model", "trainer")
 def test_every_option_composes_for_pretraining_too(option):
     experiment.check(composed(option, program="pretrain"))
+
+
+@options_of("engine")
+def test_every_engine_is_built(option):
+    pytest.importorskip("ray", reason="ray is not installed: pip install 'audiotok[ray]'")
+    engine = experiment._instantiate(composed(option, "engine.n_workers=3", program="prepare").engine)
+    assert (engine.n_workers, engine.retries) == (3, 2)
 
 
 @options_of("data")

@@ -90,6 +90,9 @@ def test_the_folder_of_a_preparation_holds_its_configuration(root, tmp_path):
         ("check=look", "data.check=look"),
         ("min_positives=few", "min_positives=few"),
         ("cache_dir=5", "cache_dir=5"),
+        ("engine.retries=-1", "engine.retries=-1 is negative"),
+        ("engine.n_workers=0", "engine.n_workers=0 do nothing"),
+        ("engine.n_workers=many", "engine.n_workers=many"),
     ],
 )
 def test_wrong_values_are_one_sentence(root, tmp_path, override, words):

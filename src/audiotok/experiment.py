@@ -176,8 +176,9 @@ def prepare(config: DictConfig, destination: Destination) -> dict[str, Any]:
         UserError: Something in the configuration or on the disk is for the user to mend.
     """
     _begin(config, destination, PrepareRoot)
-    source = _instantiate(config.data)
-    return preparing.prepare(source, Store(config.cache_dir), destination.folder, config.min_positives)
+    source, engine = _instantiate(config.data), _instantiate(config.engine)
+    store = Store(config.cache_dir)
+    return preparing.prepare(source, store, destination.folder, config.min_positives, engine)
 
 
 def _begin(config: DictConfig, destination: Destination, root: type[Root | PrepareRoot]) -> None:

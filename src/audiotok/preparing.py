@@ -12,7 +12,8 @@ from rich.table import Table
 
 from audiotok.data.catalogue import USABLE, Catalogue
 from audiotok.data.clip import SPLITS, Source, Split
-from audiotok.data.manifest import Engine, Manifest, in_threads, open_manifest
+from audiotok.data.manifest import Manifest, open_manifest
+from audiotok.engine.engine import Engine
 from audiotok.store import Store
 
 log = logging.getLogger(__name__)
@@ -21,7 +22,7 @@ _SHOWN = 10  # classes on screen; the report has all
 
 
 def prepare(
-    source: Source, store: Store, folder: Path, min_positives: int, engine: Engine = in_threads
+    source: Source, store: Store, folder: Path, min_positives: int, engine: Engine | None = None
 ) -> dict[str, Any]:
     """Make the manifest of a data source, and report on it on screen and in `report.json`.
 
@@ -30,7 +31,7 @@ def prepare(
         store: Where manifests are kept.
         folder: The run's.
         min_positives: Classes with fewer usable clips in a split are named.
-        engine: Inspects clips.
+        engine: Inspects clips; None for processes on this machine.
 
     Raises:
         UserError: The metadata is missing or broken, or the cache cannot be written.

@@ -2,15 +2,14 @@
 
 import json
 import os
-import pickle
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import fsspec
 import numpy as np
-import pyarrow as pa
 import pytest
 import soundfile
 from tiny import SAMPLE_RATE, path_of, tiny_source
@@ -22,12 +21,11 @@ from audiotok.data.limits import Limits
 from audiotok.data.manifest import (
     CONDITIONS,
     Manifest,
-    Part,
-    in_threads,
     inspect_part,
     open_manifest,
     parts_of,
 )
+from audiotok.engine.local import Local
 from audiotok.errors import UserError
 from audiotok.store import Store
 
@@ -43,15 +41,16 @@ def root(tiny_audioset: Path, tmp_path: Path) -> Path:
     return shutil.copytree(tiny_audioset, tmp_path / "corpus")
 
 
-class Counting:
+class Counting(Local):
     """An engine that counts what it inspects."""
 
     def __init__(self) -> None:
+        super().__init__(n_workers=1)
         self.n_clips: list[int] = []
 
-    def __call__(self, parts: Sequence[Part]) -> Iterator[tuple[Part, pa.Table]]:
+    def map(self, function: Callable[[Any], Any], parts: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
         self.n_clips.append(sum(len(part.locations) for part in parts))
-        return in_threads(parts)
+        return super().map(function, parts)
 
 
 @pytest.fixture
@@ -169,12 +168,13 @@ def test_copy_of_the_corpus_elsewhere_is_not_inspected_again(root, store, engine
 
 @pytest.mark.usefixtures("small_parts")
 def test_what_was_stopped_goes_on_where_it_was(root, store, engine):
-    def stopped(parts: Sequence[Part]) -> Iterator[tuple[Part, pa.Table]]:
-        yield from ((part, inspect_part(part)) for part in parts[:3])
-        raise KeyboardInterrupt
+    class Stopped(Local):
+        def map(self, function, parts):
+            yield from super().map(function, parts[:3])
+            raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        open_manifest(tiny_source(root), store, stopped)
+        open_manifest(tiny_source(root), store, Stopped(1))
     assert not [path for path in (store.root / "manifests").iterdir() if path.is_dir()]
     manifest = open_manifest(tiny_source(root), store, engine)
     assert 0 < engine.n_clips[0] < 32
@@ -183,12 +183,13 @@ def test_what_was_stopped_goes_on_where_it_was(root, store, engine):
 
 @pytest.mark.usefixtures("small_parts")
 def test_the_order_in_which_parts_are_done_does_not_matter(root, store, tmp_path):
-    def backwards(parts: Sequence[Part]) -> Iterator[tuple[Part, pa.Table]]:
-        for part in reversed(pickle.loads(pickle.dumps(parts))):
-            yield part, pickle.loads(pickle.dumps(inspect_part(part)))
+    class Backwards(Local):
+        def map(self, function, parts):
+            return super().map(function, parts[::-1])
 
     expected = open_manifest(tiny_source(root), store)
-    assert open_manifest(tiny_source(root), Store(tmp_path / "other"), backwards).table == expected.table
+    made = open_manifest(tiny_source(root), Store(tmp_path / "other"), Backwards(1))
+    assert made.table == expected.table
 
 
 # ---- what cannot be used ----

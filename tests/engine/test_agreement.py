@@ -34,29 +34,6 @@ def test_the_manifest_is_the_same(engine, source, expected, tmp_path):
     assert (made.classes, made.findings) == (expected.classes, expected.findings)
 
 
-class StoppedError(Exception):
-    """What stops a run in the middle."""
-
-
-def test_a_manifest_that_was_stopped_goes_on_where_it_was(engine, source, expected, tmp_path, monkeypatch):
-    done = []
-
-    def stop_after_two(function, parts):
-        for pair in whole(function, parts):
-            done.append(pair[0].key)
-            yield pair
-            if len(done) == 2:
-                raise StoppedError
-
-    whole = engine.map
-    monkeypatch.setattr(engine, "map", stop_after_two)
-    with pytest.raises(StoppedError):
-        open_manifest(source, Store(tmp_path), engine)
-    made = open_manifest(source, Store(tmp_path), engine)
-    assert len(done) == len(set(done)) > 3
-    assert made.table.equals(expected.table)
-
-
 def fail(part):
     raise OSError("the disk is out of reach")
 
