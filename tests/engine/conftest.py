@@ -1,5 +1,6 @@
 """Engines by their names, so that every test of one is a test of all."""
 
+import os
 from collections.abc import Callable
 
 import pytest
@@ -18,6 +19,7 @@ def build_engine() -> Callable[[str], Engine]:
         if name != "ray":
             return Local(1 if name == "here" else 2, retries=2)
         pytest.importorskip("ray", reason="ray is not installed: pip install 'audiotok[ray]'")
+        os.environ.setdefault("RAY_worker_niceness", "0")  # 15 otherwise: minutes on a machine that is busy
         from audiotok.engine.ray import Ray
 
         return Ray(n_workers=2, retries=2)
