@@ -161,11 +161,16 @@ class KeptTokens(Kept):
         return {**self.tokenizer.settings, "checksum": self.tokenizer.checksum()}
 
     def make(self, mel: Tensor, n_mel: Tensor) -> tuple[Tensor, Tensor]:
-        """Make tokens (B, T, Q) of mel frames (B, mel frames, M), and how many positions count (B,).
+        """Make tokens (B, T, Q) of mel frames (B, mel frames, M), and how many positions count (B,)."""
+        return make_tokens(self.tokenizer, mel, n_mel)
 
-        One clip after the other: the last bits of a matrix product, and with them the choice between two
-        centroids that are equally near, may depend on what else is in a batch.
-        """
-        made = [self.tokenizer.read(mel[i : i + 1], n_mel[i : i + 1], "tokens") for i in range(len(mel))]
-        tokens, lengths = zip(*made, strict=True)
-        return torch.cat(tokens), torch.cat(lengths)
+
+def make_tokens(tokenizer: Tokenizer, mel: Tensor, n_mel: Tensor) -> tuple[Tensor, Tensor]:
+    """Make tokens (B, T, Q) of mel frames (B, mel frames, M), and how many positions count (B,).
+
+    One clip after the other: the last bits of a matrix product, and with them the choice between two
+    centroids that are equally near, may depend on what else is in a batch.
+    """
+    made = [tokenizer.read(mel[i : i + 1], n_mel[i : i + 1], "tokens") for i in range(len(mel))]
+    tokens, lengths = zip(*made, strict=True)
+    return torch.cat(tokens), torch.cat(lengths)

@@ -1,0 +1,133 @@
+"""Keep the mel frames or the tokens of all clips of a corpus before training asks for them, by any engine.
+
+A part is a few hundred clips, neighbours where they lie in containers. What is made of it comes back and is
+written here, so that whoever makes it needs to read the audio, but not the cache.
+"""
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+from tqdm import tqdm
+
+from audiotok.data.catalogue import Catalogue
+from audiotok.data.clip import Split
+from audiotok.data.corpus import Corpus
+from audiotok.engine.engine import Engine
+from audiotok.errors import UserError
+from audiotok.features.logmel import LogMel
+from audiotok.loader.clips import ClipDataset
+from audiotok.loader.kept import Kept, KeptFrames, KeptTokens, make_tokens
+from audiotok.store import Store, readable_size
+from audiotok.tokenizer import Tokenizer
+
+log = logging.getLogger(__name__)
+PART_CLIPS = 256  # some seconds of work; what is lost where a run is stopped
+Values = tuple[np.ndarray, np.ndarray]  # rows (B, ...), and their lengths (B,)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Clips of which something is to be kept.
+
+    Args:
+        corpus: These clips alone, as its training clips.
+        visits: In which order they are read, (B,).
+        rows: Where what is made of them goes, in that order, (B,).
+    """
+
+    corpus: Corpus
+    visits: np.ndarray
+    rows: np.ndarray
+
+
+def fill_frames(corpus: Corpus, features: LogMel, store: Store, engine: Engine) -> KeptFrames:
+    """Keep the mel frames of all usable clips.
+
+    Raises:
+        UserError: There is too little room, a clip can no longer be read, or a part fails.
+    """
+    kept = KeptFrames(corpus, features, store)
+    _fill(kept, corpus, partial(frames_of_part, features), engine)
+    return kept
+
+
+def fill_tokens(corpus: Corpus, tokenizer: Tokenizer, store: Store, engine: Engine) -> KeptTokens:
+    """Keep the tokens of all usable clips, by a tokenizer that is fitted.
+
+    Raises:
+        UserError: There is too little room, a clip can no longer be read, or a part fails.
+    """
+    kept = KeptTokens(corpus, tokenizer, store)
+    _fill(kept, corpus, partial(tokens_of_part, tokenizer), engine)
+    return kept
+
+
+def frames_of_part(features: LogMel, part: Part) -> Values:
+    """Make mel frames, float16 (B, mel frames, M): a function of the clips' bytes alone."""
+    torch.set_num_threads(1)  # an engine has a process for each core
+    batch = ClipDataset(part.corpus, "train", features).__getitems__(part.visits.tolist())
+    return batch["mel"].numpy(), batch["n_mel"].numpy()
+
+
+def tokens_of_part(tokenizer: Tokenizer, part: Part) -> Values:
+    """Make tokens (B, T, Q): a function of the clips' bytes alone."""
+    mel, n_mel = frames_of_part(tokenizer.features, part)
+    tokens, lengths = make_tokens(tokenizer, torch.from_numpy(mel), torch.from_numpy(n_mel))
+    dtype = np.min_scalar_type(tokenizer.codebooks.n_clusters - 1)
+    return tokens.numpy().astype(dtype), lengths.numpy()
+
+
+def _fill(kept: Kept, corpus: Corpus, make: Callable[[Part], Values], engine: Engine) -> None:
+    kept.open()
+    parts = list(_parts(kept, corpus))
+    n_clips = sum(len(part.rows) for part in parts)
+    needed = n_clips * kept.row_bytes
+    log.info("%s: %s clips, %s, are to be made.", kept.name, f"{n_clips:,}", readable_size(needed))
+    if kept.store.free_bytes() < needed:
+        raise UserError(
+            f"cache_dir={kept.store.root} has less than the {readable_size(needed)} free that "
+            f"the {kept.name} of {n_clips:,} clips take; free some, or set cache_dir to another disk."
+        )
+    with tqdm(total=n_clips, desc=f"Making {kept.name}", unit="clip", disable=None, leave=False) as progress:
+        for part, (values, lengths) in engine.map(make, parts):
+            _write(kept, part, values, lengths)
+            progress.update(len(part.rows))
+
+
+def _write(kept: Kept, part: Part, values: np.ndarray, lengths: np.ndarray) -> None:
+    try:
+        for row, value, length in zip(part.rows.tolist(), values, lengths.tolist(), strict=True):
+            kept.rows.write(row, value, length)
+    except OSError as error:
+        raise UserError(
+            f"cache_dir={kept.store.root} cannot be written ({error.strerror or error}); free some space and "
+            "run the same command again: it goes on from there."
+        ) from error
+
+
+def _parts(kept: Kept, corpus: Corpus) -> Iterator[Part]:
+    """Group the clips that are not kept yet, neighbours together."""
+    for clips in corpus.clips.values():
+        rows = kept.rows_of(clips.digests)
+        wanted = kept.rows.lengths(rows) == 0
+        rows, table = rows[wanted], clips.select(wanted).table()
+        order = _order(table)
+        for chosen in np.split(order, range(PART_CLIPS, len(order), PART_CLIPS)):
+            if len(chosen):
+                alone: dict[Split, Catalogue] = {"train": Catalogue(table.take(pa.array(np.sort(chosen))))}
+                visits = np.argsort(np.argsort(chosen))  # places among the sorted
+                yield Part(replace(corpus, clips=alone, skipped=Catalogue.of(())), visits, rows[chosen])
+
+
+def _order(table: pa.Table) -> np.ndarray:
+    """Return the rows of a table of clips as they lie: by file, and by the number that entries begin with."""
+    number = pc.replace_substring_regex(table["entry"], r"\D.*", "")
+    number = pc.cast(pc.if_else(pc.equal(number, ""), "0", number), pa.int64())
+    places = pa.table({"path": table["path"], "number": number})
+    return pc.sort_indices(places, [("path", "ascending"), ("number", "ascending")]).to_numpy()
