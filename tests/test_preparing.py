@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from runs import command, run
+from runs import TINY, command, run
 from tiny import SAMPLE_RATE, path_of, tiny_source
 
 
@@ -90,6 +90,7 @@ def test_the_folder_of_a_preparation_holds_its_configuration(root, tmp_path):
         ("check=look", "data.check=look"),
         ("min_positives=few", "min_positives=few"),
         ("cache_dir=5", "cache_dir=5"),
+        ("fill=everything", "fill=everything"),
         ("engine.retries=-1", "engine.retries=-1 is negative"),
         ("engine.n_workers=0", "engine.n_workers=0 do nothing"),
         ("engine.n_workers=many", "engine.n_workers=many"),
@@ -99,3 +100,17 @@ def test_wrong_values_are_one_sentence(root, tmp_path, override, words):
     with pytest.raises(SystemExit):
         prepare(tmp_path / "run", *of(root), override)
     assert words in (tmp_path / "run" / "error.txt").read_text()
+
+
+@pytest.mark.parametrize("fill", ["frames", "tokens"])
+def test_training_makes_nothing_that_was_filled(root, tmp_path, monkeypatch, fill):
+    from audiotok.loader.clips import ClipDataset
+
+    cache = f"cache_dir={tmp_path}/cache"
+    vocabulary = [o for o in TINY if o.startswith(("features", "clustering"))]
+    prepare(tmp_path / "prepared", cache, *of(root), *vocabulary, f"fill={fill}")
+    [folder] = (tmp_path / "cache" / fill).glob("*/")
+    stamps = [path.stat().st_mtime_ns for path in sorted(folder.glob("*.npy"))]
+    monkeypatch.setattr(ClipDataset, "waveform", None)  # audio cannot be read any more
+    run(tmp_path / "run", cache, "augment=none", f"data.cache={fill}", data=of(root))
+    assert stamps == [path.stat().st_mtime_ns for path in sorted(folder.glob("*.npy"))]

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytorch_lightning as pl
 import torch
@@ -27,8 +27,11 @@ from audiotok.callbacks.progress import Progress
 from audiotok.checkpoint import BEST, read_checkpoint
 from audiotok.data.clip import Check, SoundClass
 from audiotok.data.corpus import Corpus, open_corpus
+from audiotok.engine.engine import Engine
 from audiotok.errors import UserError
-from audiotok.loader.datamodule import ClipDataModule
+from audiotok.loader.datamodule import ClipDataModule, default_workers
+from audiotok.loader.fill import fill_frames, fill_tokens
+from audiotok.loader.kept import Kept
 from audiotok.logger.closing import finish
 from audiotok.logger.destination import Destination
 from audiotok.model.bert import Bert
@@ -62,6 +65,8 @@ class PrepareRoot:
     cache_dir: str
     check: Check
     min_positives: int
+    fill: Literal["none", "frames", "tokens"]
+    seed: int
 
 
 @dataclass
@@ -163,7 +168,7 @@ def pretrain(config: DictConfig, destination: Destination) -> dict[str, Any]:
 
 
 def prepare(config: DictConfig, destination: Destination) -> dict[str, Any]:
-    """Find out which clips of a corpus are there and usable, and report.
+    """Find out which clips of a corpus are there and usable, report, and keep their mel frames or tokens.
 
     Args:
         config: Composed from `configs/prepare.yaml`.
@@ -178,7 +183,21 @@ def prepare(config: DictConfig, destination: Destination) -> dict[str, Any]:
     _begin(config, destination, PrepareRoot)
     source, engine = _instantiate(config.data), _instantiate(config.engine)
     store = Store(config.cache_dir)
-    return preparing.prepare(source, store, destination.folder, config.min_positives, engine)
+    found = preparing.prepare(source, store, destination.folder, config.min_positives, engine)
+    if config.fill != "none":
+        _fill(config, open_corpus(source, store), store, engine)
+    return found
+
+
+def _fill(config: DictConfig, corpus: Corpus, store: Store, engine: Engine) -> None:
+    """Keep the mel frames of all clips, or fit the centroids and keep the tokens."""
+    tokenizer = build_tokenizer(config)
+    if config.fill == "frames":
+        kept: Kept = fill_frames(corpus, tokenizer.features, store, engine)
+    else:
+        fit_or_load(tokenizer, corpus, store, n_workers=default_workers())
+        kept = fill_tokens(corpus, tokenizer, store, engine)
+    log.info("The %s of %s clips are in %s.", kept.name, f"{len(kept.rows):,}", kept.folder)
 
 
 def _begin(config: DictConfig, destination: Destination, root: type[Root | PrepareRoot]) -> None:

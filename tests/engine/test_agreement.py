@@ -1,7 +1,6 @@
-"""What engines make of a corpus: the same bytes, whoever makes it and however often it was stopped."""
+"""What engines make of a corpus: the same bytes, whoever makes it."""
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from tiny import build_tiny_tokenizer, tiny_source
 
@@ -13,7 +12,6 @@ from audiotok.loader import fill
 from audiotok.loader.clips import ClipDataset
 from audiotok.loader.fill import fill_frames, fill_tokens
 from audiotok.loader.kept import KeptTokens
-from audiotok.loader.rows import Rows
 from audiotok.store import Store
 from audiotok.vocabulary import fit_or_load
 
@@ -68,20 +66,14 @@ def tokenizer(tiny_corpus, tmp_path_factory):
     return fit_or_load(tokenizer, tiny_corpus, Store(tmp_path_factory.mktemp("centroids"))).tokenizer
 
 
-def content(kept):
-    """Return all rows and lengths."""
-    values, lengths = kept.rows.read(np.arange(len(kept.rows)))
-    assert (lengths > 0).all()
-    return values, lengths
-
-
 @pytest.mark.parametrize("kind", ["frames", "tokens"])
 def test_what_is_kept_is_what_training_would_keep(engine, tiny_corpus, tokenizer, tmp_path, kind):
     if kind == "frames":
         kept = fill_frames(tiny_corpus, tokenizer.features, Store(tmp_path), engine)
     else:
         kept = fill_tokens(tiny_corpus, tokenizer, Store(tmp_path), engine)
-    values, lengths = content(kept)
+    values, lengths = kept.rows.read(np.arange(len(kept.rows)))
+    assert (lengths > 0).all()
     for split, clips in tiny_corpus.clips.items():
         dataset = ClipDataset(tiny_corpus, split, tokenizer.features)
         batch = dataset.__getitems__(range(len(dataset)))
@@ -91,43 +83,3 @@ def test_what_is_kept_is_what_training_would_keep(engine, tiny_corpus, tokenizer
         rows = kept.rows_of(clips.digests)
         assert np.array_equal(values[rows], made[0].numpy())
         assert np.array_equal(lengths[rows], made[1].numpy())
-
-
-def test_what_was_stopped_goes_on_where_it_was(engine, tiny_corpus, tokenizer, tmp_path, monkeypatch):
-    made, whole = [], engine.map
-
-    def stop_after_two(function, parts):
-        for part, values in whole(function, parts):
-            made.extend(part.rows.tolist())
-            yield part, values
-            if len(made) == 8:
-                raise StoppedError
-
-    monkeypatch.setattr(engine, "map", stop_after_two)
-    with pytest.raises(StoppedError):
-        fill_tokens(tiny_corpus, tokenizer, Store(tmp_path), engine)
-    kept = fill_tokens(tiny_corpus, tokenizer, Store(tmp_path), engine)
-    content(kept)
-    assert len(made) == len(set(made)) == len(kept.rows)
-    fill_tokens(tiny_corpus, tokenizer, Store(tmp_path), engine)
-    assert len(made) == len(kept.rows)
-
-
-def test_too_small_a_disk_is_told_before_anything_is_made(tiny_corpus, tokenizer, tmp_path, monkeypatch):
-    monkeypatch.setattr(Store, "free_bytes", lambda _: 1000)
-    with pytest.raises(UserError, match=r"has less than the .* free that the tokens of 32 clips take"):
-        fill_tokens(tiny_corpus, tokenizer, Store(tmp_path), Local(1))
-
-
-def test_a_disk_that_fills_up_is_told(tiny_corpus, tokenizer, tmp_path, monkeypatch):
-    def refuse(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Rows, "write", refuse)
-    with pytest.raises(UserError, match=r"cannot be written \(No space left on device\).*goes on from there"):
-        fill_tokens(tiny_corpus, tokenizer, Store(tmp_path), Local(1))
-
-
-def test_neighbours_in_a_container_stay_neighbours():
-    table = pa.table({"path": ["b", "a", "a", "a", "b"], "entry": ["", "10", "9", "100+5", ""]})
-    assert fill._order(table).tolist() == [2, 1, 3, 0, 4]
