@@ -67,7 +67,10 @@ def audioset(tiny_audioset, tmp_path):
         (["data.cache=everything"], ["data.cache=everything", "none", "frames", "tokens"]),
         (["clustering.sample_gb=0"], ["clustering.sample_gb=0", "choose more than 0"]),
         (["clustering.sample_gb=much"], ["clustering.sample_gb=much", "float"]),
-        (["clustering.sample_gb=1e-6"], ["clustering.n_clusters", "sample_gb"]),
+        (
+            ["clustering.sample_gb=1e-6"],
+            ["features.n_components=24", "clustering.sample_frames or sample_gb"],
+        ),
         (["loader.sampling=often"], ["loader.sampling=often", "uniform", "balanced"]),
         (["loader.random_crop=perhaps"], ["loader.random_crop=perhaps", "bool"]),
         (["features.normalization=loud"], ["features.normalization=loud", "clip_max", "corpus"]),
