@@ -56,3 +56,18 @@ def test_opening_a_manifest_is_measured_in_a_process_of_its_own():
     results = measure(n_clips=500)
     assert results.keys() == {"manifest_2m_seconds", "cpu_seconds", "manifest_2m_gb", "worker_gb"}
     assert all(value >= 0 for value in results.values())
+
+
+def test_kept_clips_and_a_training_step_are_measured(tmp_path, capsys):
+    main = runpy.run_path(str(SCRIPT.with_name("cached.py")))["main"]
+    arguments = ["--clips=40", "--epochs=1", "--steps=1", "model=bag", f"--json={tmp_path}/found.json"]
+    found = main(arguments)
+    assert found == json.loads((tmp_path / "found.json").read_text())
+    assert found.keys() == {
+        "cached_clips_per_second",
+        "data_ms_per_batch",
+        "step_ms_per_batch",
+        "data_share_of_step",
+    }
+    assert all(value > 0 for value in found.values())
+    assert "kept clips" in capsys.readouterr().out
