@@ -3,12 +3,14 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from tiny import write_tiny_audioset
+from layouts import clips_of, write_parquet
+from tiny import tiny_source, write_tiny_audioset
 
 from audiotok.download.audioset import AUDIO_REPOSITORY, TABLES
 from audiotok.download.hub import fetch_folders
@@ -133,3 +135,14 @@ def test_the_command_brings_tables_and_audio_from_the_endpoint_of_the_environmen
     )
     assert (tmp_path / "got" / "data/eval/01.parquet").read_bytes() == SHARDS["data/eval/01.parquet"]
     assert {p.name for p in (tmp_path / "got" / "metadata").iterdir()} == {file.name for file in TABLES.files}
+
+
+def test_what_comes_is_what_the_printed_command_reads(tmp_path):
+    write_tiny_audioset(tmp_path / "there")
+    got = tmp_path / "got"
+    shutil.copytree(tmp_path / "there" / "metadata", got / TABLES.files_folder)
+    for name, clips in clips_of(tmp_path / "there"):
+        write_parquet(got / "data" / name / "00.parquet", clips)
+    listing = tiny_source(got, audio_folder="data", layout="auto").read()
+    assert {clip.location.layout for clip in listing.clips} == {"parquet"}
+    assert len(listing.clips) == 32

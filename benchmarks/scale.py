@@ -1,0 +1,185 @@
+"""What a corpus of two million clips costs: rates measured on a small one, and the arithmetic from there.
+
+    python benchmarks/scale.py --root DIR                          a folder in AudioSet's layout
+    python benchmarks/scale.py --root DIR --clips 2000000 --cores 64
+    python benchmarks/scale.py --root DIR clustering=kmeans        with Hydra overrides of the defaults
+
+Stages are timed as a process of an engine does them, on one thread, in seconds of the processor (user and
+system), which other work on the machine does not lengthen as it does the clock's. Files are read before, so
+that the disk is not measured. What is computed is clips x milliseconds a clip / cores, and clips x bytes a
+clip; clustering reads a sample of clips and costs the same from there on, however many there are.
+"""
+
+import argparse
+import json
+import logging
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from audiotok.data.catalogue import Catalogue
+from audiotok.data.corpus import Corpus, open_corpus
+from audiotok.data.files import Files
+from audiotok.data.inspection import inspect_clip
+from audiotok.experiment import build_model, build_tokenizer
+from audiotok.loader.fill import Part, frames_of_part, tokens_of_part
+from audiotok.loader.kept import KeptFrames, KeptTokens
+from audiotok.model.model import Model
+from audiotok.sample import sample_size
+from audiotok.store import Store
+from audiotok.tokenizer import Tokenizer
+from audiotok.train import config_folder
+from audiotok.vocabulary import fit_or_load
+
+AUDIOSET = 2_041_789 + 22_160 + 20_371  # rows of the unbalanced, balanced and evaluation CSVs
+
+
+def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
+    """Measure, print both tables, and return what is in them."""
+    options = parse(arguments)
+    logging.basicConfig(format="%(message)s", level=logging.INFO)
+    torch.set_num_threads(1)
+    config = compose_config(options.root, options.overrides)
+    store = Store(config.cache_dir)
+    corpus = open_corpus(instantiate(config.data, _convert_="all"), store)
+    tokenizer = build_tokenizer(config)
+    fit_or_load(tokenizer, corpus, store)
+    model = build_model(config, tokenizer, corpus.clip_seconds, len(corpus.classes))
+    rates = measure(corpus, tokenizer, store, options.sample)
+    rates["step_ms"] = step_ms(model, tokenizer, corpus)
+    results = {"measured": rates, "computed": compute(rates, options.clips, options.cores)}
+    show(results, options)
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    return results
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--root", required=True, help="folder in AudioSet's layout, of 10 s clips")
+    parser.add_argument("--clips", type=int, default=AUDIOSET, help="clips of the large corpus")
+    parser.add_argument("--cores", type=int, default=16, help="cores that it is prepared on")
+    parser.add_argument("--sample", type=int, default=240, help="clips to measure on, spread evenly")
+    parser.add_argument("--json", type=Path, help="file for the results")
+    parser.add_argument("overrides", nargs="*", help="Hydra overrides, features.n_mels=128 for example")
+    return parser.parse_intermixed_args(arguments)  # overrides may stand anywhere
+
+
+def compose_config(root: str, overrides: Sequence[str]) -> DictConfig:
+    """Compose the default configuration on a folder in AudioSet's layout."""
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        return compose("train", ["data=audioset", f"data.root={root}", *overrides])
+
+
+def measure(corpus: Corpus, tokenizer: Tokenizer, store: Store, n_sample: int) -> dict[str, float]:
+    """Return milliseconds a clip, medians over parts of 16 clips, bytes a clip, and what fitting takes."""
+    parts = parts_of(corpus, n_sample)
+    clips = [list(part.corpus.clips["train"]) for part in parts]
+    stages: dict[str, Callable[[int], object]] = {
+        "header_ms": lambda i: [inspect_clip(clip.location, "header") for clip in clips[i]],
+        "decode_ms": lambda i: [inspect_clip(clip.location, "decode") for clip in clips[i]],
+        "frames_ms": lambda i: frames_of_part(tokenizer.features, parts[i]),
+        "tokens_ms": lambda i: tokens_of_part(tokenizer, parts[i]),
+    }
+    sizes = [Files().stat(clip.location.path).size for some in clips for clip in some]
+    tokens_of_part(tokenizer, parts[0])  # code into caches
+    sample = sample_size(tokenizer, replace(corpus, clips={"train": range(AUDIOSET)}))
+    noise = np.random.default_rng(0).standard_normal((sample.n_frames, tokenizer.features.n_dimensions))
+    return {
+        "n_clips": len(sizes),
+        **{
+            name: statistics.median(1000 * cpu_seconds(stage, i) / len(clips[i]) for i in range(len(parts)))
+            for name, stage in stages.items()
+        },
+        "fit_clips": sample.n_clips,
+        "fit_seconds": cpu_seconds(tokenizer.codebooks.fit, noise.astype(np.float32)),
+        "fit_bytes": sample.n_bytes,
+        "audio_bytes": statistics.mean(sizes),
+        "frames_bytes": KeptFrames(corpus, tokenizer.features, store).row_bytes,
+        "tokens_bytes": KeptTokens(corpus, tokenizer, store).row_bytes,
+    }
+
+
+def step_ms(model: Model, tokenizer: Tokenizer, corpus: Corpus, n_clips: int = 64) -> float:
+    """Return what a clip takes of a training step, forward, backward and update, on this processor."""
+    size = (n_clips, tokenizer.n_tokens(corpus.clip_seconds), tokenizer.codebooks.n_codebooks)
+    tokens = torch.randint(tokenizer.codebooks.n_clusters, size)
+    lengths, targets = torch.full((n_clips,), size[1]), torch.rand(n_clips, len(corpus.classes)).round()
+    optimizer = torch.optim.AdamW(model.parameters())
+    model.train()
+
+    def step(_: object) -> None:
+        torch.nn.functional.binary_cross_entropy_with_logits(model(tokens, lengths), targets).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+
+    return statistics.median(1000 * cpu_seconds(step, None) / n_clips for _ in range(6))
+
+
+def parts_of(corpus: Corpus, n_sample: int) -> list[Part]:
+    """Spread parts of 16 clips over the training clips, and read their files, so that no disk is measured."""
+    table = corpus.clips["train"].table()
+    chosen = np.linspace(0, len(table) - 1, min(n_sample, len(table))).round().astype(int)
+    parts = []
+    for rows in np.split(chosen, range(16, len(chosen), 16)):
+        clips = Catalogue(table.take(pa.array(rows)))
+        for clip in clips:
+            Files().read(clip.location.path)
+        parts.append(Part(replace(corpus, clips={"train": clips}), np.arange(len(rows)), rows))
+    return parts
+
+
+def cpu_seconds(work: Callable[[Any], object], argument: object) -> float:
+    """Return the seconds of processor that a call takes, in all threads of this process."""
+    start = time.process_time()
+    work(argument)
+    return time.process_time() - start
+
+
+def compute(rates: dict[str, float], n_clips: int, n_cores: int) -> dict[str, dict[str, float]]:
+    """Return hours on these cores, and gigabytes, of each stage: clips x ms / cores, and clips x bytes."""
+
+    def stage(ms: float, n_bytes: float) -> dict[str, float]:
+        return {"hours": n_clips * ms / 1000 / 3600 / n_cores, "gigabytes": n_clips * n_bytes / 1e9}
+
+    fit_ms = rates["fit_clips"] * rates["frames_ms"] + 1000 * rates["fit_seconds"]
+    return {
+        "manifest, check=header": stage(rates["header_ms"], 0),
+        "manifest, check=decode": stage(rates["decode_ms"], 0),
+        "mel frames": stage(rates["frames_ms"], rates["frames_bytes"]),
+        "tokens": stage(rates["tokens_ms"], rates["tokens_bytes"]),
+        "an epoch, on processors": stage(rates["step_ms"], 0),
+        "clustering": {"hours": fit_ms / 1000 / 3600 / n_cores, "gigabytes": rates["fit_bytes"] / 1e9},
+    }
+
+
+def show(results: dict[str, Any], options: argparse.Namespace) -> None:
+    """Print what was measured and what follows."""
+    console = Console()
+    measured = Table("measured", "", title=f"{results['measured']['n_clips']} clips, one thread, CPU time")
+    for name, value in results["measured"].items():
+        measured.add_row(name, f"{value:,.2f}" if isinstance(value, float) else f"{value:,}")
+    console.print(measured)
+    computed = Table(
+        "stage", "hours", "GB", title=f"{options.clips:,} clips on {options.cores} cores, computed"
+    )
+    for name, row in results["computed"].items():
+        computed.add_row(name, f"{row['hours']:.2f}", f"{row['gigabytes']:,.1f}")
+    console.print(computed)
+
+
+if __name__ == "__main__":
+    main()
