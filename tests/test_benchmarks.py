@@ -71,3 +71,13 @@ def test_kept_clips_and_a_training_step_are_measured(tmp_path, capsys):
     }
     assert all(value > 0 for value in found.values())
     assert "kept clips" in capsys.readouterr().out
+
+
+def test_what_a_large_corpus_costs_is_computed_from_a_small_one(tiny_audioset, tmp_path, monkeypatch):
+    monkeypatch.setenv("AUDIOTOK_CACHE", str(tmp_path))
+    few = ["--sample=4", "--clips=3600000", "--cores=2", "data.clip_seconds=1.0", "clustering.n_clusters=8"]
+    main = runpy.run_path(str(SCRIPT.with_name("scale.py")))["main"]
+    results = main([f"--root={tiny_audioset}", *few])
+    measured, computed = results["measured"], results["computed"]
+    assert computed["tokens"]["hours"] == pytest.approx(measured["tokens_ms"] / 2)
+    assert computed["mel frames"]["gigabytes"] == pytest.approx(0.0036 * measured["frames_bytes"])
