@@ -149,6 +149,6 @@ def nearest(points: Tensor, centroids: Tensor) -> Tensor:
     n_clusters = len(centroids)
     distances = torch.addmm(centroids.square().sum(-1) / 2, points, centroids.mT, alpha=-1)
     # Minimum, then its place: argmin, and min with indices, take twice as long on a CPU as all of this.
-    is_nearest = distances.sub_(distances.amin(-1, keepdim=True)).eq_(0)
+    is_nearest = distances.eq_(distances.amin(-1, keepdim=True))
     from_the_end = torch.arange(n_clusters, 0, -1, dtype=distances.dtype, device=distances.device)
     return n_clusters - is_nearest.mul_(from_the_end).amax(-1).long()

@@ -6,13 +6,14 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torchaudio.functional import compute_deltas, melscale_fbanks
-from torchaudio.transforms import Spectrogram
 
 from audiotok.errors import UserError
 from audiotok.features.projection import Projection
 from audiotok.padding import is_position
 
 _LOWEST_FLOOR_DB = -300.0
+_PART = 128  # windows that are analysed at a time: with their spectra they stay in a CPU's cache
+_N_BLOCKS = 4  # parts of the mel filters, each a product with the few frequency bins that it covers
 Normalization = Literal["none", "clip_minmax", "clip_max", "corpus"]
 
 
@@ -50,7 +51,8 @@ class LogMel(nn.Module):
         UserError: The numbers contradict each other, or a mel filter covers no frequency bin.
     """
 
-    mel_filters: Tensor
+    window: Tensor
+    mel_filters: Tensor  # (2 * frequency bins, M): equal rows for the real and the imaginary part of a bin
 
     def __init__(
         self,
@@ -107,8 +109,10 @@ class LogMel(nn.Module):
         self.n_fft = n_fft
         self.floor_db, self.range_db, self.normalization = floor_db, range_db, normalization
         self.deltas, self.context, self.stride = deltas, max(contexts), stride
-        self.spectrogram = Spectrogram(n_fft, hop_length=hop_length, power=None)
-        self.register_buffer("mel_filters", _mel_filters(n_fft, f_min, f_max, n_mels, sample_rate))
+        self.register_buffer("window", torch.hann_window(n_fft))
+        filters = _mel_filters(n_fft, f_min, f_max, n_mels, sample_rate).repeat_interleave(2, 0)
+        self.register_buffer("mel_filters", filters)
+        self._blocks = _blocks(filters)
         self.projection = Projection(
             n_mels=n_mels,
             n_channels=1 + deltas,
@@ -148,13 +152,20 @@ class LogMel(nn.Module):
                 f"features.n_fft={self.n_fft} is too long for clips of {waveforms.shape[1]} samples; "
                 "shorten it, or lengthen data.clip_seconds."
             )
-        spectrum = self.spectrogram(waveforms).transpose(1, 2)
-        power = (
-            spectrum.real.square() + spectrum.imag.square()
-        )  # abs() of complex numbers takes twice as long
-        mel = power @ self.mel_filters  # (B, mel frames, M)
-        decibels = 10 * mel.clamp(min=10 ** (self.floor_db / 10)).log10()
+        margin = self.n_fft // 2
+        before, after = waveforms[:, 1 : margin + 1].flip(1), waveforms[:, -margin - 1 : -1].flip(1)
+        reflected = torch.cat([before, waveforms, after], 1)  # torch's own padding takes three times as long
+        windows = reflected.unfold(1, self.n_fft, self.hop_length)  # (B, mel frames, n_fft), not a copy
+        mel = torch.cat([self._mel_power(part) for part in windows.split(_PART, 1)], 1)
+        decibels = 10 * mel.clamp_(min=10 ** (self.floor_db / 10)).log10_()
         return decibels.half(), n_samples // self.hop_length + 1
+
+    def _mel_power(self, windows: Tensor) -> Tensor:
+        """Analyse stretches of sound (B, mel frames, n_fft) into mel bins of power (B, mel frames, M)."""
+        spectrum = torch.view_as_real(torch.fft.rfft(windows * self.window)).flatten(2)
+        squares = spectrum.square_()  # of real and imaginary parts in turn: the filters add them up
+        blocks = [squares[..., rows] @ self.mel_filters[rows, mels] for rows, mels in self._blocks]
+        return torch.cat(blocks, 2)
 
     def normalize(self, mel: Tensor, n_mel: Tensor) -> Tensor:
         """Limit the range of mel frames (B, mel frames, M) and bring every clip to its own scale."""
@@ -188,9 +199,10 @@ class LogMel(nn.Module):
             channels.append(compute_deltas(channels[-1].transpose(1, 2)).transpose(1, 2))
         mel = torch.cat(channels, 2)
         before = (self.context - 1) // 2
-        index = torch.arange(0, mel.shape[1], self.stride, device=mel.device)[:, None]
-        index = index + torch.arange(-before, self.context - before, device=mel.device)
-        frames = mel[:, index.clamp(0, mel.shape[1] - 1)].flatten(2)
+        after = self.context - 1 - before
+        mel = torch.cat([mel[:, :1].expand(-1, before, -1), mel, mel[:, -1:].expand(-1, after, -1)], 1)
+        n_inputs = self.context * mel.shape[2]
+        frames = mel.flatten(1).unfold(1, n_inputs, self.stride * mel.shape[2])  # overlapping, not a copy
         return frames, self.n_frames_of(n_mel)
 
     def n_frames_of(self, n_mel: Tensor) -> Tensor:
@@ -238,6 +250,15 @@ def _check_analysis(sample_rate: int, n_fft: int, hop_length: int, f_min: float,
             f"{sample_rate / 2:g} Hz, half of features.sample_rate={sample_rate}; "
             "move them, or raise the rate."
         )
+
+
+def _blocks(filters: Tensor) -> list[tuple[slice, slice]]:
+    """Cut filters (rows, M) into a few groups of neighbours, with the rows that each group is not 0 in."""
+    blocks = []
+    for mels in torch.arange(filters.shape[1]).chunk(_N_BLOCKS):
+        rows = filters[:, mels].any(1).nonzero()
+        blocks.append((slice(int(rows[0]), int(rows[-1]) + 1), slice(int(mels[0]), int(mels[-1]) + 1)))
+    return blocks
 
 
 def _mel_filters(n_fft: int, f_min: float, f_max: float, n_mels: int, sample_rate: int) -> Tensor:

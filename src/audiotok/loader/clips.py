@@ -6,6 +6,7 @@ from typing import Any, Literal, NamedTuple, TypedDict
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.utils.data import Dataset
 
 from audiotok.data.audio import UnreadableError, read_waveform
@@ -127,10 +128,10 @@ class ClipDataset(Dataset[Batch]):
                 f"{clip.location} could be read when it was inspected and cannot be now ({error}); "
                 "start again, and it is skipped."
             ) from error
-        n_samples = min(len(samples), round(self.seconds * rate))
-        waveform = torch.zeros(round(self.seconds * rate))
-        waveform[:n_samples] = torch.from_numpy(samples[:n_samples])
-        return waveform, n_samples
+        waveform = torch.from_numpy(samples[: round(self.seconds * rate)])
+        n_samples = len(waveform)
+        n_missing = round(self.seconds * rate) - n_samples
+        return F.pad(waveform, (0, n_missing)) if n_missing else waveform, n_samples
 
     def _waveforms(self, index: np.ndarray, seeds: np.ndarray) -> Made:
         """Read clips (B,): (B, S)."""
