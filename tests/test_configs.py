@@ -8,6 +8,7 @@ import torch
 import yaml
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from pytorch_lightning.strategies import DDPStrategy
 
 from audiotok import experiment
 from audiotok.errors import UserError
@@ -106,7 +107,7 @@ def test_every_model_builds_for_its_vocabulary(option):
 
 @options_of("trainer", "callbacks", "logger")
 def test_every_trainer_with_callbacks_and_logger_builds(option, tmp_path):
-    if option == "trainer=gpu" and not torch.cuda.is_available():
+    if option in {"trainer=gpu", "trainer=ddp"} and not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
     config = composed(option)
     destination = Destination(tmp_path, "a name", None)
@@ -116,6 +117,13 @@ def test_every_trainer_with_callbacks_and_logger_builds(option, tmp_path):
         assert trainer.max_epochs == config.trainer.max_epochs
     finally:
         experiment.finish(logger, True)
+
+
+def test_several_devices_are_processes_whose_gradients_are_averaged(tmp_path):
+    config = composed("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
+    trainer = experiment._build_trainer(config, Destination(tmp_path, "a name", None), None)
+    assert isinstance(trainer.strategy, DDPStrategy)
+    assert trainer.world_size == 2
 
 
 def test_the_seed_experiment_is_the_original_set_up():

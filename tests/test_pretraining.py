@@ -227,13 +227,7 @@ def build_pretrainer() -> Pretrainer:
 
 @torch.no_grad()
 def test_loss_and_accuracy_are_those_of_the_hidden_tokens_counted_one_by_one():
-    module, scores, options = build_pretrainer(), {}, {}
-
-    def keep(values: dict[str, Tensor], **how: object) -> None:
-        scores.update(values)
-        options.update(how)
-
-    module.log_dict = keep
+    module = build_pretrainer()
     lengths = torch.tensor([20, 13, 1])
     tokens = torch.randint(8, (3, 20, 2), generator=torch.Generator().manual_seed(1))
     tokens[:, ::3, 0] = -1  # by augmentation
@@ -252,9 +246,10 @@ def test_loss_and_accuracy_are_those_of_the_hidden_tokens_counted_one_by_one():
                     losses.append(-math.log(guess[token]))
                     hits.append(int(guess.argmax()) == token)
     assert len(losses) > 10
-    assert float(scores["val/loss"]) == pytest.approx(sum(losses) / len(losses), rel=1e-4)
-    assert float(scores["val/accuracy"]) == pytest.approx(sum(hits) / len(hits))
-    assert options["batch_size"] == len(losses)
+    loss, accuracy = module.scores["val_loss"], module.scores["val_accuracy"]
+    assert float(loss.compute()) == pytest.approx(sum(losses) / len(losses), rel=1e-4)
+    assert float(accuracy.compute()) == pytest.approx(sum(hits) / len(hits))
+    assert float(loss.weight) == float(accuracy.weight) == len(losses)
 
 
 @torch.no_grad()

@@ -12,6 +12,7 @@ Reading order, which is import order (a stage imports only from stages above it)
     store       folders of computed things, keyed by content
     engine      a function over the parts of a corpus, here or on a cluster
     checkpoint  the weights of a finished run
+    ranks       the processes of a run on several devices
     data        clips: where they are, which are usable, their waveforms
     features    waveforms to frames
     clustering  frames to tokens, by centroids
@@ -29,6 +30,7 @@ Reading order, which is import order (a stage imports only from stages above it)
     preparing   which clips of a corpus are there: its manifest, and a report
     experiment  the only file that sees a configuration: builds, trains, scores
     train       the Hydra program around it
+    rank        the same in a process that follows another one
     sweep       the table after a multirun
     download    corpora from the network
     prediction  tags of one's own sounds, by a finished run

@@ -23,6 +23,7 @@ from pytorch_lightning.loggers import Logger
 from audiotok import preparing
 from audiotok.augment.recipe import Recipe
 from audiotok.callbacks.checkpoint import BestCheckpoint
+from audiotok.callbacks.one_run import OneRun
 from audiotok.callbacks.progress import Progress
 from audiotok.checkpoint import BEST, read_checkpoint
 from audiotok.data.clip import Check, SoundClass
@@ -38,6 +39,7 @@ from audiotok.model.bert import Bert
 from audiotok.model.model import Model, Sizes, Start
 from audiotok.module import Optimizer, Schedule, Tagger
 from audiotok.pretraining import Pretrainer
+from audiotok.ranks import followers
 from audiotok.results import summary, write_metrics, write_results
 from audiotok.signature import check_signature
 from audiotok.store import Store
@@ -113,11 +115,13 @@ def train(config: DictConfig, destination: Destination) -> dict[str, Any]:
             vocabulary_key=parts.vocabulary.key,
             seed=config.seed,
         )
-        scores = _fit(parts, module)
-        with _timed(parts.seconds, "test"):
-            [tested] = parts.trainer.test(module, parts.datamodule, verbose=False)
+        with followers(parts.trainer, destination.folder):
+            scores = _fit(parts, module)
+            with _timed(parts.seconds, "test"):
+                [tested] = parts.trainer.test(module, parts.datamodule, verbose=False)
         results = _results(parts, {**scores, **tested})
-        write_results(destination.folder, parts.corpus, module.predictions(), results, logger)
+        if destination.leads:
+            write_results(destination.folder, parts.corpus, module.predictions(), results, logger)
         log.info("%s All of it is in %s.", summary(results), os.path.relpath(destination.folder))
         return results
 
@@ -156,8 +160,10 @@ def pretrain(config: DictConfig, destination: Destination) -> dict[str, Any]:
             vocabulary_key=parts.vocabulary.key,
             seed=config.seed,
         )
-        results = _results(parts, _fit(parts, module))
-        write_metrics(destination.folder, results, logger)
+        with followers(parts.trainer, destination.folder):
+            results = _results(parts, _fit(parts, module))
+        if destination.leads:
+            write_metrics(destination.folder, results, logger)
         log.info(
             "Validation: %.4f nats a hidden token, %.1f %% guessed. Go on from it with model.init_from=%s.",
             results["val/loss"],
@@ -203,19 +209,23 @@ def _fill(config: DictConfig, corpus: Corpus, store: Store, engine: Engine) -> N
 def _begin(config: DictConfig, destination: Destination, root: type[Root | PrepareRoot]) -> None:
     """Check a configuration, and write it to the run's folder."""
     check(config, root)
-    destination.folder.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(config, destination.folder / CONFIG, resolve=True)
+    if destination.leads:
+        destination.folder.mkdir(parents=True, exist_ok=True)
+        OmegaConf.save(config, destination.folder / CONFIG, resolve=True)
 
 
 @contextmanager
 def _run(config: DictConfig, destination: Destination) -> Iterator[Logger | None]:
-    """Begin a run, and close its logger however it ends."""
-    _quieten()
+    """Begin a run, and close its logger however it ends.
+
+    A process that follows another one does all the same, writes nothing, and leaves the talking to that.
+    """
+    _quieten(destination.leads)
     logger = None
     succeeded = False
     try:
         _begin(config, destination, Root)
-        logger = _build_logger(config, destination)
+        logger = _build_logger(config, destination) if destination.leads else None
         yield logger
         succeeded = True
     finally:
@@ -249,7 +259,8 @@ def build(config: DictConfig, destination: Destination, logger: Logger | None) -
     store = Store(config.cache_dir)
     tokenizer = build_tokenizer(config)
     with _timed(seconds, "inspect"):
-        corpus = open_corpus(_instantiate(config.data), store, destination.folder / "skipped.csv")
+        skipped = destination.folder / "skipped.csv" if destination.leads else None
+        corpus = open_corpus(_instantiate(config.data), store, skipped)
     model = build_model(config, tokenizer, corpus.clip_seconds, len(corpus.classes))
     optimizer, schedule = _instantiate(config.optimizer), _instantiate(config.schedule)
     recipe = _instantiate(config.augment)
@@ -257,9 +268,11 @@ def build(config: DictConfig, destination: Destination, logger: Logger | None) -
         config.loader, corpus=corpus, tokenizer=tokenizer, store=store, stage=model.reads, recipe=recipe
     )
     trainer = _build_trainer(config, destination, logger)
+    _check_shares(corpus, trainer.world_size)
     with _timed(seconds, "fit_centroids"):
         vocabulary = fit_or_load(tokenizer, corpus, store, datamodule.cache, datamodule.n_workers)
-        copy_vocabulary(vocabulary, destination.folder / VOCABULARY)
+        if destination.leads:
+            copy_vocabulary(vocabulary, destination.folder / VOCABULARY)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     class_prior = torch.from_numpy(corpus.class_counts("train") / len(corpus.clips["train"])).float()
     model.start_from(Start(tokenizer.codebooks.centroids, class_prior, vocabulary.key))
@@ -421,7 +434,7 @@ def _build_logger(config: DictConfig, destination: Destination) -> Logger | None
 
 
 def _build_trainer(config: DictConfig, destination: Destination, logger: Logger | None) -> pl.Trainer:
-    callbacks = [_instantiate(node) for node in config.callbacks.values() if node]
+    callbacks = [OneRun(), *(_instantiate(node) for node in config.callbacks.values() if node)]
     for callback in callbacks:
         if isinstance(callback, ModelCheckpoint):
             callback.dirpath = str(destination.folder / BEST.parent)
@@ -437,10 +450,10 @@ def _build_trainer(config: DictConfig, destination: Destination, logger: Logger 
         enable_progress_bar=bar,
     )
     assert isinstance(trainer, pl.Trainer)
-    if trainer.world_size > 1:
+    if str(config.trainer.strategy).startswith(("ddp_spawn", "ddp_fork", "ddp_notebook")):
         raise UserError(
-            f"trainer.devices={config.trainer.devices} uses {trainer.world_size} devices, and test scores "
-            "are gathered from one only; choose trainer.devices=1, or start one job per device with -m."
+            f"trainer.strategy={config.trainer.strategy} makes processes that begin in the middle of a run; "
+            "choose ddp, or auto."
         )
     if config.trainer.max_epochs is None or config.trainer.max_epochs < 1:
         raise UserError(
@@ -448,6 +461,15 @@ def _build_trainer(config: DictConfig, destination: Destination, logger: Logger 
             "choose 1 or more."
         )
     return trainer
+
+
+def _check_shares(corpus: Corpus, n_ranks: int) -> None:
+    for split, clips in corpus.clips.items():
+        if len(clips) < n_ranks:
+            raise UserError(
+                f"trainer.devices and trainer.num_nodes make {n_ranks} processes, and the {split} split has "
+                f"{len(clips)} clips to share out; use fewer devices, or add clips."
+            )
 
 
 def _instantiate(node: DictConfig, **derived: object) -> Any:
@@ -461,8 +483,15 @@ def _instantiate(node: DictConfig, **derived: object) -> Any:
         raise
 
 
-def _quieten() -> None:
-    """Leave out what libraries say of themselves and users can do nothing about; our own lines remain."""
+def _quieten(leads: bool) -> None:
+    """Leave out what libraries say of themselves and users can do nothing about; our own lines remain.
+
+    Of several processes, one speaks.
+    """
+    if not leads:
+        logging.disable(logging.WARNING)
+        warnings.simplefilter("ignore")
+        return
     for name in ("pytorch_lightning", "lightning_fabric", "faiss"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
@@ -470,6 +499,7 @@ def _quieten() -> None:
         r"No positive samples found in target.*",  # our policy for such classes is in metrics/multilabel.py
         r".*does not have many workers.*",  # the number of cores decides, see loader.n_workers
         r"The number of training batches .* is smaller than the logging interval.*",
+        r"It is recommended to use .*sync_dist=True.*",  # what is logged has been gathered by its metric
         r"The dirpath has changed.*",  # a resumed run writes its last checkpoint to a folder of its own
     ):
         warnings.filterwarnings("ignore", message=message)

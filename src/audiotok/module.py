@@ -8,11 +8,11 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torchmetrics import CatMetric
-from torchmetrics.utilities import dim_zero_cat
 
 from audiotok.augment.mixup import Mixup
 from audiotok.data.clip import SPLITS, SoundClass
 from audiotok.errors import UserError
+from audiotok.metrics.mean import Mean
 from audiotok.metrics.multilabel import TaggingMetrics, best_threshold, f1_at
 from audiotok.model.model import Model
 
@@ -21,7 +21,7 @@ class Predictions(NamedTuple):
     """What a model says of the test clips.
 
     Args:
-        clips: Place of each clip in its split, (clips,).
+        clips: Place of each clip in its split, rising, (clips,).
         scores: Probabilities, float32 (clips, C).
         targets: Labels, bool (clips, C).
         average_precision: Of each class (C,), NaN for those that do not occur.
@@ -97,6 +97,7 @@ class Tagger(pl.LightningModule):
         self.scores = nn.ModuleDict(
             {f"{split}_scores": TaggingMetrics(n_classes, threshold, f"{split}/") for split in SPLITS}
         )
+        self.losses = nn.ModuleDict({f"{split}_loss": Mean() for split in SPLITS})
         self.seen = CatMetric()  # indices of the test clips, in the order of their scores
         self.tuned_threshold = threshold
 
@@ -132,8 +133,7 @@ class Tagger(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Choose the threshold and log the scores of the validation clips."""
-        precision = self._metrics("val").precision
-        self.tuned_threshold = best_threshold(precision.scores(), precision.targets())
+        self.tuned_threshold = best_threshold(*self._metrics("val").precision.gathered())
         self.log("val/tuned_threshold", self.tuned_threshold, batch_size=1)
         self._log_scores("val")
 
@@ -144,11 +144,15 @@ class Tagger(pl.LightningModule):
     def on_test_epoch_end(self) -> None:
         """Log the scores of the test clips, and keep them for `predictions`."""
         precision = self._metrics("test").precision
+        scores, targets = precision.gathered()
+        with precision.sync_context():
+            average_precision = precision.per_class()
+        clips, order = self.seen.compute().sort()  # each process has had every n-th of them
         self._predictions = Predictions(
-            dim_zero_cat(self.seen.value).long().cpu(),
-            precision.scores().cpu(),
-            precision.targets().bool().cpu(),
-            precision.per_class().cpu(),
+            clips.long().cpu(),
+            scores[order].cpu(),
+            targets[order].bool().cpu(),
+            average_precision.cpu(),
         )
         self._log_scores("test")
 
@@ -176,19 +180,24 @@ class Tagger(pl.LightningModule):
             vectors, lengths, targets = self.mixup(vectors, lengths, targets)
         logits = self.model.classify(vectors, lengths).float()  # probabilities in bf16 tie, and move the mAP
         loss = self.loss(logits, targets, self.training)
-        self.log(f"{split}/loss", loss.detach(), on_step=False, on_epoch=True, batch_size=len(targets))
+        self._loss(split).update(loss.detach(), len(targets))
         self._metrics(split).update(logits.detach().sigmoid(), (targets > 0.5).int())
         return loss
 
     def _log_scores(self, split: str) -> None:
-        metrics = self._metrics(split)
-        scores: dict[str, Any] = metrics.compute()
+        metrics, loss = self._metrics(split), self._loss(split)
+        scores: dict[str, Any] = {f"{split}/loss": loss.compute(), **metrics.compute()}
         if split != "train":
-            precision = metrics.precision
-            tuned = f1_at(self.tuned_threshold, precision.scores(), precision.targets())
+            tuned = f1_at(self.tuned_threshold, *metrics.precision.gathered())
             scores |= {f"{split}/{name}": value for name, value in tuned.items()}
         metrics.reset()
+        loss.reset()
         self.log_dict(scores, on_step=False, on_epoch=True, batch_size=1)
+
+    def _loss(self, split: str) -> Mean:
+        loss = self.losses[f"{split}_loss"]
+        assert isinstance(loss, Mean)
+        return loss
 
     def _metrics(self, split: str) -> TaggingMetrics:
         metrics = self.scores[f"{split}_scores"]

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from audiotok.augment.words import MASKED
+from audiotok.metrics.mean import Mean
 from audiotok.model.bert import Bert
 from audiotok.module import Optimizer, Schedule, batch_seed, check_vocabulary, configure
 from audiotok.objective.masked_tokens import MaskedTokens
@@ -46,6 +47,15 @@ class Pretrainer(pl.LightningModule):
         self.vocabulary_key, self.seed = vocabulary_key, seed
         self.n_codebooks, self.n_clusters = n_codebooks, n_clusters
         self.head = nn.Linear(model.encoder.hidden_size, n_codebooks * n_clusters)
+        for part in (
+            model.classifier,
+            model.encoder.attention,
+        ):  # what is not trained here must not be waited for
+            if part is not None:
+                part.requires_grad_(False)
+        self.scores = nn.ModuleDict(
+            {f"{split}_{name}": Mean() for split in ("train", "val") for name in ("loss", "accuracy")}
+        )
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed dropout for this batch, whatever was drawn before it."""
@@ -61,6 +71,15 @@ class Pretrainer(pl.LightningModule):
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
         """Score a batch, with the same tokens hidden in every epoch."""
         self._guess("val", batch, batch_index)
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Log the scores of an epoch's training clips."""
+        if self.trainer.is_last_batch:
+            self._log_scores("train")
+
+    def on_validation_epoch_end(self) -> None:
+        """Log the scores of the validation clips."""
+        self._log_scores("val")
 
     def configure_optimizers(self) -> Any:
         """Build the optimiser and scale its learning rate at every step."""
@@ -81,8 +100,19 @@ class Pretrainer(pl.LightningModule):
         states = self.model.encoder.states(self.model.embed(masked, lengths), lengths)[:, 1:]
         logits = self.head(states[hidden]).unflatten(-1, (self.n_codebooks, self.n_clusters)).float()
         loss = self.objective.loss(logits, wanted)
-        n_asked = int((wanted != MASKED).sum())  # the others were masked by augmentation
-        accuracy = (logits.argmax(-1) == wanted).sum() / max(1, n_asked)
-        scores = {f"{split}/loss": loss.detach(), f"{split}/accuracy": accuracy}
-        self.log_dict(scores, on_step=False, on_epoch=True, batch_size=n_asked)
+        n_asked = (wanted != MASKED).sum()  # the others were masked by augmentation
+        accuracy = (logits.argmax(-1) == wanted).sum() / n_asked.clamp(min=1)
+        for name, value in {"loss": loss.detach(), "accuracy": accuracy}.items():
+            self._mean(split, name).update(value, n_asked)
         return loss
+
+    def _log_scores(self, split: str) -> None:
+        for name in ("loss", "accuracy"):
+            mean = self._mean(split, name)
+            self.log(f"{split}/{name}", mean.compute(), on_step=False, on_epoch=True, batch_size=1)
+            mean.reset()
+
+    def _mean(self, split: str, name: str) -> Mean:
+        mean = self.scores[f"{split}_{name}"]
+        assert isinstance(mean, Mean)
+        return mean

@@ -34,12 +34,14 @@ def run(config: DictConfig) -> float:
     """
     from audiotok import experiment  # torch and Lightning take seconds, and --help needs neither
     from audiotok.logger.destination import Destination
+    from audiotok.ranks import leads
 
     job = HydraConfig.get()
     folder = Path(job.runtime.output_dir)
     in_sweep = job.mode is RunMode.MULTIRUN
     group = Path(job.sweep.dir).name if in_sweep else None
-    destination = Destination(folder, job.job.override_dirname or folder.name, group)
+    leader = leads(config.trainer.devices, config.trainer.num_nodes)
+    destination = Destination(folder, job.job.override_dirname or folder.name, group, leader)
     try:
         with logging_redirect_tqdm():  # log lines go above progress bars, not into them
             results = getattr(experiment, str(job.job.config_name))(config, destination)

@@ -73,6 +73,42 @@ def test_epochs_need_not_come_in_order() -> None:
     assert list(sampler) == draws(epoch=1)
 
 
+# ---- several processes ----
+
+
+def shares(n_clips: int, n_ranks: int, epoch: int = 0) -> list[list[Draw]]:
+    samplers = [EpochSampler(n_clips, 0, rank=rank, n_ranks=n_ranks) for rank in range(n_ranks)]
+    for sampler in samplers:
+        sampler.set_epoch(epoch)
+    assert [len(sampler) for sampler in samplers] == [n_clips // n_ranks] * n_ranks
+    return [list(sampler) for sampler in samplers]
+
+
+@given(st.integers(1, 40), st.integers(1, 5), st.integers(1, 6), st.integers(0, 3))
+@settings(max_examples=60)
+def test_processes_together_have_the_batches_of_one_with_as_many_times_the_clips(
+    n_clips: int, n_ranks: int, batch_size: int, epoch: int
+) -> None:
+    parts = shares(n_clips, n_ranks, epoch)
+    whole = draws(n_clips=n_clips, epoch=epoch)[: n_clips // n_ranks * n_ranks]
+    for first in range(0, len(parts[0]), batch_size):
+        together = {draw for part in parts for draw in part[first : first + batch_size]}
+        assert together == set(whole[first * n_ranks : (first + batch_size) * n_ranks])
+
+
+def test_all_processes_have_as_many_visits_and_no_visit_is_had_twice() -> None:
+    parts = shares(31, 4)
+    assert [len(part) for part in parts] == [7, 7, 7, 7]
+    assert len({draw for part in parts for draw in part}) == 28
+
+
+def test_what_is_left_out_of_one_epoch_is_in_another() -> None:
+    left_out = [
+        set(range(31)) - {d.clip for part in shares(31, 4, epoch) for d in part} for epoch in range(30)
+    ]
+    assert len(set.union(*left_out)) > 20
+
+
 # ---- weights ----
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.utilities import rank_zero_only
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +31,8 @@ class BestCheckpoint(ModelCheckpoint):
         if not best.is_file():
             log.warning("%s is gone, so the best checkpoint is chosen among the epochs to come.", best)
             return
-        folder = Path(self.dirpath or ".")
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / best.name
-        if not (path.exists() and path.samefile(best)):
-            shutil.copy2(best, path)
+        path = Path(self.dirpath or ".") / best.name
+        _copy(best, path)
         super().load_state_dict(
             {
                 **state_dict,
@@ -44,3 +42,11 @@ class BestCheckpoint(ModelCheckpoint):
                 "best_k_models": {str(path): state_dict["best_model_score"]},
             }
         )
+
+
+@rank_zero_only
+def _copy(file: Path, path: Path) -> None:
+    """Copy a file to a place in a folder that may not be there, unless it is that file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not (path.exists() and path.samefile(file)):
+        shutil.copy2(file, path)

@@ -40,6 +40,8 @@ class VocabularyUse(pl.Callback):
         counts = token_counts(inputs[inside], self.n_clusters)
         self._counts = counts if self._counts is None else self._counts + counts
         if trainer.is_last_batch:
-            used, perplexity = token_use(self._counts)
+            counts = trainer.strategy.reduce(self._counts, reduce_op="sum")
+            assert isinstance(counts, Tensor)
+            used, perplexity = token_use(counts)
             scores = {"vocabulary/used": used, "vocabulary/perplexity": perplexity}
             pl_module.log_dict(scores, on_step=False, on_epoch=True, batch_size=1)

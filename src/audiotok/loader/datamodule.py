@@ -47,9 +47,9 @@ class ClipDataModule(pl.LightningDataModule):
         store: Where it is kept.
         stage: What the model reads.
         recipe: What is changed in training clips.
-        batch_size: Clips in a batch, B.
-        n_workers: Processes that read clips; None takes the cores but one, at most 8, and none in epochs in
-            which all tokens are there.
+        batch_size: Clips in a batch, B, of each device.
+        n_workers: Processes that read clips for a device; None takes the cores but one, at most 8, and none
+            in epochs in which all tokens are there.
         tokenize_on: "workers" makes spectrograms and tokens where files are read, "accelerator" after a
             batch has been moved to the device; "auto" takes the accelerator where it is a GPU.
         sampling: "uniform" visits every training clip once an epoch; "balanced" visits clips of rare classes
@@ -120,7 +120,7 @@ class ClipDataModule(pl.LightningDataModule):
             loader = EpochLoader(
                 dataset,
                 batch_size=self.batch_size,
-                sampler=self._sampler(len(dataset)) if training else None,
+                sampler=self._visits(len(dataset)) if training else self._share(len(dataset)),
                 collate_fn=self._preparation(training) if self.in_workers else as_it_is,
                 num_workers=self.n_workers,
                 persistent_workers=training and self.n_workers > 0,
@@ -136,9 +136,20 @@ class ClipDataModule(pl.LightningDataModule):
             return "tokens"
         return "mel" if self.in_workers or self.cache.keeps_frames(split) else "waveform"
 
-    def _sampler(self, n_clips: int) -> EpochSampler:
+    def _visits(self, n_clips: int) -> EpochSampler:
         weights = balancing_weights(self.corpus.clips["train"]) if self.sampling == "balanced" else None
-        return EpochSampler(n_clips, self.seed, weights)
+        rank, n_ranks = self._ranks
+        return EpochSampler(n_clips, self.seed, weights, rank=rank, n_ranks=n_ranks)
+
+    def _share(self, n_clips: int) -> range:
+        """Return the clips that this process scores: each is scored by one process, once."""
+        rank, n_ranks = self._ranks
+        return range(rank, n_clips, n_ranks)
+
+    @property
+    def _ranks(self) -> tuple[int, int]:
+        """Which process of the run this is, and how many there are."""
+        return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
 
     def _preparation(self, training: bool) -> Preparation:
         return self.trained if training else self.scored

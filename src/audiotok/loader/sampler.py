@@ -15,16 +15,23 @@ from audiotok.loader.clips import Draw
 class EpochSampler(Sampler[Draw]):
     """Shuffle anew in every epoch, repeatably.
 
-    Lightning calls `set_epoch` before each epoch, also of a resumed run.
+    Lightning calls `set_epoch` before each epoch, also of a resumed run. Of several processes, each takes
+    every n-th visit, so that together their batches are those of one process with n times the batch. What
+    is left over of an epoch when it is shared out is left out of it, fewer visits than there are processes.
 
     Args:
         n_clips: How many clips there are; as many visits make an epoch.
         seed: Seed of every epoch's order and of what is random in each visit.
         weights: How often clips are visited, (n_clips,); None visits each once.
+        rank: Which process of the run this is.
+        n_ranks: How many there are.
     """
 
-    def __init__(self, n_clips: int, seed: int, weights: np.ndarray | None = None) -> None:
+    def __init__(
+        self, n_clips: int, seed: int, weights: np.ndarray | None = None, *, rank: int = 0, n_ranks: int = 1
+    ) -> None:
         self.n_clips, self.seed, self.epoch = n_clips, seed, 0
+        self.rank, self.n_ranks = rank, n_ranks
         self.shares = None if weights is None else weights / weights.sum()
 
     def set_epoch(self, epoch: int) -> None:
@@ -32,7 +39,7 @@ class EpochSampler(Sampler[Draw]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return self.n_clips
+        return self.n_clips // self.n_ranks
 
     def __iter__(self) -> Iterator[Draw]:
         rng = np.random.default_rng([self.seed, self.epoch])
@@ -41,7 +48,8 @@ class EpochSampler(Sampler[Draw]):
         else:
             order = rng.choice(self.n_clips, self.n_clips, p=self.shares)
         seeds = rng.integers(2**32, size=self.n_clips)
-        return (Draw(int(index), int(seed)) for index, seed in zip(order, seeds, strict=True))
+        mine = slice(self.rank, len(self) * self.n_ranks, self.n_ranks)
+        return (Draw(int(index), int(seed)) for index, seed in zip(order[mine], seeds[mine], strict=True))
 
 
 def balancing_weights(clips: Catalogue) -> np.ndarray:

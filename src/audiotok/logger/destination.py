@@ -12,8 +12,10 @@ class Destination:
         folder: The run's folder.
         name: What tells the run from others: its overrides.
         group: The sweep that it belongs to, or None.
+        leads: Whether this process writes there; those that follow it, on other devices, do not.
     """
 
     folder: Path
     name: str
     group: str | None
+    leads: bool = True

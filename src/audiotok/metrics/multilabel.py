@@ -19,13 +19,16 @@ from torchmetrics.functional.classification import multilabel_f1_score
 from torchmetrics.utilities import dim_zero_cat
 
 from audiotok.errors import UserError
+from audiotok.metrics.mean import Mean
+
+_TRUSTED: dict[str, Any] = {"validate_args": False}  # to look at every batch's values would wait for a GPU
 
 
 class MeanAveragePrecision(MultilabelAveragePrecision):
     """The mean of the average precisions of the classes with at least one positive."""
 
     def __init__(self, num_labels: int, **kwargs: Any) -> None:
-        super().__init__(num_labels, average="none", thresholds=None, **kwargs)
+        super().__init__(num_labels, average="none", thresholds=None, **_TRUSTED, **kwargs)
 
     def per_class(self) -> Tensor:
         """Return the average precision of every class (C,), NaN for those without a positive."""
@@ -35,6 +38,11 @@ class MeanAveragePrecision(MultilabelAveragePrecision):
     def compute(self) -> Tensor:  # type: ignore[override]  # torchmetrics types curves here, not areas
         """Average over the classes that occur."""
         return self.per_class().nanmean()
+
+    def gathered(self) -> tuple[Tensor, Tensor]:
+        """Return the probabilities and targets (clips, C) of all processes since the last reset."""
+        with self.sync_context():
+            return self.scores(), self.targets()
 
     def scores(self) -> Tensor:
         """Return the probabilities seen since the last reset, (clips, C)."""
@@ -49,7 +57,7 @@ class MacroF1(MultilabelF1Score):
     """The mean of the F1 of the classes with at least one positive."""
 
     def __init__(self, num_labels: int, threshold: float, **kwargs: Any) -> None:
-        super().__init__(num_labels, threshold, average="none", **kwargs)
+        super().__init__(num_labels, threshold, average="none", **_TRUSTED, **kwargs)
 
     def compute(self) -> Tensor:
         """Average over the classes that occur."""
@@ -76,27 +84,13 @@ class ScoredClasses(Metric):
         return (self.positives > 0).sum().float()
 
 
-class TopOne(Metric):
+class TopOne(Mean):
     """Share of clips whose most probable class is among their labels: accuracy, where labels are single."""
 
-    hits: Tensor
-    n_clips: Tensor
-    full_state_update = False
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.add_state("hits", torch.tensor(0.0), dist_reduce_fx="sum")
-        self.add_state("n_clips", torch.tensor(0.0), dist_reduce_fx="sum")
-
-    def update(self, preds: Tensor, target: Tensor) -> None:
+    def update(self, preds: Tensor, target: Tensor) -> None:  # type: ignore[override]
         """Take in probabilities and targets (B, C)."""
         best = preds.argmax(1, keepdim=True)
-        self.hits = self.hits + target.gather(1, best).sum()  # in place would fail after inference mode
-        self.n_clips = self.n_clips + len(target)
-
-    def compute(self) -> Tensor:
-        """Divide."""
-        return self.hits / self.n_clips
+        super().update(target.gather(1, best).float().mean(), len(target))
 
 
 class TaggingMetrics(MetricCollection):
@@ -116,9 +110,9 @@ class TaggingMetrics(MetricCollection):
         super().__init__(
             {
                 "mAP": MeanAveragePrecision(n_classes),
-                "f1_micro": MultilabelF1Score(n_classes, threshold, average="micro"),
+                "f1_micro": MultilabelF1Score(n_classes, threshold, average="micro", **_TRUSTED),
                 "f1_macro": MacroF1(n_classes, threshold),
-                "hamming_loss": MultilabelHammingDistance(n_classes, threshold, average="micro"),
+                "hamming_loss": MultilabelHammingDistance(n_classes, threshold, average="micro", **_TRUSTED),
                 "top1": TopOne(),
                 "n_scored_classes": ScoredClasses(n_classes),
             },

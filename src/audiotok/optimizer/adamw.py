@@ -47,4 +47,7 @@ class AdamW:
             {"params": spared, "weight_decay": 0.0},
         ]
         beta1, beta2 = self.betas
-        return torch.optim.AdamW([g for g in groups if g["params"]], lr=self.lr, betas=(beta1, beta2))
+        groups = [group for group in groups if group["params"]]
+        return torch.optim.AdamW(
+            groups, lr=self.lr, betas=(beta1, beta2), fused=True
+        )  # a quarter of the time
