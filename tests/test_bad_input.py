@@ -62,6 +62,7 @@ def audioset(tiny_audioset, tmp_path):
         (["data.limits.min_seconds=5.0"], ["split", "short"]),
         (["ckpt_path=nowhere.ckpt"], ["ckpt_path=nowhere.ckpt"]),
         (["loader.batch_size=0"], ["loader.batch_size=0"]),
+        (["trainer.precision=16-mixed"], ["optimizer.fused=true", "trainer.gradient_clip_val=null"]),
         (["trainer.strategy=ddp_spawn"], ["trainer.strategy=ddp_spawn", "ddp"]),
         (["trainer.devices=30"], ["trainer.devices", "30 processes", "the train split has"]),
         (["data.n_train_clips=0"], ["data.n_train_clips=0"]),

@@ -96,7 +96,9 @@ def tagger(seed: int = 0, dropout: float = 0.2, **changes: Any) -> Tagger:
         "threshold": 0.5,
         "loss": BCE(label_smoothing=0.0),
         "mixup": Mixup(share=0.0, alpha=0.5),
-        "optimizer": AdamW(lr=0.02, weight_decay=0.01, betas=[0.9, 0.999], decay_norms_and_biases=False),
+        "optimizer": AdamW(
+            lr=0.02, weight_decay=0.01, betas=[0.9, 0.999], decay_norms_and_biases=False, fused=True
+        ),
         "schedule": Cosine(warmup=0.1, final=0.1),
         "vocabulary_key": "key of these centroids",
         "seed": seed,
@@ -192,7 +194,7 @@ def test_validation_scores_equal_scikit_learns(tmp_path: Path) -> None:
 
 
 def test_training_scores_are_those_of_all_clips_of_one_epoch(tmp_path: Path) -> None:
-    frozen = AdamW(lr=1e-12, weight_decay=0.0, betas=[0.9, 0.999], decay_norms_and_biases=False)
+    frozen = AdamW(lr=1e-12, weight_decay=0.0, betas=[0.9, 0.999], decay_norms_and_biases=False, fused=True)
     module = tagger(dropout=0.0, optimizer=frozen)
     logged = fit(module, tmp_path, max_epochs=2).callback_metrics
     scores, targets = probabilities(module, TRAIN), TRAIN.targets
@@ -266,7 +268,7 @@ def test_the_loss_is_told_whether_it_trains(tmp_path: Path) -> None:
 
 
 def test_label_smoothing_changes_training_and_not_the_loss_of_validation(tmp_path: Path) -> None:
-    frozen = AdamW(lr=1e-12, weight_decay=0.0, betas=[0.9, 0.999], decay_norms_and_biases=False)
+    frozen = AdamW(lr=1e-12, weight_decay=0.0, betas=[0.9, 0.999], decay_norms_and_biases=False, fused=True)
     module = tagger(dropout=0.0, optimizer=frozen, loss=BCE(label_smoothing=0.4))
     logged = fit(module, tmp_path, max_epochs=1).callback_metrics
     smoothed = F.binary_cross_entropy(probabilities(module, TRAIN), 0.6 * TRAIN.targets + 0.2)
@@ -293,7 +295,7 @@ class Halves:
 
 
 def test_training_mixes_the_vectors_of_clips_and_their_targets(tmp_path: Path) -> None:
-    frozen = AdamW(lr=1e-12, weight_decay=0.0, betas=[0.9, 0.999], decay_norms_and_biases=False)
+    frozen = AdamW(lr=1e-12, weight_decay=0.0, betas=[0.9, 0.999], decay_norms_and_biases=False, fused=True)
     halves = Halves()
     module = tagger(dropout=0.0, optimizer=frozen, mixup=halves)
     logged = fit(module, tmp_path, max_epochs=1).callback_metrics

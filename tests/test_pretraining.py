@@ -218,7 +218,9 @@ def build_pretrainer() -> Pretrainer:
         n_codebooks=2,
         n_clusters=8,
         objective=MaskedTokens(share=0.3, span=2),
-        optimizer=AdamW(lr=0.01, weight_decay=0.0, betas=[0.9, 0.999], decay_norms_and_biases=False),
+        optimizer=AdamW(
+            lr=0.01, weight_decay=0.0, betas=[0.9, 0.999], decay_norms_and_biases=False, fused=True
+        ),
         schedule=Constant(warmup=0.0),
         vocabulary_key="words",
         seed=0,

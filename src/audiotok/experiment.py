@@ -450,17 +450,30 @@ def _build_trainer(config: DictConfig, destination: Destination, logger: Logger 
         enable_progress_bar=bar,
     )
     assert isinstance(trainer, pl.Trainer)
+    _check_training(config)
+    return trainer
+
+
+def _check_training(config: DictConfig) -> None:
     if str(config.trainer.strategy).startswith(("ddp_spawn", "ddp_fork", "ddp_notebook")):
         raise UserError(
             f"trainer.strategy={config.trainer.strategy} makes processes that begin in the middle of a run; "
             "choose ddp, or auto."
+        )
+    if (
+        config.trainer.precision == "16-mixed"
+        and config.trainer.gradient_clip_val
+        and config.optimizer.get("fused")
+    ):
+        raise UserError(
+            "optimizer.fused=true undoes the scaling of trainer.precision=16-mixed too late for gradients to "
+            "be clipped; choose optimizer.fused=false, trainer.gradient_clip_val=null, or bf16-mixed."
         )
     if config.trainer.max_epochs is None or config.trainer.max_epochs < 1:
         raise UserError(
             f"trainer.max_epochs={config.trainer.max_epochs} has no end, and schedules need one; "
             "choose 1 or more."
         )
-    return trainer
 
 
 def _check_shares(corpus: Corpus, n_ranks: int) -> None:

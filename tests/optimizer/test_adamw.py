@@ -14,7 +14,13 @@ def small_model() -> nn.Module:
 
 
 def build(model: nn.Module, **changes: object) -> torch.optim.Optimizer:
-    settings = {"lr": 0.01, "weight_decay": 0.1, "betas": [0.8, 0.95], "decay_norms_and_biases": False}
+    settings = {
+        "lr": 0.01,
+        "weight_decay": 0.1,
+        "betas": [0.8, 0.95],
+        "decay_norms_and_biases": False,
+        "fused": True,
+    }
     return AdamW(**{**settings, **changes}).build(model)
 
 

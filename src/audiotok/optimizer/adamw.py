@@ -19,12 +19,14 @@ class AdamW:
         weight_decay: Decoupled weight decay.
         betas: Decay of the running means of the gradient and of its square.
         decay_norms_and_biases: Decay every parameter, as torch does by default; false spares vectors.
+        fused: Change all parameters in one kernel, in a quarter of the time; on CUDA, MPS and CPUs.
     """
 
     lr: float
     weight_decay: float
     betas: list[float]
     decay_norms_and_biases: bool
+    fused: bool
 
     def __post_init__(self) -> None:
         if self.lr <= 0:
@@ -48,6 +50,4 @@ class AdamW:
         ]
         beta1, beta2 = self.betas
         groups = [group for group in groups if group["params"]]
-        return torch.optim.AdamW(
-            groups, lr=self.lr, betas=(beta1, beta2), fused=True
-        )  # a quarter of the time
+        return torch.optim.AdamW(groups, lr=self.lr, betas=(beta1, beta2), fused=self.fused)
