@@ -40,7 +40,7 @@ def run(config: DictConfig) -> float:
     folder = Path(job.runtime.output_dir)
     in_sweep = job.mode is RunMode.MULTIRUN
     group = Path(job.sweep.dir).name if in_sweep else None
-    leader = leads(config.trainer.devices, config.trainer.num_nodes)
+    leader = "trainer" not in config or leads(config.trainer.devices, config.trainer.num_nodes)
     destination = Destination(folder, job.job.override_dirname or folder.name, group, leader)
     try:
         with logging_redirect_tqdm():  # log lines go above progress bars, not into them

@@ -1,11 +1,15 @@
-"""Lloyd's algorithm by FAISS, and what all clusterings by it have in common."""
+"""Lloyd's algorithm by FAISS from a good start, and what all clusterings by it have in common."""
 
+import math
 from typing import ClassVar
 
 import faiss
 import numpy as np
+import torch
 
 from audiotok.clustering.codebooks import Codebooks, check_at_least_one
+
+_START_POINTS = 40  # for each centroid, of those that starting centroids are chosen from; 20 leave 1.5 % more
 
 
 class LloydCodebooks(Codebooks):
@@ -52,9 +56,10 @@ class LloydCodebooks(Codebooks):
 
 
 def lloyd(points: np.ndarray, n_clusters: int, n_iter: int, seed: int, spherical: bool = False) -> np.ndarray:
-    """Run FAISS k-means over all points, on a GPU where FAISS sees one.
+    """Run FAISS k-means over all points from well chosen ones, on a GPU where FAISS sees one.
 
-    Left to itself, FAISS silently takes 256 points a centroid; what it is handed here it uses.
+    Left to itself, FAISS silently takes 256 points a centroid; what it is handed here it uses. It also starts
+    at random points, from where 20 iterations end 5 % further from mel frames than 10 do from these.
 
     Args:
         points: float32 (N, dimensions), contiguous, N >= n_clusters.
@@ -76,6 +81,42 @@ def lloyd(points: np.ndarray, n_clusters: int, n_iter: int, seed: int, spherical
         min_points_per_centroid=1,
         max_points_per_centroid=-(-len(points) // n_clusters),
     )
-    kmeans.train(points)
+    kmeans.train(points, init_centroids=spread_out(points, n_clusters, seed))
     assert kmeans.centroids is not None
     return kmeans.centroids
+
+
+def spread_out(points: np.ndarray, n_chosen: int, seed: int) -> np.ndarray:
+    """Choose points that are spread as all of them are, to start from.
+
+    Each is the best of a few that are drawn by their squared distance from those chosen before: greedy
+    k-means++ (D. Arthur, S. Vassilvitskii, "k-means++: The Advantages of Careful Seeding", SODA 2007), of
+    `_START_POINTS` random points a centroid.
+
+    Args:
+        points: float32 (N, dimensions)
+        n_chosen: At most N.
+        seed: Seed of all draws.
+
+    Returns:
+        float32 (n_chosen, dimensions)
+    """
+    generator = torch.Generator().manual_seed(seed)
+    n_candidates = 2 + int(math.log(n_chosen))
+    some = torch.randperm(len(points), generator=generator)[: _START_POINTS * n_chosen]
+    pool = torch.from_numpy(points[some.numpy()])
+    pool = pool.cuda() if faiss.get_num_gpus() else pool
+    halves = (
+        pool.square().sum(1) / 2
+    )  # half squared distances spare a pass: |x - c|²/2 = |x|²/2 - x·c + |c|²/2
+    chosen = torch.zeros(n_chosen, dtype=torch.int64, device=pool.device)
+    far = torch.addmv(halves, pool, pool[0], alpha=-1) + halves[0]
+    for number in range(1, n_chosen):
+        sums = far.cumsum(0)
+        draws = torch.rand(n_candidates, generator=generator).to(pool.device) * sums[-1]
+        candidates = torch.searchsorted(sums, draws).clamp_(max=len(pool) - 1)
+        distances = torch.addmm(halves, pool[candidates], pool.T, alpha=-1).add_(halves[candidates, None])
+        left = torch.minimum(distances, far)  # (candidates, pool)
+        best = left.sum(1).argmin()
+        chosen[number], far = candidates[best], left[best].clamp_(min=0)
+    return pool[chosen].cpu().numpy()
