@@ -62,7 +62,7 @@ def test_a_manifest_of_which_a_part_failed_is_not_there(source, expected, tmp_pa
 
 @pytest.fixture(scope="module")
 def tokenizer(tiny_corpus, tmp_path_factory):
-    tokenizer = build_tiny_tokenizer("product", sample_gb=1.0)
+    tokenizer = build_tiny_tokenizer("product")
     return fit_or_load(tokenizer, tiny_corpus, Store(tmp_path_factory.mktemp("centroids"))).tokenizer
 
 
