@@ -6,6 +6,8 @@ imports stand inside the verbs, so that `--help` is instant.
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -23,6 +25,20 @@ DEFAULT_CACHE = Path("~/.cache/audiotok")
 Kinds = Annotated[
     list[str] | None, typer.Option("--kind", help="Of this kind, tokens for example; repeatable.")
 ]
+
+
+@contextmanager
+def _log_on_screen() -> Iterator[None]:
+    """Show what the library logs, where Hydra does not."""
+    log, handler = logging.getLogger("audiotok"), logging.StreamHandler()
+    level = log.level
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+        log.setLevel(level)
 
 
 @app.callback()
@@ -85,10 +101,9 @@ def download(
 
     from audiotok.download.corpus import download as fetch
 
-    logging.basicConfig(format="%(message)s")
-    logging.getLogger("audiotok").setLevel(logging.INFO)
     try:
-        done = fetch(name, to, mirror, sets)
+        with _log_on_screen():
+            done = fetch(name, to, mirror, sets)
     except UserError as error:
         Console(stderr=True, highlight=False, soft_wrap=True).print(str(error), style="red", markup=False)
         raise typer.Exit(1) from None

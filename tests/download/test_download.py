@@ -154,9 +154,10 @@ def test_what_cannot_be_asked_for_is_told(call, arguments, sentence):
     assert sentence in result.output
 
 
-def test_a_destination_that_is_a_file_is_told(call, tmp_path):
+@pytest.mark.parametrize("to", ["data", "data/below"])
+def test_a_destination_that_cannot_be_a_folder_is_told(server, tmp_path, to):
     (tmp_path / "data").write_text("")
-    result = call("esc50")
+    result = CliRunner().invoke(app, ["download", "esc50", "--to", str(tmp_path / to)])
     assert result.exit_code == 1
     assert "cannot be written" in result.output
 

@@ -1,6 +1,5 @@
 """A corpus by its name: fetched, checked, unpacked, and the command to go on with."""
 
-import errno
 import logging
 import shutil
 from collections.abc import Iterator
@@ -126,16 +125,7 @@ def _at_work_in(destination: Path) -> Iterator[None]:
             f"--to={destination} is being filled by another audiotok download; wait for it."
         ) from error
     except OSError as error:
-        if error.errno not in {
-            errno.ENOSPC,
-            errno.EDQUOT,
-            errno.EROFS,
-            errno.EACCES,
-            errno.ENOTDIR,
-            errno.EEXIST,
-        }:
-            raise
         raise UserError(
-            f"--to={destination} cannot be written ({error.strerror}); free some space, or give "
+            f"--to={destination} cannot be written ({error.strerror or error}); free some space, or give "
             "another folder."
         ) from error
