@@ -213,7 +213,8 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
         score = "test/mAP" if corpus == "soundscapes" else "test/top1"
         chosen = [row for row in rows if row["corpus"] == corpus][::-1]
         spreads = [0 if math.isnan(row[f"{score} sd"]) else row[f"{score} sd"] for row in chosen]
-        colors = ["#b8b8b8" if row["rung"] in {"cnn", "frames"} else "#3b6ea5" for row in chosen]
+        controls = {"mixing-cnn", "mixing-frames"}
+        colors = ["#b8b8b8" if row["rung"] in controls else "#3b6ea5" for row in chosen]
         axis.barh([row["rung"] for row in chosen], [row[score] for row in chosen], xerr=spreads, color=colors)
         for label, value in [("chance", chosen[0]["chance"] if chosen else 0), *lines[corpus]]:
             axis.axvline(value, color="#aa3333", linestyle="--", linewidth=1)

@@ -1,33 +1,45 @@
-"""How fast one process turns files into tokens, against decoding alone, which is the limit.
+"""How fast files become tokens: against decoding alone, the limit, and against what others would write.
 
     python benchmarks/tokens.py                        the embedded dataset, synthesised into the cache
     python benchmarks/tokens.py --root DIR             any folder in AudioSet's layout
     python benchmarks/tokens.py clustering=kmeans      with Hydra overrides of the default configuration
 
-Clips are read as a worker of training reads them in a first epoch: `ClipDataset` without kept mel frames, and
-`Preparation`, in this process, on one thread. Pairs of measurements on the same few files, a batch, decoding
-first in one pair and second in the next, are taken close together in time, so that a busy machine slows both
-alike; the ratio reported is the median of theirs. All files have been read before, so the disk is not
-measured. Centroids are drawn at random: to find the nearest costs the same, and nothing has to be fitted
-first.
+Clips are read as a worker of training reads them in a first epoch: `ClipDataset` without anything kept, and
+`Preparation`, a batch of 16 at a time, on one thread. All files have been read before, so the disk is not
+measured. Centroids are drawn at random: to find the nearest costs the same, and nothing has to be fitted.
+
+- `tokens_vs_decode`: CPU seconds of decoding the same files (libsndfile, to mono) / of tokens.
+- `tokens_vs_librosa_pipeline`: CPU seconds of the plain pipeline / of tokens. The plain pipeline is
+  `librosa.load(file, sr=22050)`, `librosa.feature.melspectrogram` (1024, 512, 64 bins), `power_to_db` and
+  scikit-learn's `KMeans(50).predict` of every mel frame: one codebook of 50 for each of the 431 frames of
+  10 s. Tokens are those of the configuration: 24 codebooks of 256 for each of 54 positions, by default.
+- `two_process_scaling`: seconds in which one worker process makes the tokens of all clips / in which two do.
 """
 
 import argparse
+import io
 import json
 import logging
+import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before scikit-learn is loaded
+
+import librosa
 import numpy as np
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import DictConfig
+from pairs import measure_pairs, seconds_of
 from rich.console import Console
 from rich.table import Table
+from sklearn.cluster import KMeans
+from torch.utils.data import DataLoader
 
 from audiotok.data.audio import read_mono
 from audiotok.data.clip import Clip
@@ -97,36 +109,39 @@ def fit_to_noise(tokenizer: Tokenizer) -> None:
 def measure(
     dataset: ClipDataset, tokenizer: Tokenizer, chosen: Sequence[int], options: argparse.Namespace
 ) -> dict[str, Any]:
-    """Time decoding against tokens in pairs, and after each pair the stages, in ms per clip."""
+    """Time tokens against decoding and against the plain pipeline, then the stages, in ms per clip."""
     preparation = Preparation(tokenizer, "tokens", None)
-    preparation(dataset.__getitems__(chosen))  # files into memory, code into caches
     groups = [chosen[i : i + options.pair] for i in range(0, len(chosen), options.pair)] * options.rounds
-    decode: list[float] = []
-    tokens: list[float] = []
-    stages: list[dict[str, float]] = []
-    for number, group in enumerate(groups):
-        pair: list[tuple[list[float], Callable[[Sequence[int]], object]]] = [
-            (decode, lambda clips: [decode_alone(dataset, dataset.clips[i]) for i in clips]),
-            (tokens, lambda clips: preparation(dataset.__getitems__(clips))),
-        ]
-        for times, work in pair if number % 2 else reversed(pair):
-            times.append(per_clip_ms(work, group))
-        stages.append(stage_ms(dataset, tokenizer, group))
+    plain = plain_pipeline()
+
+    def tokens(number: int) -> None:
+        preparation(dataset.__getitems__(groups[number]))
+
+    def decoding(number: int) -> None:
+        for index in groups[number]:
+            decode_alone(dataset, dataset.clips[index])
+
+    def librosa_and_sklearn(number: int) -> None:
+        for index in groups[number]:
+            plain(dataset.clips[index])
+
+    for work in (tokens, librosa_and_sklearn):  # files into memory, code into caches
+        for number in range(-(-len(groups) // options.rounds)):
+            work(number)
+    limit = measure_pairs(decoding, tokens, len(groups))
+    others = measure_pairs(librosa_and_sklearn, tokens, -(-len(groups) // options.rounds))
+    stages = [stage_ms(dataset, tokenizer, group) for group in groups]
+    per_clip = 1000 / options.pair
     return {
         "n_pairs": len(groups),
-        "decode_ms": statistics.median(decode),
-        "tokens_ms": statistics.median(tokens),
-        "clips_per_second": 1000 / statistics.median(tokens),
-        "ratio": statistics.median(d / t for d, t in zip(decode, tokens, strict=True)),
+        "decode_ms": limit.medians[0] * per_clip,
+        "tokens_ms": limit.medians[1] * per_clip,
+        "librosa_pipeline_ms": others.medians[0] * per_clip,
+        "tokens_vs_decode": limit.ratio,
+        "tokens_vs_librosa_pipeline": others.ratio,
+        "two_process_scaling": scaling(dataset, preparation, chosen, options),
         "stages_ms": {name: statistics.median(stage[name] for stage in stages) for name in stages[0]},
     }
-
-
-def per_clip_ms(work: Callable[[Sequence[int]], object], clips: Sequence[int]) -> float:
-    """Return what the work costs for each clip, ms."""
-    start = time.perf_counter()
-    work(clips)
-    return 1000 * (time.perf_counter() - start) / len(clips)
 
 
 def decode_alone(dataset: ClipDataset, clip: Clip) -> tuple[np.ndarray, int]:
@@ -135,9 +150,50 @@ def decode_alone(dataset: ClipDataset, clip: Clip) -> tuple[np.ndarray, int]:
     return read_mono(sound_of(clip.location), max(0.0, clip.seconds - dataset.seconds) / 2, dataset.seconds)
 
 
+def plain_pipeline() -> Callable[[Clip], np.ndarray]:
+    """Return a function from a clip to its tokens as librosa and scikit-learn make them."""
+    noise = np.random.default_rng(0).normal(-40, 20, (2000, 64)).astype(np.float32)
+    kmeans = KMeans(50, n_init=1, random_state=0).fit(noise)
+
+    def tokens(clip: Clip) -> np.ndarray:
+        assert clip.location is not None
+        sound = sound_of(clip.location)
+        waveform, rate = librosa.load(io.BytesIO(sound) if isinstance(sound, bytes) else sound, sr=22050)
+        mel = librosa.feature.melspectrogram(y=waveform, sr=rate, n_fft=1024, hop_length=512, n_mels=64)
+        return kmeans.predict(np.ascontiguousarray(librosa.power_to_db(mel).T))
+
+    return tokens
+
+
+def scaling(
+    dataset: ClipDataset, preparation: Preparation, chosen: Sequence[int], options: argparse.Namespace
+) -> float:
+    """Return how many times as fast two worker processes are as one, by the clock on the wall."""
+
+    def worker_processes(n_workers: int) -> Callable[[int], object]:
+        loader = DataLoader(
+            dataset,
+            batch_size=options.pair,
+            sampler=chosen,
+            collate_fn=preparation,
+            num_workers=n_workers,
+            persistent_workers=True,
+        )
+        list(loader)  # starts them
+        return lambda _: list(loader)
+
+    one, two = worker_processes(1), worker_processes(2)
+    pairs = measure_pairs(one, two, options.rounds, time.perf_counter)
+    return pairs.ratio
+
+
 def stage_ms(dataset: ClipDataset, tokenizer: Tokenizer, clips: Sequence[int]) -> dict[str, float]:
     """Time the parts one by one; reading contains decoding, and is reduced by it."""
     features, codebooks = tokenizer.features, tokenizer.codebooks
+
+    def per_clip(work: Callable[[int], object]) -> float:
+        return 1000 * seconds_of(work) / len(clips)
+
     with torch.no_grad():
         waveforms = [
             (waveform[None], torch.tensor([n_samples]))
@@ -147,20 +203,15 @@ def stage_ms(dataset: ClipDataset, tokenizer: Tokenizer, clips: Sequence[int]) -
         mel, n_mel = batch["mel"], batch["n_mel"]
         stacked, _ = features.stack(mel, n_mel)
         frames = features.projection(stacked)
-        decode = per_clip_ms(lambda _: [decode_alone(dataset, dataset.clips[i]) for i in clips], clips)
-        read = per_clip_ms(lambda _: [dataset.waveform(dataset.clips[i]) for i in clips], clips)
-        log_mel = per_clip_ms(lambda _: [features.log_mel(*waveform) for waveform in waveforms], clips)
-        stack = per_clip_ms(lambda _: features.stack(mel, n_mel), clips)
-        project = per_clip_ms(lambda _: features.projection(stacked), clips)
-        nearest = per_clip_ms(lambda _: codebooks.encode(frames), clips)
-    return {
-        "decode": decode,
-        "resample, pad": read - decode,
-        "log-mel": log_mel,
-        "stack": stack,
-        "project": project,
-        "nearest centroid": nearest,
-    }
+        decode = per_clip(lambda _: [decode_alone(dataset, dataset.clips[i]) for i in clips])
+        return {
+            "decode": decode,
+            "resample, pad": per_clip(lambda _: [dataset.waveform(dataset.clips[i]) for i in clips]) - decode,
+            "log-mel": per_clip(lambda _: [features.log_mel(*waveform) for waveform in waveforms]),
+            "stack": per_clip(lambda _: features.stack(mel, n_mel)),
+            "project": per_clip(lambda _: features.projection(stacked)),
+            "nearest centroid": per_clip(lambda _: codebooks.encode(frames)),
+        }
 
 
 def show(results: dict[str, Any]) -> None:
@@ -173,8 +224,10 @@ def show(results: dict[str, Any]) -> None:
     table.add_section()
     table.add_row("decoding alone", f"{results['decode_ms']:.2f}")
     table.add_row("file to tokens", f"{results['tokens_ms']:.2f}")
+    table.add_row("librosa and scikit-learn", f"{results['librosa_pipeline_ms']:.2f}")
     table.add_section()
-    table.add_row(f"{results['n_pairs']} ratios of these two", f"{results['ratio']:.3f}")
+    for name in ("tokens_vs_decode", "tokens_vs_librosa_pipeline", "two_process_scaling"):
+        table.add_row(name, f"{results[name]:.3f}")
     Console().print(table)
 
 

@@ -45,7 +45,7 @@ def test_soundscapes_run_once_a_seed_and_esc10_once_a_fold(ladder, tmp_path):
 
 
 def test_a_report_has_means_and_deviations_of_what_is_there(ladder, tmp_path):
-    rungs = [rung for rung in ladder.read_rungs() if rung.name in {"scales-bag", "cnn"}]
+    rungs = [rung for rung in ladder.read_rungs() if rung.name in {"scales-bag", "mixing-cnn"}]
     for rung in rungs:
         for job in ladder.jobs_of(rung, tmp_path, [0, 1, 2]):
             if job.corpus == "soundscapes" and job.replicate < 2:
