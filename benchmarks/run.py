@@ -1,7 +1,7 @@
 """All benchmarks one after the other, into one flat JSON object: the figures of docs/PERFORMANCE.md.
 
 python benchmarks/run.py --json FILE               on synthesised clips and drawn numbers
-python benchmarks/run.py --root DIR --json FILE    on a folder in AudioSet's layout, where a benchmark reads one
+python benchmarks/run.py --root DIR --json FILE    on a folder in AudioSet's layout, where clips are read
 python benchmarks/run.py --only kmeans --only step
 """
 
