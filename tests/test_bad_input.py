@@ -47,6 +47,7 @@ def audioset(tiny_audioset, tmp_path):
         (["data.validation.fraction=half"], ["data.validation.fraction=half", "float"]),
         (["seed=-1"], ["seed=-1"]),
         (["seed=x"], ["seed=x"]),
+        (["compile=perhaps"], ["compile=perhaps", "bool"]),
         (["metrics.threshold=high"], ["metrics.threshold=high", "float"]),
         (["cache_dir=5"], ["cache_dir=5", "str"]),
         (["optimized_metric=val/accuracy"], ["optimized_metric=val/accuracy", "val/mAP"]),

@@ -4,13 +4,19 @@ import csv
 import errno
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
 import torch
+from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from runs import SYNTHETIC, TINY, command, run
 from sklearn.metrics import average_precision_score, f1_score, hamming_loss
+
+from audiotok import experiment
+from audiotok.errors import UserError
+from audiotok.train import config_folder
 
 EXPECTED = {
     *(
@@ -284,3 +290,28 @@ def test_every_source_set_of_audioset_trains(tmp_path, tiny_audioset, sets):
     data = ("data=audioset", f"data.root={tiny_audioset}", "data.clip_seconds=1.0", f"data.train_sets={sets}")
     metrics = run(tmp_path, "data.validation.fraction=0.4", "clustering.n_clusters=4", data=data)
     assert metrics["n_test_clips"] > 0
+
+
+# ---- torch.compile ----
+
+
+@pytest.mark.skipif(not shutil.which("g++"), reason="needs a C++ compiler")
+def test_a_compiled_model_gives_what_it_gives_as_it_stands():
+    tiny = [key for key in TINY if key.startswith(("model.", "features", "clustering."))]
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        config = compose("train", tiny)
+    tokenizer = experiment.build_tokenizer(config)
+    plain, compiled = (experiment.build_model(config, tokenizer, 1.0, n_classes=3).eval() for _ in range(2))
+    experiment._compile(compiled)
+    tokens, lengths = torch.randint(8, (2, 16, 24)), torch.tensor([16, 9])
+    with torch.no_grad():
+        expected = plain(tokens, lengths)
+        found = compiled.classify(compiled.embed(tokens, lengths), lengths)
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert compiled.state_dict().keys() == plain.state_dict().keys()
+
+
+def test_compiling_without_a_compiler_is_refused_in_a_sentence(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    with pytest.raises(UserError, match=r"^compile=true needs a C\+\+ compiler, .*; install g\+\+, or"):
+        experiment._compile(torch.nn.Identity())

@@ -118,7 +118,9 @@ def trainer(
         "num_sanity_val_steps": 0,
         "default_root_dir": folder,
     }
-    return pl.Trainer(max_epochs=max_epochs, callbacks=list(callbacks), **{**settings, **arguments})
+    return pl.Trainer(
+        max_epochs=max_epochs, log_every_n_steps=1, callbacks=list(callbacks), **{**settings, **arguments}
+    )
 
 
 def fit(module: Tagger, folder: Path, max_epochs: int = 2, **arguments: Any) -> pl.Trainer:

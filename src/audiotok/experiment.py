@@ -3,6 +3,7 @@
 import logging
 import os
 import pickle
+import shutil
 import sys
 import time
 import warnings
@@ -19,6 +20,7 @@ from hydra.utils import get_class, instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
+from torch import nn
 
 from audiotok import preparing
 from audiotok.augment.recipe import Recipe
@@ -37,6 +39,7 @@ from audiotok.logger.closing import finish
 from audiotok.logger.destination import Destination
 from audiotok.model.bert import Bert
 from audiotok.model.model import Model, Sizes, Start
+from audiotok.model.transformer import Transformer
 from audiotok.module import Optimizer, Schedule, Tagger
 from audiotok.pretraining import Pretrainer
 from audiotok.ranks import followers
@@ -56,6 +59,7 @@ class Root:
 
     seed: int
     cache_dir: str
+    compile: bool
     ckpt_path: str | None
     optimized_metric: str
 
@@ -276,6 +280,8 @@ def build(config: DictConfig, destination: Destination, logger: Logger | None) -
     pl.seed_everything(config.seed, workers=True, verbose=False)
     class_prior = torch.from_numpy(corpus.class_counts("train") / len(corpus.clips["train"])).float()
     model.start_from(Start(tokenizer.codebooks.centroids, class_prior, vocabulary.key))
+    if config.compile:
+        _compile(model)
     return Parts(
         config=config,
         destination=destination,
@@ -289,6 +295,17 @@ def build(config: DictConfig, destination: Destination, logger: Logger | None) -
         trainer=trainer,
         seconds=seconds,
     )
+
+
+def _compile(model: Model) -> None:
+    """Compile what training calls of a model, as it stands; weights and their names stay what they are."""
+    if not any(map(shutil.which, (os.environ.get("CXX", "g++"), "g++", "clang++"))):
+        raise UserError("compile=true needs a C++ compiler, and none is here; install g++, or choose false.")
+    calls: list[tuple[nn.Module, str]] = [(model, "embed"), (model, "classify")]
+    if isinstance(model, Transformer):
+        calls.append((model.encoder, "states"))  # by itself in pretraining
+    for owner, name in calls:
+        setattr(owner, name, torch.compile(getattr(owner, name)))
 
 
 def build_tokenizer(config: DictConfig) -> Tokenizer:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from audiotok.augment.words import MASKED
 from audiotok.metrics.mean import Mean
 from audiotok.model.bert import Bert
-from audiotok.module import Optimizer, Schedule, batch_seed, check_vocabulary, configure
+from audiotok.module import Optimizer, Schedule, batch_seed, check_vocabulary, configure, log_step, seed_batch
 from audiotok.objective.masked_tokens import MaskedTokens
 
 
@@ -59,13 +59,12 @@ class Pretrainer(pl.LightningModule):
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed dropout for this batch, whatever was drawn before it."""
-        torch.manual_seed(batch_seed(self, batch_idx))
+        seed_batch(self, batch_idx)
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """Return the loss of a batch."""
         loss = self._guess("train", batch, batch_seed(self, batch_index))
-        rate = self.trainer.optimizers[0].param_groups[0]["lr"]
-        self.log("train/learning_rate", rate, on_step=True, on_epoch=False)
+        log_step(self, {})
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:

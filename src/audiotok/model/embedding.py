@@ -1,6 +1,6 @@
 """Vectors of words: one table for the tokens of all codebooks, summed at every position."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -46,5 +46,28 @@ class TokenEmbedding(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Sum the vectors of each position's tokens."""
         rows = torch.where(tokens < 0, MASK, tokens + self.offsets)
-        vectors = nn.functional.embedding_bag(rows.flatten(0, 1), self.table.weight, mode="sum")
-        return vectors.unflatten(0, tokens.shape[:2])
+        sum_rows = _SumOfRows.apply if tokens.device.type == "cpu" else _sum_of_rows
+        return sum_rows(self.table.weight, rows.flatten(0, 1)).unflatten(0, tokens.shape[:2])
+
+
+def _sum_of_rows(table: Tensor, rows: Tensor) -> Tensor:
+    """Sum rows (N, Q) of a table (words, width): (N, width)."""
+    return nn.functional.embedding_bag(rows, table, mode="sum")
+
+
+class _SumOfRows(torch.autograd.Function):
+    """`_sum_of_rows` with a gradient in half the time on a CPU: unsorted, a codebook after the other."""
+
+    @staticmethod
+    def forward(ctx: Any, table: Tensor, rows: Tensor) -> Tensor:
+        ctx.save_for_backward(rows)
+        ctx.n_words = len(table)
+        return _sum_of_rows(table, rows)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (rows,), (gradient,) = ctx.saved_tensors, gradients
+        of_table = gradient.new_zeros(ctx.n_words, gradient.shape[1])
+        for words in rows.T:
+            of_table.index_add_(0, words, gradient)
+        return of_table, None

@@ -1,13 +1,16 @@
 """The transformer that reads a clip, whatever its positions are made of, and pools it into one vector.
 
 Source: J. Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers for Language
-Understanding", NAACL 2019; the layers are transformers' `BertModel`, built from its configuration.
+Understanding", NAACL 2019. The weights are those of transformers' `BertModel`, built from its configuration;
+how they are read is written out here, without what makes `BertModel` serve for everything else: it looks into
+every mask, which waits for a GPU.
 """
 
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from transformers import BertConfig, BertModel
 
 from audiotok.errors import UserError
@@ -79,9 +82,7 @@ class Encoder(nn.Module):
         self.cls = nn.Parameter(torch.randn(hidden_size) * config.initializer_range)
         self.pooling = pooling
         self.attention = nn.Linear(hidden_size, 1, bias=False) if pooling == "attention" else None
-        for i, layer in enumerate(self.bert.encoder.layer, start=1):
-            if stochastic_depth:
-                layer.register_forward_hook(_StochasticDepth(stochastic_depth * i / num_layers))
+        self.stochastic_depth = stochastic_depth
 
     @property
     def hidden_size(self) -> int:
@@ -95,10 +96,21 @@ class Encoder(nn.Module):
 
     def states(self, vectors: Tensor, lengths: Tensor) -> Tensor:
         """Read vectors (B, T, H) of which `lengths` (B,) count; return states (B, 1 + T, H), [CLS] first."""
+        embeddings: Any = self.bert.embeddings
+        layers = self.bert.encoder.layer
         start = self.cls.to(vectors.dtype).expand(len(vectors), 1, -1)
-        mask = is_position(lengths + 1, 1 + vectors.shape[1])
-        inputs = torch.cat([start, vectors], 1)
-        return self.bert(inputs_embeds=inputs, attention_mask=mask.long()).last_hidden_state
+        inputs = torch.cat([start, vectors], 1)  # (B, 1 + T, H)
+        n_positions = inputs.shape[1]
+        places = (
+            embeddings.position_embeddings.weight[:n_positions] + embeddings.token_type_embeddings.weight[0]
+        )
+        states = embeddings.dropout(embeddings.LayerNorm(inputs + places))
+        mask = is_position(lengths + 1, n_positions)[:, None, None]  # (B, heads, queries, keys)
+        for number, layer in enumerate(layers, start=1):
+            before, states = states, _read(layer, states, mask)
+            if self.training and self.stochastic_depth:
+                states = _skip(before, states, self.stochastic_depth * number / len(layers))
+        return states
 
     def forward(self, vectors: Tensor, lengths: Tensor) -> Tensor:
         """Read vectors (B, T, H) of which `lengths` (B,) count, and pool them: (B, H)."""
@@ -116,19 +128,26 @@ class Encoder(nn.Module):
         return pooled
 
 
-class _StochasticDepth:
-    """Let a share of the clips skip a layer in training; the others' change is scaled up."""
+def _read(layer: Any, states: Tensor, mask: Tensor) -> Tensor:
+    """Run one of BERT's layers over states (B, 1 + T, H)."""
+    attention = layer.attention.self
 
-    def __init__(self, share: float) -> None:
-        self.share = share
+    def by_head(projection: nn.Module) -> Tensor:
+        """Project states to (B, heads, 1 + T, H / heads)."""
+        return projection(states).unflatten(-1, (attention.num_attention_heads, -1)).transpose(1, 2)
 
-    def __call__(self, layer: nn.Module, inputs: tuple[Tensor, ...], outputs: Any) -> Any:
-        if not layer.training:
-            return None
-        before, after = inputs[0], outputs[0] if isinstance(outputs, tuple) else outputs
-        kept = torch.rand(len(before), 1, 1, device=before.device) >= self.share
-        states = before + kept * (after - before) / (1 - self.share)
-        return (states, *outputs[1:]) if isinstance(outputs, tuple) else states
+    query, key, value = by_head(attention.query), by_head(attention.key), by_head(attention.value)
+    dropout = attention.dropout.p if layer.training else 0.0
+    seen = F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
+    seen = seen.transpose(1, 2).flatten(2)
+    states = layer.attention.output(seen, states)
+    return layer.output(layer.intermediate(states), states)
+
+
+def _skip(before: Tensor, after: Tensor, share: float) -> Tensor:
+    """Let a share of the clips skip a layer; the others' change is scaled up."""
+    kept = torch.rand(len(before), 1, 1, device=before.device) >= share
+    return before + kept * (after - before) / (1 - share)
 
 
 def _check_heads(hidden_size: int, num_heads: int) -> None:
