@@ -5,6 +5,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from audiotok.model.dropout import Dropout
 from audiotok.model.model import Model, Sizes, Start, check_counts, check_shares, start_at_prior
 from audiotok.padding import is_position
 
@@ -33,9 +34,9 @@ class Bag(Model):
         check_shares(dropout=dropout)
         self.n_words = sizes.n_codebooks * sizes.n_clusters
         widths = [self.n_words, *hidden_sizes]
-        layers: list[nn.Module] = [nn.Dropout(dropout)]
+        layers: list[nn.Module] = [Dropout(dropout)]
         for n_in, n_out in pairwise(widths):
-            layers += [nn.Linear(n_in, n_out), nn.GELU(), nn.Dropout(dropout)]
+            layers += [nn.Linear(n_in, n_out), nn.GELU(), Dropout(dropout)]
         self.hidden = nn.Sequential(*layers)
         self.classifier = nn.Linear(widths[-1], sizes.n_classes)
         nn.init.zeros_(self.classifier.weight)

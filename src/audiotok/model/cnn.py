@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from audiotok.errors import UserError
+from audiotok.model.dropout import Dropout
 from audiotok.model.model import (
     Model,
     Sizes,
@@ -43,7 +44,7 @@ class CNN(Model):
         self.normalize = nn.BatchNorm1d(sizes.n_mels)
         widths = [1, *channels]
         self.blocks = nn.ModuleList(_Block(a, b) for a, b in pairwise(widths))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.classifier = nn.Linear(channels[-1], sizes.n_classes)
         nn.init.zeros_(self.classifier.bias)
         self.start_at_prior = start_at_prior

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from transformers import BertConfig, BertModel
 
 from audiotok.errors import UserError
+from audiotok.model.dropout import Dropout
 from audiotok.model.model import check_counts, check_shares
 from audiotok.padding import is_position
 
@@ -79,6 +80,10 @@ class Encoder(nn.Module):
         )
         self.bert = BertModel(config, add_pooling_layer=False)
         self.bert.embeddings.word_embeddings = None
+        for part in list(self.bert.modules()):
+            for name, child in part.named_children():
+                if isinstance(child, nn.Dropout):
+                    setattr(part, name, Dropout(child.p))
         self.cls = nn.Parameter(torch.randn(hidden_size) * config.initializer_range)
         self.pooling = pooling
         self.attention = nn.Linear(hidden_size, 1, bias=False) if pooling == "attention" else None

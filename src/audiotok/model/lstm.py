@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from audiotok.errors import UserError
+from audiotok.model.dropout import Dropout
 from audiotok.model.embedding import TokenEmbedding
 from audiotok.model.model import (
     Model,
@@ -61,7 +62,7 @@ class LSTM(Model):
             bidirectional=True,
             dropout=dropout if num_layers > 1 else 0.0,  # torch drops between layers, and warns of one
         )
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.classifier = nn.Linear(2 * (hidden_size // 2), sizes.n_classes)
         nn.init.zeros_(self.classifier.bias)
         self.embedding, self.start_at_prior = embedding, start_at_prior

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from audiotok.model.dropout import Dropout
 from audiotok.model.encoder import Encoder
 from audiotok.model.model import Model, Start, start_at_prior
 
@@ -20,7 +21,7 @@ class Transformer(Model):
     def __init__(self, encoder: Encoder, dropout: float, start_at_prior: bool, n_classes: int) -> None:
         super().__init__()
         self.encoder = encoder
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.classifier = nn.Linear(encoder.hidden_size, n_classes)
         nn.init.normal_(self.classifier.weight, std=encoder.initializer_range)
         nn.init.zeros_(self.classifier.bias)
