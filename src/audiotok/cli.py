@@ -82,6 +82,20 @@ def prepare(context: typer.Context) -> None:
     hydra_prepare()
 
 
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def repeat(context: typer.Context, run: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None:
+    """Run again what is in a run's folder, in a new one; Hydra overrides may follow."""
+    from audiotok.train import repeat as hydra_repeat
+
+    try:
+        hydra_repeat(run, context.args)
+    except UserError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
 @app.command()
 def download(
     name: Annotated[

@@ -11,7 +11,7 @@ restoration    the trained parts of a finished run
 from audiotok.experiment.configuration import CONFIG, PrepareRoot, Root, check
 from audiotok.experiment.parts import build_model, build_tokenizer
 from audiotok.experiment.preparation import prepare
-from audiotok.experiment.restoration import Restored, restore
+from audiotok.experiment.restoration import Restored, finished, restore
 from audiotok.experiment.training import pretrain, train
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "build_model",
     "build_tokenizer",
     "check",
+    "finished",
     "prepare",
     "pretrain",
     "restore",

@@ -17,8 +17,10 @@ from pytorch_lightning.loggers import Logger
 from torch import nn
 
 from audiotok.augment.recipe import Recipe
+from audiotok.callbacks.history import History
 from audiotok.callbacks.one_run import OneRun
 from audiotok.callbacks.progress import Progress
+from audiotok.callbacks.pruning import Pruning
 from audiotok.checkpoint import BEST
 from audiotok.data.corpus import Corpus, open_corpus
 from audiotok.errors import UserError
@@ -129,10 +131,16 @@ def build_model(config: DictConfig, tokenizer: Tokenizer, clip_seconds: float, n
 
 def build_trainer(config: DictConfig, destination: Destination, logger: Logger | None) -> pl.Trainer:
     """Build Lightning's trainer, with what every run has beside the configured callbacks."""
-    callbacks = [OneRun(), *(build_node(node) for node in config.callbacks.values() if node)]
+    callbacks = [
+        OneRun(),
+        History(destination.folder),
+        *(build_node(node) for node in config.callbacks.values() if node),
+    ]
     for callback in callbacks:
         if isinstance(callback, ModelCheckpoint):
             callback.dirpath = str(destination.folder / BEST.parent)
+        if isinstance(callback, Pruning):
+            callback.overrides = destination.overrides
     bar = config.trainer.enable_progress_bar
     bar = sys.stderr.isatty() if bar is None else bar
     if bar:

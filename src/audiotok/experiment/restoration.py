@@ -1,18 +1,32 @@
 """The trained parts of a finished run."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
 
 from audiotok.checkpoint import BEST, read_checkpoint
 from audiotok.data.clip import SoundClass
 from audiotok.errors import UserError
-from audiotok.experiment.configuration import CONFIG
+from audiotok.experiment.configuration import CONFIG, plain
 from audiotok.experiment.parts import VOCABULARY, build_model, build_tokenizer
 from audiotok.model.model import Model
+from audiotok.results import METRICS
 from audiotok.tokenizer import Tokenizer
 from audiotok.vocabulary import load_run_vocabulary
+
+
+def finished(folder: Path, config: DictConfig) -> dict[str, Any] | None:
+    """Return the results of a run, if a folder holds the whole of it and its configuration is this one."""
+    try:
+        results = json.loads((folder / METRICS).read_text(encoding="utf-8"))
+        ran = OmegaConf.load(folder / CONFIG)
+    except (OSError, ValueError, YAMLError):
+        return None
+    return dict(results) if ran == OmegaConf.create(plain(config)) else None
 
 
 @dataclass(frozen=True)

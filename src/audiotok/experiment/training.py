@@ -20,6 +20,7 @@ from audiotok.logger.destination import Destination
 from audiotok.model.bert import Bert
 from audiotok.module import Tagger
 from audiotok.pretraining import Pretrainer
+from audiotok.provenance import provenance, write_provenance
 from audiotok.ranks import followers
 from audiotok.results import summary, write_metrics, write_results
 
@@ -120,8 +121,12 @@ def _fit(parts: Parts, module: pl.LightningModule) -> dict[str, Any]:
         facts["n_tokens"],
         f"{facts['vocab_size']:,}",
     )
+    data = {split: clips.fingerprint() for split, clips in parts.corpus.clips.items()}
+    origin = {**provenance(trainer.strategy.root_device), "data": data}
+    if parts.destination.leads:
+        write_provenance(parts.destination.folder, origin)
     if trainer.logger is not None:
-        trainer.logger.log_hyperparams({**plain(parts.config), "derived": facts})
+        trainer.logger.log_hyperparams({**plain(parts.config), "derived": facts, "provenance": origin})
     with timed(parts.seconds, "train"):
         _train(trainer, module, parts.datamodule, parts.config.ckpt_path)
     best = _best_checkpoint(trainer)
