@@ -7,6 +7,7 @@ import pytest
 import torch
 import yaml
 from hydra import compose, initialize_config_dir
+from hydra.plugins.launcher import Launcher
 from omegaconf import OmegaConf
 from pytorch_lightning.strategies import DDPStrategy
 
@@ -18,7 +19,7 @@ from audiotok.experiment.session import build_logger
 from audiotok.logger.closing import finish
 from audiotok.logger.destination import Destination
 from audiotok.model.model import Model
-from audiotok.train import config_folder
+from audiotok.train import PLUGINS, config_folder
 
 OPTIONS = sorted(
     f"{path.parent.name}={path.stem}"
@@ -246,5 +247,33 @@ def test_derived_values_are_no_keys(program):
 def test_the_map_of_groups_is_the_map_of_packages():
     package = Path(experiment.__file__).parents[1]
     groups = {path.name for path in config_folder().iterdir() if path.is_dir()}
-    for group in groups - {"experiment", "trainer"}:  # an experiment is a diff, the trainer is Lightning's
+    for group in groups - {
+        "experiment",
+        "hparams_search",
+        "hydra",
+        "trainer",
+    }:  # an experiment is a diff, the trainer is Lightning's
         assert (package / group).is_dir(), group
+
+
+LAUNCHERS = sorted(path.stem for path in (config_folder() / "hydra" / "launcher").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", LAUNCHERS)
+def test_every_launcher_is_composed_and_built(name):
+    package, _ = PLUGINS[f"hydra/launcher={name}"]
+    pytest.importorskip(f"hydra_plugins.{package}", reason=f"{package} is not installed")
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        config = compose("train", [f"hydra/launcher={name}"], return_hydra_config=True)
+    assert isinstance(build_node(config.hydra.launcher), Launcher)
+
+
+@options_of("hparams_search")
+def test_every_search_draws_keys_that_exist(option):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        config = compose("train", [option], return_hydra_config=True)
+    params = config.hydra.sweeper.params
+    assert len(params) > 2
+    for key in params:
+        assert OmegaConf.select(config, key, throw_on_missing=True) is not None, key
