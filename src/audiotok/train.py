@@ -60,14 +60,15 @@ def run(config: DictConfig) -> float:
     group = Path(job.sweep.dir).name if in_sweep else None
     leader = "trainer" not in config or leads(config.trainer.devices, config.trainer.num_nodes)
     overrides = tuple(job.overrides.task)
-    destination = Destination(folder, job.job.override_dirname or folder.name, group, leader, overrides)
+    name, program = job.job.override_dirname or folder.name, str(job.job.config_name)
+    destination = Destination(folder, name, group, leader, overrides, program)
     try:
         results = experiment.finished(folder, config) if in_sweep else None
         if results:
             log.info("Job %d is done already; its results are in %s.", job.job.num, folder)
         else:
             with logging_redirect_tqdm():  # log lines go above progress bars, not into them
-                results = getattr(experiment, str(job.job.config_name))(config, destination)
+                results = getattr(experiment, program)(config, destination)
         return _optimized(config, results, folder)
     except UserError as error:
         log.error("%s", error)

@@ -9,13 +9,16 @@ from typing import Any
 import pytorch_lightning as pl
 from hydra.utils import get_class
 from omegaconf import DictConfig
+from pytorch_lightning.loggers import Logger
 
 from audiotok.callbacks.checkpoint import BestCheckpoint
+from audiotok.callbacks.vocabulary_use import VocabularyUse
 from audiotok.errors import UserError
 from audiotok.experiment.configuration import build_node, plain
-from audiotok.experiment.parts import Parts, build, timed
+from audiotok.experiment.parts import VOCABULARY, Parts, build, timed
 from audiotok.experiment.session import open_session
 from audiotok.loader.datamodule import ClipDataModule
+from audiotok.logger.closing import keep_checkpoint, log_examples, log_vocabulary
 from audiotok.logger.destination import Destination
 from audiotok.model.bert import Bert
 from audiotok.module import Tagger
@@ -60,7 +63,10 @@ def train(config: DictConfig, destination: Destination) -> dict[str, Any]:
                 [tested] = parts.trainer.test(module, parts.datamodule, verbose=False)
         results = _results(parts, {**scores, **tested})
         if destination.leads:
-            write_results(destination.folder, parts.corpus, module.predictions(), results, logger)
+            predictions = module.predictions()
+            write_results(destination.folder, parts.corpus, predictions, results, logger)
+            log_examples(logger, parts.corpus, parts.vocabulary, predictions)
+            _show(parts, logger)
         log.info("%s All of it is in %s.", summary(results), os.path.relpath(destination.folder))
         return results
 
@@ -103,6 +109,7 @@ def pretrain(config: DictConfig, destination: Destination) -> dict[str, Any]:
             results = _results(parts, _fit(parts, module))
         if destination.leads:
             write_metrics(destination.folder, results, logger)
+            _show(parts, logger)
         log.info(
             "Validation: %.4f nats a hidden token, %.1f %% guessed. Go on from it with model.init_from=%s.",
             results["val/loss"],
@@ -135,6 +142,15 @@ def _fit(parts: Parts, module: pl.LightningModule) -> dict[str, Any]:
             module, parts.datamodule, ckpt_path=best, verbose=False, weights_only=True
         )
     return dict(scores)
+
+
+def _show(parts: Parts, logger: Logger | None) -> None:
+    """Show the logger what a run has learnt from and to."""
+    used = [c.counts for c in parts.trainer.callbacks if isinstance(c, VocabularyUse)]  # type: ignore[attr-defined]
+    counts = used[0].numpy() if used and used[0] is not None else None
+    folder = parts.destination.folder
+    log_vocabulary(logger, parts.vocabulary, counts, folder / VOCABULARY)
+    keep_checkpoint(logger, folder, parts.vocabulary)
 
 
 def _results(parts: Parts, scores: dict[str, Any]) -> dict[str, Any]:

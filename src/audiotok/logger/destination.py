@@ -14,6 +14,7 @@ class Destination:
         group: The sweep that it belongs to, or None.
         leads: Whether this process writes there; those that follow it, on other devices, do not.
         overrides: What the command line, or a sweep, changed.
+        program: train or pretrain.
     """
 
     folder: Path
@@ -21,3 +22,4 @@ class Destination:
     group: str | None
     leads: bool = True
     overrides: tuple[str, ...] = ()
+    program: str = "train"
