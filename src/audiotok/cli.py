@@ -127,6 +127,23 @@ def download(
 
 
 @app.command()
+def workspace(
+    project: Annotated[str, typer.Option(help="W&B project.")] = "audiotok",
+    entity: Annotated[
+        str | None, typer.Option(help="W&B user or team; the account's own without it.")
+    ] = None,
+) -> None:
+    """Make the dashboard of a W&B project: scores, what matters, examples, vocabulary."""
+    from audiotok.workspace import save
+
+    try:
+        typer.echo(save(project, entity))
+    except UserError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+@app.command()
 def predict(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     files: Annotated[list[Path], typer.Argument(help="Audio files.")],
