@@ -3,8 +3,8 @@
     python benchmarks/compare.py                 200 runs that are drawn, not trained: 300 clips, 54 classes
     python benchmarks/compare.py --runs=20 --clips=20000 --classes=527
 
-The runs differ in six settings, in ways that scores follow from, and in seeds. The command runs in a process of
-its own, imports included.
+The runs differ in six settings, two of which their scores follow from, and in seeds. The command runs in a
+process of its own, imports included.
 """
 
 import argparse
@@ -77,7 +77,9 @@ def write_runs(folder: Path, n_runs: int, n_clips: int = 300, n_classes: int = 5
             reduce(getitem, groups, config)[name] = value
         logits = rng.normal(size=targets.shape) + targets * ease * skill - 2
         scores = (1 / (1 + np.exp(-logits))).astype(np.float32)
-        write_run(folder / f"{number:03}", yaml.dump(config, Dumper=yaml.CSafeDumper), ids, classes, scores, targets)
+        write_run(
+            folder / f"{number:03}", yaml.dump(config, Dumper=yaml.CSafeDumper), ids, classes, scores, targets
+        )
 
 
 def draw_settings(rng: np.random.Generator, number: int) -> tuple[dict[str, object], float]:
@@ -92,7 +94,11 @@ def draw_settings(rng: np.random.Generator, number: int) -> tuple[dict[str, obje
         "augment.words.noise": float(choice.choice([0.0, 0.05, 0.1])),
         "model.pooling": str(choice.choice(["mean", "mean_max", "first"])),
     }
-    skill = 1.5 + 0.2 * np.log2(settings["clustering.n_clusters"] / 64) - 0.8 * (np.log10(settings["optimizer.lr"]) + 3) ** 2  # type: ignore[operator]
+    skill = (
+        1.5
+        + 0.2 * np.log2(settings["clustering.n_clusters"] / 64)
+        - 0.8 * (np.log10(settings["optimizer.lr"]) + 3) ** 2
+    )  # type: ignore[operator]
     return settings, float(skill + 0.1 * rng.normal())
 
 

@@ -2,13 +2,14 @@
 
 Resamples of the test clips, with replacement, are the same for all runs that were tested on the same clips,
 so that the difference of two runs is paired: subtract one run's resamples from the other's (Efron &
-Tibshirani, An Introduction to the Bootstrap, 1993, chapters 6 and 13). A clip that is drawn twice is a clip of
-weight two: scores are sorted once for each class, not for each resample.
+Tibshirani, An Introduction to the Bootstrap, 1993, chapters 6 and 13). A clip that is drawn twice is a clip
+of weight two: scores are sorted once for each class, not for each resample.
 """
 
 import numpy as np
 
 N_RESAMPLES = 400
+MAX_BYTES = 2**27  # of one intermediate result
 
 
 def draw_resamples(n_clips: int, n_resamples: int = N_RESAMPLES, seed: int = 0) -> np.ndarray:
@@ -37,7 +38,7 @@ def resampled_map(scores: np.ndarray, targets: np.ndarray, counts: np.ndarray) -
     occurring = targets.any(0)
     if not occurring.any():
         return np.full(n_resamples, np.nan)
-    n_classes_at_once = max(1, 2**27 // (8 * n_clips * n_resamples))  # results of at most about 128 MB
+    n_classes_at_once = max(1, MAX_BYTES // (8 * n_clips * n_resamples))
     total, n_present = np.zeros(n_resamples), np.zeros(n_resamples)
     columns = np.flatnonzero(occurring)
     for start in range(0, len(columns), n_classes_at_once):

@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Iterable
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +36,14 @@ def compare(folders: Iterable[Path], to: Path, metric: str) -> list[Run]:
     Args:
         folders: Of runs, or folders that contain such at any depth.
         to: The page.
-        metric: By which runs are ranked, a key of `metrics.json`; where "loss" is in its name, less is better.
+        metric: What runs are ranked by, a key of `metrics.json`; where "loss" is in its name, less is better.
 
     Returns:
         The runs.
 
     Raises:
-        UserError: There are no runs, none has the metric, a package is missing, or the page cannot be written.
+        UserError: There are no runs, none has the metric, a package is missing, or the page cannot be
+            written.
     """
     _require_extra()
     runs = read_runs(find_runs(folders))
@@ -60,21 +62,21 @@ def compare(folders: Iterable[Path], to: Path, metric: str) -> list[Run]:
 
 
 def _require_extra() -> None:
-    try:
-        import plotly
-        import sklearn
-        import yaml
-    except ImportError as error:
-        raise UserError(
-            f"audiotok compare needs {error.name}, which is not installed; pip install 'audiotok[compare]'."
-        ) from error
-    assert plotly and sklearn and yaml
+    """Fail early; who does not have the packages has not waited for runs to be read."""
+    for package in ("plotly", "sklearn", "yaml"):
+        if find_spec(package) is None:
+            raise UserError(
+                f"audiotok compare needs {package}, which is not installed; pip install 'audiotok[compare]'."
+            )
 
 
 def contents(runs: list[Run], metric: str) -> dict[str, Any]:
     """Work out all that the page shows, as what JSON can hold."""
     settings = differing([run.settings for run in runs])
-    scores = [metric, *(name for name in SCORES if name != metric and any(name in run.metrics for run in runs))]
+    scores = [
+        metric,
+        *(name for name in SCORES if name != metric and any(name in run.metrics for run in runs)),
+    ]
     class_sets: dict[tuple[Any, ...], int] = {}
     rows = []
     for number, run in enumerate(runs):

@@ -46,7 +46,9 @@ def differing(configurations: Sequence[dict[str, Any]]) -> list[Setting]:
     known = [bool(configuration) for configuration in configurations]
     keys = dict.fromkeys(key for configuration in configurations for key in configuration)
     columns = {
-        key: tuple(_plain(configuration.get(key, ABSENT), key in configuration) for configuration in configurations)
+        key: tuple(
+            _plain(configuration.get(key, ABSENT), key in configuration) for configuration in configurations
+        )
         for key in _targets_first(keys)
     }
     kept: dict[str, list[str]] = {}
@@ -100,8 +102,11 @@ def _shown(key: str, values: tuple[Value, ...]) -> tuple[Value, ...]:
 def _labels(keys: list[str]) -> dict[str, str]:
     """Name each key by its shortest end that is no other's; the key of a class by its group."""
     plain = {key: key.removesuffix("._target_") for key in keys}
-    ends = {key: [".".join(parts[i:]) for i in reversed(range(len(parts)))]
-            for key, name in plain.items() for parts in [name.split(".")]}
+    ends = {
+        key: [".".join(parts[i:]) for i in reversed(range(len(parts)))]
+        for key, name in plain.items()
+        for parts in [name.split(".")]
+    }
     return {
         key: next((end for end in ends[key] if sum(end in other for other in ends.values()) == 1), key)
         for key in keys
