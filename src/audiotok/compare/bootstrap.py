@@ -9,14 +9,14 @@ of weight two: scores are sorted once for each class, not for each resample.
 import numpy as np
 
 N_RESAMPLES = 400
-MAX_BYTES = 2**27  # of one intermediate result
+MAX_BYTES = 2**26  # of one intermediate result; small enough that float32 counts clips without error
 
 
 def draw_resamples(n_clips: int, n_resamples: int = N_RESAMPLES, seed: int = 0) -> np.ndarray:
-    """Draw how often each clip is in each resample: (clips, resamples), int32, columns add up to n_clips."""
+    """Draw how often each clip is in each resample: (clips, resamples), float32, columns add up to n_clips."""
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(n_clips, np.full(n_clips, 1 / n_clips), size=n_resamples)
-    return np.ascontiguousarray(counts.T.astype(np.int32))
+    return np.ascontiguousarray(counts.T.astype(np.float32))
 
 
 def resampled_map(scores: np.ndarray, targets: np.ndarray, counts: np.ndarray) -> np.ndarray:
@@ -24,12 +24,12 @@ def resampled_map(scores: np.ndarray, targets: np.ndarray, counts: np.ndarray) -
 
     Between one clip with the class and the next in the order of scores, the others only need counting, and
     for all resamples at once this is a product with a sparse matrix: one pass over clips, classes and
-    resamples, 10 ms for 300 clips of 54 classes, 2 s for the 20,000 of AudioSet.
+    resamples, 5 ms for 300 clips of 54 classes, 2 s for the 20,000 of AudioSet.
 
     Args:
         scores: (clips, C).
         targets: (clips, C), bool.
-        counts: How often each clip is in each resample, (clips, resamples).
+        counts: How often each clip is in each resample, (clips, resamples), float32.
 
     Returns:
         (resamples,); NaN for a resample without any positive.
@@ -38,7 +38,7 @@ def resampled_map(scores: np.ndarray, targets: np.ndarray, counts: np.ndarray) -
     occurring = targets.any(0)
     if not occurring.any():
         return np.full(n_resamples, np.nan)
-    n_classes_at_once = max(1, MAX_BYTES // (8 * n_clips * n_resamples))
+    n_classes_at_once = max(1, MAX_BYTES // (4 * n_clips * n_resamples))
     total, n_present = np.zeros(n_resamples), np.zeros(n_resamples)
     columns = np.flatnonzero(occurring)
     for start in range(0, len(columns), n_classes_at_once):
@@ -72,19 +72,20 @@ def _average_precision(
 
     def counted(clips: np.ndarray, stops: np.ndarray) -> np.ndarray:
         """Add up the counts of the clips of every step: (steps, resamples)."""
-        ones, begins = np.ones(len(clips), dtype=np.int32), np.concatenate([[0], stops])
+        ones, begins = np.ones(len(clips), dtype=np.float32), np.concatenate([[0], stops])
         return csr_array((ones, clips, begins), shape=(len(stops), n_clips)) @ counts
 
-    def within_class(steps_: np.ndarray) -> np.ndarray:
-        """Add up steps since the class began."""
-        sums = steps_.cumsum(0, dtype=np.int64)
-        before = np.concatenate([np.zeros((1, sums.shape[1]), dtype=np.int64), sums])[first]
-        return sums - np.repeat(before, np.diff(first, append=len(steps)), axis=0)
+    def accumulate(counted_: np.ndarray) -> np.ndarray:
+        """Add to every step, in place, those before it in its class."""
+        for step in following:  # a cumsum of columns, and taking out what came before a class, take 4 times as long
+            counted_[step] += counted_[step - 1]
+        return counted_
 
-    clips = order.ravel()
+    clips, following = order.ravel(), np.setdiff1d(np.arange(len(steps)), first).tolist()
     new_hits = counted(clips[hits], found[steps])
-    all_clips = within_class(counted(clips, steps + 1))
-    precision = within_class(new_hits) / np.maximum(all_clips, 1)
     positives = np.add.reduceat(new_hits, first, axis=0)
-    area = np.add.reduceat(new_hits * precision, first, axis=0)
-    return area / np.maximum(positives, 1), positives
+    all_clips = accumulate(counted(clips, steps + 1))
+    area = accumulate(new_hits.copy())
+    area /= np.maximum(all_clips, 1, out=all_clips)  # precision at each step
+    area *= new_hits
+    return np.add.reduceat(area, first, axis=0) / np.maximum(positives, 1), positives

@@ -8,7 +8,7 @@ import numpy as np
 from audiotok.compare.settings import Setting, Value
 
 MIN_RUNS = 8
-_TREES, _FOLDS, _SHUFFLES = 100, 4, 8
+_TREES, _FOLDS, _SHUFFLES = 60, 4, 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -139,7 +139,7 @@ def _bootstrap(runs: list[Run]) -> list[dict[str, Any]]:
         key = found.ids.tobytes(), found.classes.tobytes()
         if key not in test_sets:
             n_clips = len(found.ids)
-            whole = np.ones((n_clips, 1), dtype=np.int32)  # the clips as they are go first
+            whole = np.ones((n_clips, 1), dtype=np.float32)  # the clips as they are go first
             test_sets[key] = len(test_sets), np.hstack([whole, draw_resamples(n_clips)])
         number, counts = test_sets[key]
         values = resampled_map(found.scores, found.targets, counts)

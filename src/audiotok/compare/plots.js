@@ -16,12 +16,14 @@ function draw(id, traces, layout) {
     margin: { l: 55, r: 15, t: 10, b: 45 }, hoverlabel: { font: { size: 12 }, namelength: -1 },
   };
   const axes = { xaxis: { ...grid, ...layout.xaxis }, yaxis: { ...grid, ...layout.yaxis } };
-  return Plotly.react(id, traces, { ...common, ...layout, ...axes }, { displayModeBar: false, responsive: true });
+  const { height, ...rest } = layout;
+  document.getElementById(id).style.height = `${height}px`;  // the element's, so that a narrower window keeps it
+  return Plotly.react(id, traces, { ...common, ...rest, ...axes }, { displayModeBar: false, responsive: true });
 }
 
 function clear(id) {
   Plotly.purge(id);
-  document.getElementById(id).replaceChildren();
+  document.getElementById(id).style.height = "";
 }
 
 function caption(id, text) {

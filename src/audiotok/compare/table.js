@@ -123,7 +123,9 @@ function headings(data, state) {
   const columns = data.columns.map((column, place) => {
     if (state.grouped && column.replicated) return "";
     const implied = column.implied?.length ? `; with it changes ${column.implied.join(", ")}` : "";
-    return heading(place, column.label, column.key + implied, place < data.n_settings ? "setting" : "score");
+    const isNumber = data.runs.some((run) => typeof run.cells[place] === "number");
+    const kinds = [isNumber ? "number" : "", place < data.n_settings ? "" : "score"];
+    return heading(place, column.label, column.key + implied, kinds.join(" "));
   });
   return element("tr", {}, ...letters, heading(-1, "run", "its folder", "name"), ...columns);
 }
