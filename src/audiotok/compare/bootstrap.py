@@ -13,7 +13,7 @@ MAX_BYTES = 2**26  # of one intermediate result; small enough that float32 count
 
 
 def draw_resamples(n_clips: int, n_resamples: int = N_RESAMPLES, seed: int = 0) -> np.ndarray:
-    """Draw how often each clip is in each resample: (clips, resamples), float32, columns add up to n_clips."""
+    """Draw how often each clip is in each resample: (clips, resamples), float32; columns sum to n_clips."""
     rng = np.random.default_rng(seed)
     counts = rng.multinomial(n_clips, np.full(n_clips, 1 / n_clips), size=n_resamples)
     return np.ascontiguousarray(counts.T.astype(np.float32))
@@ -77,7 +77,7 @@ def _average_precision(
 
     def accumulate(counted_: np.ndarray) -> np.ndarray:
         """Add to every step, in place, those before it in its class."""
-        for step in following:  # a cumsum of columns, and taking out what came before a class, take 4 times as long
+        for step in following:  # cumsum over all, less what came before the class, takes four times as long
             counted_[step] += counted_[step - 1]
         return counted_
 

@@ -122,10 +122,10 @@ function plotCurves(data, runs, state, metric) {
 }
 
 // Where a value lies on its axis, from 0 to 1, and what is written beside it.
-function axisOf(values) {
+function axisOf(values, isScore) {
   const distinct = [...new Set(values)].filter((value) => value !== null);
   const numeric = distinct.every((value) => typeof value === "number");
-  if (!numeric || distinct.length <= 8) {
+  if (!isScore && (!numeric || distinct.length <= 8)) {
     const ranked = distinct.sort((x, y) => (numeric ? x - y : String(x).localeCompare(String(y), "en", { numeric: true })));
     const all = values.includes(null) ? [null, ...ranked] : ranked;
     const place = (value) => (all.length > 1 ? all.indexOf(value) / (all.length - 1) : 0.5);
@@ -134,8 +134,8 @@ function axisOf(values) {
   }
   const [low, high] = [Math.min(...distinct), Math.max(...distinct)];
   const scale = low > 0 && high / low > 50 ? Math.log : (value) => value;
-  const place = (value) => (value === null ? null : (scale(value) - scale(low)) / (scale(high) - scale(low)));
-  return { place, ticks: [low, high].map((value) => [place(value), String(Number(value.toPrecision(3)))]) };
+  const place = (value) => (value === null ? null : high > low ? (scale(value) - scale(low)) / (scale(high) - scale(low)) : 0.5);
+  return { place, ticks: [...new Set([low, high])].map((value) => [place(value), String(Number(value.toPrecision(3)))]) };
 }
 
 function plotParallel(data, runs) {
@@ -152,7 +152,7 @@ function plotParallel(data, runs) {
   }
   caption("parallel-caption", "A line is a run, its colour the score; – is a key that the run lacks." +
     (target > MAX_AXES ? ` Shown are ${MAX_AXES} of ${target} settings, those that matter most.` : ""));
-  const axes = places.map((place) => axisOf(scored.map((run) => run.cells[place])));
+  const axes = places.map((place) => axisOf(scored.map((run) => run.cells[place]), place === target));
   const scores = scored.map((run) => run.cells[target]);
   const [low, high] = [Math.min(...scores), Math.max(...scores)];
   const step = (run) => (high > low ? Math.min(SCALE.length - 1, Math.floor(SCALE.length * (run.cells[target] - low) / (high - low))) : 0);

@@ -111,6 +111,13 @@ function picker(letter, run, state) {
   return element("td", { class: "pick" }, made);
 }
 
+// The columns that are shown, by their places in the data: the metric first, so that it is seen without scrolling.
+function shownPlaces(data, state) {
+  const metric = data.n_settings;
+  const all = [metric, ...data.columns.keys()].filter((place, number) => number === 0 || place !== metric);
+  return all.filter((place) => !(state.grouped && data.columns[place].replicated));
+}
+
 function headings(data, state) {
   const heading = (place, label, title, kind) => {
     const button = element("button", { type: "button", title }, label);
@@ -120,8 +127,8 @@ function headings(data, state) {
   };
   const letters = state.grouped ? [] : ["a", "b"].map((letter) =>
     element("th", { scope: "col", class: `pick is-${letter}` }, letter.toUpperCase()));
-  const columns = data.columns.map((column, place) => {
-    if (state.grouped && column.replicated) return "";
+  const columns = shownPlaces(data, state).map((place) => {
+    const column = data.columns[place];
     const implied = column.implied?.length ? `; with it changes ${column.implied.join(", ")}` : "";
     const isNumber = data.runs.some((run) => typeof run.cells[place] === "number");
     const kinds = [isNumber ? "number" : "", place < data.n_settings ? "" : "score"];
@@ -136,8 +143,8 @@ function tableRow(row, data, state) {
   const notes = row.members.flatMap((member) => member.notes.map((note) => `${member.name}: ${note}`));
   const name = element("th", { scope: "row", class: "name", title: row.members.map((member) => member.name).join("\n") }, row.name);
   if (notes.length) name.prepend(element("span", { class: "note", role: "img", "aria-label": notes.join("; "), title: notes.join("\n") }, "⚠ "));
-  const cells = row.cells.map((value, place) => {
-    if (state.grouped && data.columns[place].replicated) return "";
+  const cells = shownPlaces(data, state).map((place) => {
+    const value = row.cells[place];
     const isScore = place >= data.n_settings;
     const sd = row.sds[place] ?? null;
     const text = written(value, isScore) + (sd === null ? "" : ` ± ${written(sd, true)}`);
