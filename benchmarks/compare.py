@@ -3,7 +3,7 @@
     python benchmarks/compare.py                 200 runs that are drawn, not trained: 300 clips, 54 classes
     python benchmarks/compare.py --runs=20 --clips=20000 --classes=527
 
-The runs differ in six settings, two of which their scores follow from, and in seeds. The command runs in a
+The runs differ in six settings, two of which decide their scores, and in seeds. The command runs in a
 process of its own, imports included.
 """
 
@@ -87,7 +87,7 @@ def draw_settings(rng: np.random.Generator, number: int) -> tuple[dict[str, obje
     choice = np.random.default_rng(number // 3)
     settings: dict[str, object] = {
         "seed": number % 3,
-        "clustering.n_clusters": int(choice.choice([64, 128, 256, 512])),
+        "clustering.n_clusters": int(choice.choice([32, 64, 128, 256])),
         "model.num_layers": int(choice.choice([2, 4, 6])),
         "optimizer.lr": float(f"{10 ** choice.uniform(-4, -2.5):.3g}"),
         "loss.label_smoothing": float(choice.choice([0.0, 0.1])),
