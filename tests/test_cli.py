@@ -62,13 +62,15 @@ def test_train_py_works_from_any_directory(tmp_path):
     assert "n_clusters: 256" in done.stdout
 
 
-def test_the_wheel_carries_the_configs(tmp_path):
+def test_the_wheel_carries_the_configs_and_the_page_of_compare(tmp_path):
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     [wheel] = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "installed")
     installed = tmp_path / "installed"
+    page = {path.name for path in (installed / "audiotok" / "compare").glob("*.*") if path.suffix != ".py"}
+    assert page == {"page.html", "page.css", "page.js", "plots.js", "table.js"}
     code = "import audiotok; print(audiotok.__file__); from audiotok.cli import app; app()"
     done = subprocess.run(
         [sys.executable, "-c", code, "train", "experiment=seed", "--cfg", "job"],

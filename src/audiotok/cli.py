@@ -176,6 +176,31 @@ def predict(
         raise typer.Exit(1)
 
 
+@app.command()
+def compare(
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="FOLDER...", help="Runs, or what contains them: a sweep, outputs.")
+    ],
+    to: Annotated[Path, typer.Option(help="The page.")] = Path("compare.html"),
+    metric: Annotated[str, typer.Option(help="What runs are ranked by: a key of metrics.json.")] = "test/mAP",
+) -> None:
+    """Lay runs beside each other in one page that opens without a server: settings, scores, curves, luck."""
+    from rich.console import Console
+
+    from audiotok.compare.page import compare as write_page
+
+    try:
+        runs = write_page(folders, to, metric)
+    except UserError as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(str(error), style="red", markup=False)
+        raise typer.Exit(1) from None
+    lacking = sum(bool(run.notes) for run in runs)
+    noted = f"; {lacking} lack something, which the page names" if lacking else ""
+    Console(highlight=False, soft_wrap=True).print(
+        f"{len(runs)} runs are compared in {to} ({to.stat().st_size / 1e6:.1f} MB){noted}.", markup=False
+    )
+
+
 @cache.command("list")
 def list_cache(cache_dir: CacheDir = DEFAULT_CACHE, kind: Kinds = None) -> None:
     """List what is kept: what it is made of, its rows, its size, its last use."""

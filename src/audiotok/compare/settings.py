@@ -1,0 +1,113 @@
+"""In what runs differ: one column for each setting that says something, and no more."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from audiotok.sweep import REPLICATED
+
+ABSENT = None  # a key that a run's configuration lacks; null in YAML is the text "null"
+Value = float | str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One key in which runs differ.
+
+    Args:
+        key: Dotted, as on the command line.
+        label: The shortest end of the key that no other setting has.
+        values: Of every run: a number, a text, or ABSENT.
+        implied: Other keys that tell the runs apart as this one does, and are left out for it.
+    """
+
+    key: str
+    label: str
+    values: tuple[Value, ...]
+    implied: tuple[str, ...]
+
+    @property
+    def replicated(self) -> bool:
+        """Whether runs that differ in it alone are replicates of each other."""
+        return self.key in REPLICATED
+
+
+def differing(configurations: Sequence[dict[str, Any]]) -> list[Setting]:
+    """Return the settings that are not the same in all runs, in the order of their keys in these.
+
+    A key is left out for another where it follows from that: it has the same name and the same values (it was
+    interpolated), or it came with an option, so that some runs lack it, while it tells runs apart no further
+    than a key of the same group does.
+
+    Args:
+        configurations: Flat, one a run; an empty one is of a run that is not known, and counts for nothing.
+    """
+    known = [bool(configuration) for configuration in configurations]
+    keys = dict.fromkeys(key for configuration in configurations for key in configuration)
+    columns = {
+        key: tuple(
+            _plain(configuration.get(key, ABSENT), key in configuration) for configuration in configurations
+        )
+        for key in _targets_first(keys)
+    }
+    kept: dict[str, list[str]] = {}
+    for key, values in columns.items():
+        if len({value for value, counts in zip(values, known, strict=True) if counts}) < 2:
+            continue
+        leader = next((other for other in kept if _follows(key, other, columns, known)), None)
+        kept.setdefault(leader or key, []).extend([key] if leader else [])
+    order = {key: place for place, key in enumerate(keys)}
+    labels = _labels(list(kept))
+    return [
+        Setting(key, labels[key], _shown(key, columns[key]), tuple(kept[key]))
+        for key in sorted(kept, key=order.__getitem__)
+    ]
+
+
+def _targets_first(keys: dict[str, None]) -> list[str]:
+    """Put seeds and options before what follows from them."""
+    return sorted(keys, key=lambda key: (key not in REPLICATED, not key.endswith("_target_"), key.count(".")))
+
+
+def _follows(key: str, leader: str, columns: dict[str, tuple[Value, ...]], known: list[bool]) -> bool:
+    own, led = columns[key], columns[leader]
+    if own == led and key.rpartition(".")[2] == leader.rpartition(".")[2]:
+        return True
+    if key.partition(".")[0] != leader.partition(".")[0]:
+        return False
+    pairs = [(b, a) for a, b, counts in zip(own, led, known, strict=True) if counts]
+    lacking = any(a is ABSENT for _, a in pairs)
+    return lacking and len(set(pairs)) == len({b for b, _ in pairs})
+
+
+def _plain(value: Any, present: bool) -> Value:
+    if not present:
+        return ABSENT
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    return value if isinstance(value, int | float) else str(value)
+
+
+def _shown(key: str, values: tuple[Value, ...]) -> tuple[Value, ...]:
+    """Shorten the paths of classes to their names, while these still differ."""
+    if not key.endswith("_target_"):
+        return values
+    short = {value: value.rpartition(".")[2] for value in values if isinstance(value, str)}
+    if len(set(short.values())) < len(short):
+        return values
+    return tuple(short[value] if isinstance(value, str) else value for value in values)
+
+
+def _labels(keys: list[str]) -> dict[str, str]:
+    """Name each key by its shortest end that is no other's; the key of a class by its group."""
+    plain = {key: key.removesuffix("._target_") for key in keys}
+    ends = {
+        key: [".".join(parts[i:]) for i in reversed(range(len(parts)))]
+        for key, name in plain.items()
+        for parts in [name.split(".")]
+    }
+    return {
+        key: next((end for end in ends[key] if sum(end in other for other in ends.values()) == 1), key)
+        for key in keys
+    }
