@@ -30,6 +30,9 @@ from audiotok.callbacks.progress import Progress
 from audiotok.checkpoint import BEST, read_checkpoint
 from audiotok.data.clip import Check, SoundClass
 from audiotok.data.corpus import Corpus, open_corpus
+from audiotok.data.manifest import open_manifest
+from audiotok.doctor.examination import Examination
+from audiotok.doctor.patient import Patient
 from audiotok.engine.engine import Engine
 from audiotok.errors import UserError
 from audiotok.loader.datamodule import ClipDataModule, default_workers
@@ -197,6 +200,49 @@ def prepare(config: DictConfig, destination: Destination) -> dict[str, Any]:
     if config.fill != "none":
         _fill(config, open_corpus(source, store), store, engine)
     return found
+
+
+def doctor(config: DictConfig, destination: Destination) -> dict[str, Any]:
+    """Look for what keeps a run from learning, before it is made, and report; W&B and `compile` are left out.
+
+    Args:
+        config: Composed from `configs/doctor.yaml`.
+        destination: The run's folder.
+
+    Returns:
+        What `doctor.json` holds.
+
+    Raises:
+        UserError: Something in the configuration or on the disk is for the user to mend, before any clip is
+            looked at.
+    """
+    config.merge_with({"logger": None, "compile": False})
+    with _run(config, destination):
+        examination, loss = Examination(), _instantiate(config.loss)
+        extent = _instantiate(config.doctor)
+        sample_rate = build_tokenizer(config).features.sample_rate
+        manifest = open_manifest(_instantiate(config.data), Store(config.cache_dir))
+        examination.examine_listing(manifest, sample_rate)
+        try:
+            parts = build(config, destination, None)
+        except UserError as error:
+            examination.note_no_run(error)
+        else:
+            parts.datamodule.trainer = parts.trainer  # which tells where tokens are made
+            examination.examine_run(
+                Patient(
+                    corpus=parts.corpus,
+                    vocabulary=parts.vocabulary,
+                    datamodule=parts.datamodule,
+                    model=parts.model,
+                    loss=loss,
+                    optimizer=parts.optimizer,
+                    gradient_clip=config.trainer.gradient_clip_val,
+                    device=parts.trainer.strategy.root_device,
+                    extent=extent,
+                )
+            )
+        return examination.conclude(destination.folder)
 
 
 def _fill(config: DictConfig, corpus: Corpus, store: Store, engine: Engine) -> None:

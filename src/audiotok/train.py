@@ -27,7 +27,7 @@ def config_folder() -> Path:
 def run(config: DictConfig) -> float:
     """Run one job: the function of `experiment` that has the name of the program's YAML.
 
-    Returns the metric that `optimized_metric` names, for sweepers.
+    Returns the metric that `optimized_metric` names, for sweepers; of the doctor, how much is bad.
 
     A job that fails says so in one line where the user can mend it, and with a traceback where not. Alone,
     it ends the program; in a sweep it leaves `error.txt` and returns NaN, and the others go on.
@@ -45,7 +45,7 @@ def run(config: DictConfig) -> float:
     try:
         with logging_redirect_tqdm():  # log lines go above progress bars, not into them
             results = getattr(experiment, str(job.job.config_name))(config, destination)
-        return _optimized(config, results, folder)
+        return float(results["n_bad"]) if "n_bad" in results else _optimized(config, results, folder)
     except UserError as error:
         log.error("%s", error)
         _leave_error(folder, str(error))
@@ -79,7 +79,16 @@ def _leave_error(folder: Path, message: str) -> None:
         (folder / "error.txt").write_text(message + "\n", encoding="utf-8")
 
 
+def examine(config: DictConfig) -> float:
+    """Run the doctor, and exit with 1 where it found something bad; in a sweep the other jobs go on."""
+    n_bad = run(config)
+    if n_bad and HydraConfig.get().mode is not RunMode.MULTIRUN:
+        raise SystemExit(1)
+    return n_bad
+
+
 _program = {"version_base": "1.3", "config_path": str(config_folder())}
 train = hydra.main(config_name="train", **_program)(run)
 pretrain = hydra.main(config_name="pretrain", **_program)(run)
 prepare = hydra.main(config_name="prepare", **_program)(run)
+doctor = hydra.main(config_name="doctor", **_program)(examine)
