@@ -17,7 +17,7 @@ from audiotok.model.model import Sizes
 RIDGE = 0.1  # of the mean of the kernel's diagonal; mAP changes little from 0.03 to 0.3
 # As for information: deviations of shuffled labels' mAP.
 SOME_DEVIATIONS, BY_CHANCE = 6.0, 3.0
-LITTLE_ABOVE = 1.5  # times the mAP of shuffled labels
+LITTLE_ABOVE = 0.05  # share of the way from the mAP of shuffled labels to 1
 
 
 def histograms(excerpt: Excerpt, codebooks: Codebooks) -> Tensor:
@@ -62,9 +62,9 @@ def control(
     orders = (torch.randperm(len(targets), generator=generator) for _ in range(n_permutations))
     shuffled = torch.tensor([_mean_average_precision(scores, targets[order]) for order in orders])
     deviations = float((found - shuffled.mean()) / shuffled.std().clamp(min=1e-9))
-    times = found / float(shuffled.mean())
+    above = (found - float(shuffled.mean())) / (1 - float(shuffled.mean()))
     state = worst(
-        graded(deviations, SOME_DEVIATIONS, BY_CHANCE), "doubtful" if times < LITTLE_ABOVE else "good"
+        graded(deviations, SOME_DEVIATIONS, BY_CHANCE), "doubtful" if above < LITTLE_ABOVE else "good"
     )
     return Finding(
         "control",

@@ -45,16 +45,17 @@ def positives(manifest: Manifest) -> Finding:
     states = [graded(shares[split] if trained.any() else 1.0, SOME_ABSENT, MOST_ABSENT) for split in SPLITS]
     state = worst(*states, "doubtful" if untaught.any() else "good")
     n_trained, least = int(trained.sum()), int(heard["train"][trained].min()) if trained.any() else 0
+    lacking = {split: _names(manifest, absent[split]) for split in SPLITS if split != "train"}
     return Finding(
         "positives",
         state,
-        f"{n_trained:,} of {len(trained):,} classes are in training clips (the rarest in {least:,}); of these "
-        f"{int(absent['val'].sum()):,} are in no validation clip and {int(absent['test'].sum()):,} in no "
-        f"test clip; {int(untaught.sum()):,} are scored and never trained.",
+        f"{n_trained:,} of {len(trained):,} classes are in training clips (the rarest in {least:,}). Of these, "
+        f"{len(lacking['val']):,} are in no validation clip and {len(lacking['test']):,} in no test clip; "
+        f"{int(untaught.sum()):,} are scored and never trained.",
         "" if state == "good" else _OF_POSITIVES,
         {
             "n_trained": n_trained,
-            **{f"absent_from_{split}": _names(manifest, absent[split]) for split in ("val", "test")},
+            **{f"absent_from_{split}": names for split, names in lacking.items()},
             "never_trained": _names(manifest, untaught),
         },
     )

@@ -27,8 +27,8 @@ def waiting(patient: Patient) -> Finding:
     return Finding(
         "waiting",
         state,
-        f"{100 * first.waiting:.0f} % of a step is waiting for data at first, {100 * again.waiting:.0f} % when "
-        f"the same clips come again; then a step takes {1000 * again.step:.0f} ms, an epoch about "
+        f"{100 * first.waiting:.0f} % of a step is waiting for data at first, {100 * again.waiting:.0f} % "
+        f"when the same clips come again; then a step takes {1000 * again.step:.0f} ms, an epoch about "
         f"{n_steps * again.step:,.0f} s (data.cache={patient.corpus.cache}).",
         "" if state == "good" else (_OF_WAITING if keeps else _OF_NO_CACHE),
         {
