@@ -3,6 +3,7 @@
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import soundfile
@@ -47,17 +48,24 @@ def write_sounds(
     return table
 
 
-def examine(folder: Path, table: Path, *overrides: str, tiny: tuple[str, ...] = TINY) -> tuple[dict, int]:
-    """Run `audiotok doctor` on a corpus; return its report and its exit status."""
+def call_doctor(folder: Path, table: Path, *overrides: str, tiny: tuple[str, ...] = TINY) -> None:
+    """Run `audiotok doctor` on a corpus; SystemExit comes through."""
     data = ("data=csv", f"data.root={table}", "data.clip_seconds=0.6")
+    command(f"hydra.run.dir={folder}", *tiny, *data, *LEARNING, *BRIEF, *overrides, verb="doctor")
+
+
+def examine(
+    folder: Path, table: Path, *overrides: str, tiny: tuple[str, ...] = TINY
+) -> tuple[dict[str, Any], int]:
+    """Run `audiotok doctor` on a corpus; return its report and its exit status."""
     status = 0
     try:
-        command(f"hydra.run.dir={folder}", *tiny, *data, *LEARNING, *BRIEF, *overrides, verb="doctor")
+        call_doctor(folder, table, *overrides, tiny=tiny)
     except SystemExit as exit_:
         status = int(exit_.code or 0)
     return json.loads((folder / "doctor.json").read_text()), status
 
 
-def states(report: dict) -> dict[str, str]:
+def states(report: dict[str, Any]) -> dict[str, str]:
     """Return the state of every topic that was looked at."""
     return {finding["topic"]: finding["state"] for finding in report["findings"]}

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from runs import TINY, command
-from sounds import LEARNING, examine, states, write_sounds
+from sounds import LEARNING, call_doctor, examine, states, write_sounds
 
 from audiotok.doctor.examination import OF_THE_RUN
 from audiotok.vocabulary import SIDECAR
@@ -56,7 +56,7 @@ def test_the_table_on_screen_has_every_topic_and_the_best_classes(healthy, exami
     folder, report, _ = examined
     examine(tmp_path / "run", healthy, f"cache_dir={folder}/cache")
     shown = capsys.readouterr().out
-    for topic in (*states(report), "of its shuffled labels", "low", "middle", "high"):
+    for topic in (*states(report), "Most told", "low", "middle", "high"):
         assert topic in shown
 
 
@@ -159,5 +159,5 @@ def test_silent_clips_are_found_where_only_headers_are_read(tmp_path):
 )
 def test_wrong_values_are_one_sentence(healthy, tmp_path, override, words):
     with pytest.raises(SystemExit):
-        examine(tmp_path, healthy, override)
+        call_doctor(tmp_path, healthy, override)
     assert words in (tmp_path / "error.txt").read_text()

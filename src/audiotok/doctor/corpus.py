@@ -49,7 +49,7 @@ def positives(manifest: Manifest) -> Finding:
     return Finding(
         "positives",
         state,
-        f"{n_trained:,} of {len(trained):,} classes are in training clips (the rarest in {least:,}). Of these, "
+        f"{n_trained:,} of {len(trained):,} classes are in training clips (the rarest in {least:,}). Of them "
         f"{len(lacking['val']):,} are in no validation clip and {len(lacking['test']):,} in no test clip; "
         f"{int(untaught.sum()):,} are scored and never trained.",
         "" if state == "good" else _OF_POSITIVES,

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -59,12 +60,13 @@ def _table(findings: Sequence[Finding]) -> Table:
 
 
 def _classes(finding: Finding) -> Table:
-    table = Table(title="Bits that the best token tells of a class (of its shuffled labels)")
-    table.add_column("most")
-    table.add_column("least")
-    best, least = finding.figures["best"], finding.figures["worst"]
-    for i in range(max(len(best), len(least))):
-        table.add_row(*(_line(rows[i]) if i < len(rows) else "" for rows in (best, least)))
+    columns = {
+        "Most told: bits (of shuffled labels)": finding.figures["best"],
+        "Least told: bits (of shuffled labels)": finding.figures["worst"],
+    }
+    table = Table(*(heading for heading, rows in columns.items() if rows))
+    for rows in zip_longest(*(rows for rows in columns.values() if rows)):
+        table.add_row(*(_line(row) if row else "" for row in rows))
     return table
 
 

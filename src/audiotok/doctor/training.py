@@ -204,7 +204,7 @@ class Trainee:
             if self.gradient_clip:
                 nn.utils.clip_grad_norm_(self.model.parameters(), self.gradient_clip)
             self.optimizer.step()
-        return float(loss)
+        return float(loss.detach())
 
 
 def _expected(patient: Patient, batches: list[Batch]) -> tuple[float, str]:
