@@ -216,6 +216,8 @@ def doctor(config: DictConfig, destination: Destination) -> dict[str, Any]:
         UserError: Something in the configuration or on the disk is for the user to mend, before any clip is
             looked at.
     """
+    if destination.group is not None:
+        raise UserError("audiotok doctor looks at one run at a time; leave out -m, and give one value a key.")
     config.merge_with({"logger": None, "compile": False})
     with _run(config, destination):
         examination, loss = Examination(), _instantiate(config.loss)

@@ -27,7 +27,7 @@ def config_folder() -> Path:
 def run(config: DictConfig) -> float:
     """Run one job: the function of `experiment` that has the name of the program's YAML.
 
-    Returns the metric that `optimized_metric` names, for sweepers; of the doctor, how much is bad.
+    Returns the metric that `optimized_metric` names, for sweepers; of the doctor, how many findings are bad.
 
     A job that fails says so in one line where the user can mend it, and with a traceback where not. Alone,
     it ends the program; in a sweep it leaves `error.txt` and returns NaN, and the others go on.
@@ -79,12 +79,10 @@ def _leave_error(folder: Path, message: str) -> None:
         (folder / "error.txt").write_text(message + "\n", encoding="utf-8")
 
 
-def examine(config: DictConfig) -> float:
-    """Run the doctor, and exit with 1 where it found something bad; in a sweep the other jobs go on."""
-    n_bad = run(config)
-    if n_bad and HydraConfig.get().mode is not RunMode.MULTIRUN:
+def examine(config: DictConfig) -> None:
+    """Run the doctor, and exit with 1 where it found something bad."""
+    if run(config):
         raise SystemExit(1)
-    return n_bad
 
 
 _program = {"version_base": "1.3", "config_path": str(config_folder())}

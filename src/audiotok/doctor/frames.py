@@ -11,10 +11,10 @@ from audiotok.padding import is_position
 _SILENT_DB = 1.0  # above the floor: dither and rounding
 _CONSTANT_DB = 0.5  # range over time, of every bin: float16 keeps sixteenths
 SOME_MUTE, MOST_MUTE = 0.05, 0.5  # share of clips: some teach labels without a sound; with most, nothing else
-# A third of ESC-10's frames are digital silence (clips padded to 5 s), and it is learnt all the same.
+# ESC-50's short sounds are padded to 5 s with digital silence, and they are learnt all the same.
 SILENT_FRAMES, ONLY_SILENT_FRAMES = 0.6, 0.95
-# Frames whose bins are all alike say that there is sound, and not what. Of real clips, a fifth at
-# features.range_db=40, where the quiet moments between sounds go below the range.
+# Frames whose bins are all alike say that there is sound, and not what: 13 % of soundscapes at
+# features.range_db=40, where the quiet moments between sounds are below the range.
 _FLAT = 5e-3  # range over the bins, dB or shares of a clip's range
 SOME_FLAT, MOST_FLAT = 0.6, 0.9
 # BatchNorm adds 1e-5 to variances, so that deviations below 0.003 vanish in it.
