@@ -25,7 +25,7 @@ LEAST_STEPS = 10  # before which nothing can be said
 _CLIPS_AT_START = 128  # over which the loss at the start is a mean
 # BERT's random weights put the first loss 3 to 5 % above what is expected.
 OFF, FAR_OFF = 0.25, 1.0  # |loss / expected - 1|
-# A batch that is seen again and again is learnt by heart: what remains of its loss (BERT: 1 % after 40 steps).
+# A batch that comes again and again is learnt by heart: what is left of its loss (of BERT 1 %, in 40 steps).
 HALF_LEARNT, NOT_LEARNT = 0.5, 0.95
 DIVERGED = 1.1  # times the loss of the untrained model on the same clips
 LEARNS = 0.98  # of the loss of the untrained model: what learns is below it (BERT: 0.7 to 0.8)
