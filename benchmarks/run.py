@@ -18,8 +18,9 @@ BENCHMARKS = {  # module: the figures that are taken of what its main returns
     "manifest": ("manifest_2m_seconds", "manifest_2m_gb"),
     "step": ("step_vs_transformers",),
     "start": ("second_start_seconds",),
+    "sweep": ("sweep_vs_alone", "joblib_speedup"),
 }
-READ_CLIPS = {"tokens", "kmeans", "start"}
+READ_CLIPS = {"tokens", "kmeans", "start", "sweep"}
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, float]:

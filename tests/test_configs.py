@@ -7,14 +7,19 @@ import pytest
 import torch
 import yaml
 from hydra import compose, initialize_config_dir
+from hydra.plugins.launcher import Launcher
 from omegaconf import OmegaConf
 from pytorch_lightning.strategies import DDPStrategy
 
 from audiotok import experiment
 from audiotok.errors import UserError
+from audiotok.experiment.configuration import build_node
+from audiotok.experiment.parts import build_trainer
+from audiotok.experiment.session import build_logger
+from audiotok.logger.closing import finish
 from audiotok.logger.destination import Destination
 from audiotok.model.model import Model
-from audiotok.train import config_folder
+from audiotok.train import PLUGINS, config_folder
 
 OPTIONS = sorted(
     f"{path.parent.name}={path.stem}"
@@ -60,7 +65,7 @@ def test_every_option_of_training_composes_for_the_doctor_too(option):
 @options_of("engine")
 def test_every_engine_is_built(option):
     pytest.importorskip("ray", reason="ray is not installed: pip install 'audiotok[ray]'")
-    engine = experiment._instantiate(composed(option, "engine.n_workers=3", program="prepare").engine)
+    engine = build_node(composed(option, "engine.n_workers=3", program="prepare").engine)
     assert (engine.n_workers, engine.retries) == (3, 2)
 
 
@@ -77,7 +82,7 @@ def test_every_data_option_composes_for_preparing_too(option):
 def test_every_option_builds(option):
     derived = {"n_classes": 3, "prefix": "val/"} if group_of(option) == "metrics" else {}
     node = composed(option, program=program_of(option))[group_of(option)]
-    assert experiment._instantiate(node, **derived) is not None
+    assert build_node(node, **derived) is not None
 
 
 @options_of("features", "clustering", "experiment")
@@ -116,17 +121,17 @@ def test_every_trainer_with_callbacks_and_logger_builds(option, tmp_path):
         pytest.skip("needs a CUDA device")
     config = composed(option)
     destination = Destination(tmp_path, "a name", None)
-    logger = experiment._build_logger(config, destination)
+    logger = build_logger(config, destination)
     try:
-        trainer = experiment._build_trainer(config, destination, logger)
+        trainer = build_trainer(config, destination, logger)
         assert trainer.max_epochs == config.trainer.max_epochs
     finally:
-        experiment.finish(logger, True)
+        finish(logger, True)
 
 
 def test_several_devices_are_processes_whose_gradients_are_averaged(tmp_path):
     config = composed("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
-    trainer = experiment._build_trainer(config, Destination(tmp_path, "a name", None), None)
+    trainer = build_trainer(config, Destination(tmp_path, "a name", None), None)
     assert isinstance(trainer.strategy, DDPStrategy)
     assert trainer.world_size == 2
 
@@ -167,7 +172,7 @@ def test_the_seed_experiment_is_the_original_set_up():
 
 def test_no_augmentation_is_none():
     """Every number of the recipe that is off is 0, but for those that say how something is done."""
-    recipe = experiment._instantiate(composed("augment=none").augment)
+    recipe = build_node(composed("augment=none").augment)
     tokens = torch.randint(8, (4, 10, 2))
     mel, n_mel, targets = torch.rand(4, 30, 16) - 50, torch.tensor([30, 30, 20, 9]), torch.eye(4)
     generator = torch.Generator().manual_seed(0)
@@ -245,7 +250,35 @@ def test_derived_values_are_no_keys(program):
 
 
 def test_the_map_of_groups_is_the_map_of_packages():
-    package = Path(experiment.__file__).parent
+    package = Path(experiment.__file__).parents[1]
     groups = {path.name for path in config_folder().iterdir() if path.is_dir()}
-    for group in groups - {"experiment", "trainer"}:  # an experiment is a diff, the trainer is Lightning's
+    for group in groups - {
+        "experiment",
+        "hparams_search",
+        "hydra",
+        "trainer",
+    }:  # an experiment is a diff, the trainer is Lightning's
         assert (package / group).is_dir(), group
+
+
+LAUNCHERS = sorted(path.stem for path in (config_folder() / "hydra" / "launcher").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("name", LAUNCHERS)
+def test_every_launcher_is_composed_and_built(name):
+    package, _ = PLUGINS[f"hydra/launcher={name}"]
+    pytest.importorskip(f"hydra_plugins.{package}", reason=f"{package} is not installed")
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        config = compose("train", [f"hydra/launcher={name}"], return_hydra_config=True)
+    assert isinstance(build_node(config.hydra.launcher), Launcher)
+
+
+@options_of("hparams_search")
+def test_every_search_draws_keys_that_exist(option):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        config = compose("train", [option], return_hydra_config=True)
+    params = config.hydra.sweeper.params
+    assert len(params) > 2
+    for key in params:
+        assert OmegaConf.select(config, key, throw_on_missing=True) is not None, key

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from audiotok import experiment
 from audiotok.data.corpus import open_corpus
+from audiotok.experiment.configuration import build_node
 from audiotok.store import Store
 from audiotok.train import config_folder
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.corpus
 def corpus_of(tmp_path, *overrides):
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         config = compose("train", list(overrides))
-    return open_corpus(experiment._instantiate(config.data), Store(tmp_path))
+    return open_corpus(build_node(config.data), Store(tmp_path))
 
 
 @pytest.mark.skipif(not (CORPORA / "soundscapes").is_dir(), reason="no soundscapes beside the checkout")

@@ -14,8 +14,8 @@ from omegaconf import OmegaConf
 from runs import SYNTHETIC, TINY, command, run
 from sklearn.metrics import average_precision_score, f1_score, hamming_loss
 
-from audiotok import experiment
 from audiotok.errors import UserError
+from audiotok.experiment.parts import build_model, build_tokenizer, compile_model
 from audiotok.train import config_folder
 
 EXPECTED = {
@@ -300,9 +300,9 @@ def test_a_compiled_model_gives_what_it_gives_as_it_stands():
     tiny = [key for key in TINY if key.startswith(("model.", "features", "clustering."))]
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         config = compose("train", tiny)
-    tokenizer = experiment.build_tokenizer(config)
-    plain, compiled = (experiment.build_model(config, tokenizer, 1.0, n_classes=3).eval() for _ in range(2))
-    experiment._compile(compiled)
+    tokenizer = build_tokenizer(config)
+    plain, compiled = (build_model(config, tokenizer, 1.0, n_classes=3).eval() for _ in range(2))
+    compile_model(compiled)
     tokens, lengths = torch.randint(8, (2, 16, 24)), torch.tensor([16, 9])
     with torch.no_grad():
         expected = plain(tokens, lengths)
@@ -314,4 +314,4 @@ def test_a_compiled_model_gives_what_it_gives_as_it_stands():
 def test_compiling_without_a_compiler_is_refused_in_a_sentence(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda _: None)
     with pytest.raises(UserError, match=r"^compile=true needs a C\+\+ compiler, .*; install g\+\+, or"):
-        experiment._compile(torch.nn.Identity())
+        compile_model(torch.nn.Identity())

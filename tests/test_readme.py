@@ -1,5 +1,6 @@
 """The README's commands run as written, in a tiny world."""
 
+import contextlib
 import re
 import shlex
 import subprocess
@@ -135,6 +136,32 @@ def test_the_prepare_command_runs(tmp_path, tiny_audioset):
     assert (tmp_path / "report.json").is_file()
 
 
+def test_the_compare_command_runs(first_run, tmp_path, monkeypatch):
+    pytest.importorskip("plotly", reason="plotly is not installed: pip install 'audiotok[compare]'")
+    (tmp_path / "outputs").symlink_to(first_run.parent)
+    monkeypatch.chdir(tmp_path)
+    [line] = [line for line in COMMANDS if line.startswith("audiotok compare")]
+    result = CliRunner().invoke(app, shlex.split(line)[1:])
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "compare.html").is_file()
+
+
+def test_the_repeat_command_runs(first_run, tmp_path):
+    [line] = [line for line in COMMANDS if line.startswith("audiotok repeat")]
+    arguments = [*shlex.split(line.replace("RUN", str(first_run)))[1:], f"hydra.run.dir={tmp_path}"]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert (tmp_path / "metrics.json").is_file()
+
+
+def test_the_doctor_command_runs(tmp_path, tiny_audioset):
+    [line] = [line for line in COMMANDS if line.startswith("audiotok doctor")]
+    _, _, *overrides = shlex.split(line.replace("DIR", str(tiny_audioset)))
+    tiny = [*TINY, "data.clip_seconds=1.0", "data.validation.fraction=0.3", "doctor.seconds=2"]
+    with contextlib.suppress(SystemExit):  # of so tiny a world something may well be bad
+        command(*overrides, *tiny, f"hydra.run.dir={tmp_path}", verb="doctor")
+    assert (tmp_path / "doctor.json").is_file()
+
+
 @pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("make")])
 def test_every_make_command_is_a_target(line):
     done = subprocess.run(
@@ -144,7 +171,8 @@ def test_every_make_command_is_a_target(line):
 
 
 def test_no_command_of_the_readme_is_left_out():
-    tested = ("python train.py", "audiotok predict", "audiotok pretrain", "audiotok prepare", "make ")
+    verbs = ("predict", "pretrain", "prepare", "compare", "repeat", "doctor")
+    tested = ("python train.py", "make ", *(f"audiotok {verb} " for verb in verbs))
     downloaded = ("audiotok download audioset --to DIR",)  # tests/download, from a server on loopback
     assert all(line.startswith(tested) or line in downloaded for line in COMMANDS)
 

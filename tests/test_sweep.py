@@ -9,7 +9,7 @@ import pytest
 from omegaconf import OmegaConf
 from runs import SYNTHETIC, TINY, command
 
-from audiotok.sweep import Job, SweepTable, ranked, read_jobs
+from audiotok.sweep import Job, Sweep, ranked, read_jobs, short_names, short_value
 
 
 def sweep(folder, *overrides):
@@ -97,7 +97,7 @@ def write_job(folder, number, overrides, scores=None, error=None):
 def end(folder, metric="val/mAP"):
     """Let a sweep of the jobs in a folder end, and return the rows of means.csv."""
     config = OmegaConf.create({"hydra": {"sweep": {"dir": str(folder)}}, "optimized_metric": metric})
-    SweepTable().on_multirun_end(config)
+    Sweep().on_multirun_end(config)
     path = folder / "means.csv"
     return list(csv.DictReader(path.open())) if path.is_file() else None
 
@@ -259,3 +259,101 @@ def test_seeds_of_whole_runs_are_averaged(tmp_path, capsys):
     assert float(means["test/mAP mean"]) == pytest.approx(np.mean(scores))
     assert float(means["test/mAP sd"]) == pytest.approx(np.std(scores, ddof=1))
     assert "Mean ± standard deviation over seed" in capsys.readouterr().out
+
+
+def stop_after(folder, job):
+    """Leave a sweep as one that was stopped while a job of it ran."""
+    (folder / str(job) / "metrics.json").unlink()
+
+
+def test_a_sweep_that_was_stopped_runs_only_what_is_missing(tmp_path):
+    settings = ("clustering.n_clusters=5,6", "seed=0,1")
+    before = sweep(tmp_path, *settings)
+    stop_after(tmp_path, 2)
+    written = {job: (tmp_path / str(job) / "metrics.json").stat().st_mtime_ns for job in (0, 1, 3)}
+    after = sweep(tmp_path, *settings)
+    assert [row["val/mAP"] for row in after] == [row["val/mAP"] for row in before]
+    assert (tmp_path / "2" / "metrics.json").is_file()
+    for job, time in written.items():
+        assert (tmp_path / str(job) / "metrics.json").stat().st_mtime_ns == time
+
+
+def test_a_job_whose_settings_have_changed_is_done_again(tmp_path):
+    sweep(tmp_path, "seed=0,1")
+    path = tmp_path / "0" / "config.yaml"
+    path.write_text(path.read_text().replace("lr: 0.001", "lr: 0.002"))
+    (tmp_path / "0" / "metrics.json").write_text('{"val/mAP": 2.0}')
+    rows = sweep(tmp_path, "seed=0,1")
+    assert all(float(row["val/mAP"]) <= 1 for row in rows)
+
+
+def test_a_job_that_failed_is_done_again(tmp_path):
+    for _ in range(2):
+        with pytest.raises(SystemExit):
+            sweep(tmp_path, "model.num_heads=2,3")
+        assert "model.num_heads=3" in (tmp_path / "1" / "error.txt").read_text()
+
+
+def test_another_sweep_does_not_overwrite_one(tmp_path, capsys):
+    sweep(tmp_path, "seed=0,1")
+    overrides = (tmp_path / "1" / ".hydra" / "overrides.yaml").read_text()
+    with pytest.raises(SystemExit) as exit_:
+        sweep(tmp_path, "seed=0,2")
+    assert exit_.value.code == 1
+    said = capsys.readouterr().out
+    assert "holds another sweep (seed=0,1 there, seed=0,2 here); repeat its line" in said
+    assert (tmp_path / "1" / ".hydra" / "overrides.yaml").read_text() == overrides
+
+
+def test_two_jobs_at_a_time_fit_one_codebook_once(tmp_path):
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    cache = tmp_path / "cache"
+    launcher = ("hydra/launcher=jobs", f"cache_dir={cache}")
+    rows = sweep(tmp_path / "s", *launcher, "optimizer.lr=0.001,0.002")
+    assert len(rows) == 2
+    assert not any(row["error"] for row in rows)
+    logs = "".join((tmp_path / "s" / job / "train.log").read_text() for job in "01")
+    assert logs.count("Fitted ") == 1
+    assert logs.count("Reused ") == 1
+
+
+def test_submitit_runs_jobs_without_a_slurm(tmp_path):
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    rows = sweep(tmp_path, "hydra/launcher=slurm_local", "optimizer.lr=0.001")
+    assert [row["error"] for row in rows] == [""]
+
+
+def test_a_search_goes_on_from_its_study(tmp_path, monkeypatch, capsys):
+    optuna = pytest.importorskip("optuna")
+    monkeypatch.chdir(tmp_path)
+    search = (*TINY, *SYNTHETIC, "logger=none", "hparams_search=recipe")
+    for start, n_trials in enumerate((2, 3, 3)):
+        command("-m", *search, f"hydra.sweeper.n_trials={n_trials}", f"hydra.sweep.dir=sweep-{start}")
+    study = optuna.load_study("recipe", "sqlite:///outputs/studies/recipe.db")
+    assert [trial.state.name for trial in study.trials] == ["COMPLETE"] * 3
+    assert all(trial.intermediate_values for trial in study.trials)  # what pruning compares
+    assert "Nothing was left to do." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("argument", "package", "extra"),
+    [
+        ("hydra/launcher=jobs", "hydra-joblib-launcher", "joblib"),
+        ("hydra/launcher=ray_cluster", "hydra-ray-launcher", "ray-launcher"),
+        ("hparams_search=tokens", "hydra-optuna-sweeper", "sweep"),
+    ],
+)
+def test_a_missing_plugin_is_one_sentence(argument, package, extra, monkeypatch):
+    monkeypatch.setattr("audiotok.train.find_spec", lambda _: None)
+    with pytest.raises(SystemExit) as exit_:
+        command("-m", argument)
+    expected = f"{argument} needs {package}, which is not installed; pip install 'audiotok[{extra}]'."
+    assert str(exit_.value) == expected
+
+
+def test_names_on_screen_are_as_short_as_they_tell_apart():
+    assert short_names(["optimizer.lr", "model.dropout", "seed"]) == ["lr", "dropout", "seed"]
+    assert short_names(["a.size", "b.size", "model.c.size"]) == ["a.size", "b.size", "c.size"]
+    assert short_value("0.12345678901") == "0.1235"
+    assert short_value("0.001") == "0.001"
+    assert short_value("[bal_train,unbal_train]") == "[bal_train,unbal_train]"

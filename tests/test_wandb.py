@@ -4,8 +4,10 @@ import json
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 from runs import SYNTHETIC, TINY, command
 
@@ -57,6 +59,9 @@ def test_without_an_account_a_run_goes_offline_and_says_how_to_look(tmp_path, ca
     assert summary["epoch"] is not None
     assert summary["vocabulary/variance_kept"] == metrics["vocabulary/variance_kept"]
     assert summary["trainer/global_step"] > 0
+    assert summary["val/mAP"] == pytest.approx(metrics["val/mAP"], abs=1e-6)  # of the tested checkpoint
+    origin = json.loads((tmp_path / "run" / "provenance.json").read_text())
+    assert run["config"]["provenance"] == origin
 
 
 def test_metrics_have_a_history_against_steps(tmp_path):
@@ -93,3 +98,58 @@ def test_a_key_is_found_where_wandb_keeps_it(monkeypatch, tmp_path):
     (tmp_path / "netrc").chmod(0o600)
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     assert has_api_key()
+
+
+def records(run_folder: Path, kind: str) -> list[dict]:
+    """Read all records of a kind that W&B wrote."""
+    lines = [json.loads(line) for line in inspect(run_folder).splitlines() if line.strip()]
+    return [line[kind] for line in lines if line.get("type") == kind]
+
+
+def test_examples_can_be_seen_and_listened_to(tmp_path):
+    start(tmp_path, "logger.n_examples=3")
+    files = tmp_path.glob("wandb/offline-run-*/files/media/table/test/examples_*.table.json")
+    [table] = [json.loads(path.read_text()) for path in files]
+    assert table["columns"] == ["id", "sound", "spectrogram", "tokens", "labels", "predicted"]
+    assert len(table["data"]) == 3
+    ids = set(np.load(tmp_path / "predictions.npz")["ids"].tolist())
+    for id_, *_, labels, predicted in table["data"]:
+        assert id_ in ids
+        assert labels
+        assert predicted.count(",") >= 4
+    [artifact] = [record for record in records(tmp_path, "artifact") if "examples" in record["name"]]
+    kinds = Counter(Path(entry["path"]).parts[:2] for entry in artifact["manifest"]["contents"])
+    assert kinds["media", "audio"] == 3
+    assert kinds["media", "images"] == 6  # spectrograms and tokens
+
+
+def test_centroids_and_their_use_are_shown(tmp_path):
+    metrics = json.loads((Path(start(tmp_path)) / "metrics.json").read_text())
+    summary = json.loads(inspect(tmp_path, "--summary"))["summary"]
+    assert summary["vocabulary/centroids"]["_type"] == "image-file"
+    assert sum(summary["vocabulary/use"]["values"]) == metrics["vocab_size"]
+
+
+def test_centroids_and_the_tested_checkpoint_are_artifacts(tmp_path):
+    metrics = json.loads((Path(start(tmp_path)) / "metrics.json").read_text())
+    found = {record["name"]: record for record in records(tmp_path, "artifact")}
+    vocabulary = found[f"vocabulary-{metrics['centroid_key']}"]
+    assert vocabulary["type"] == "vocabulary"
+    paths = {entry["path"] for entry in vocabulary["manifest"]["contents"]}
+    assert {"centroids.npy", "vocabulary.json"} <= paths
+    [model] = [record for record in found.values() if record["type"] == "model"]
+    assert [entry["path"] for entry in model["manifest"]["contents"]] == ["best.ckpt"]
+    assert "best" in model["aliases"]
+
+
+def test_artifacts_and_examples_can_be_left_out(tmp_path):
+    start(tmp_path, "logger.artifacts=[]", "logger.n_examples=0")
+    assert not any(record["type"] in {"model", "vocabulary"} for record in records(tmp_path, "artifact"))
+    assert not list(tmp_path.glob("wandb/offline-run-*/files/media/table/test/examples_*"))
+
+
+def test_pretraining_shows_its_vocabulary_too(tmp_path):
+    command(f"hydra.run.dir={tmp_path}", *TINY, *SYNTHETIC, verb="pretrain")
+    [run_record] = records(tmp_path, "run")[:1]
+    assert run_record["job_type"] == "pretrain"
+    assert {record["type"] for record in records(tmp_path, "artifact")} == {"model", "vocabulary"}

@@ -94,6 +94,20 @@ def doctor(context: typer.Context) -> None:
     hydra_doctor()
 
 
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def repeat(context: typer.Context, run: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None:
+    """Run again what is in a run's folder, in a new one; Hydra overrides may follow."""
+    from audiotok.train import repeat as hydra_repeat
+
+    try:
+        hydra_repeat(run, context.args)
+    except UserError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
 @app.command()
 def download(
     name: Annotated[
@@ -122,6 +136,23 @@ def download(
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"{done.title} is in {done.root}; what came is in {to / 'download.json'}.", markup=False)
     console.print(done.command, markup=False)
+
+
+@app.command()
+def workspace(
+    project: Annotated[str, typer.Option(help="W&B project.")] = "audiotok",
+    entity: Annotated[
+        str | None, typer.Option(help="W&B user or team; the account's own without it.")
+    ] = None,
+) -> None:
+    """Make the dashboard of a W&B project: scores, what matters, examples, vocabulary."""
+    from audiotok.workspace import save
+
+    try:
+        typer.echo(save(project, entity))
+    except UserError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
 
 
 @app.command()

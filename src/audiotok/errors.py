@@ -1,5 +1,7 @@
 """The error that a user can mend: one sentence with the key or file, its value, and what to do."""
 
+ERROR = "error.txt"  # in the folder of a run that failed: why
+
 
 class UserError(ValueError):
     """Bad input or configuration; its message is shown alone, without a traceback."""

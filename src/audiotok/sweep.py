@@ -5,7 +5,9 @@ Jobs that differ in seed or test fold alone are replicates of one setting.
 
 import csv
 import json
+import logging
 import math
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean, stdev
@@ -15,6 +17,10 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
+
+from audiotok.errors import ERROR, UserError
+
+log = logging.getLogger(__name__)
 
 COLUMNS = ("val/mAP", "val/accuracy", "test/mAP", "test/top1", "test/f1_micro_tuned", "test/hamming_loss")
 REPLICATED = ("seed", "data.test_fold")  # keys that make replicates, not settings
@@ -37,14 +43,31 @@ class Job:
     error: str
 
 
-class SweepTable(Callback):
-    """Rank the jobs on screen and in `sweep.csv`, and exit with 1 where one failed."""
+class Sweep(Callback):
+    """Refuse what cannot go well, go on where a sweep was stopped, and rank its jobs in the end.
+
+    The table is on screen and in `sweep.csv`; the exit status is 1 where a job failed.
+    """
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Look before the first job."""
+        try:
+            check_folder(config.hydra)
+            if is_search(config.hydra):
+                take_up(config.hydra.sweeper)
+            Path(config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
+        except UserError as error:
+            log.error("%s", error)
+            raise SystemExit(1) from None
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write the table once all jobs are through."""
         folder = Path(config.hydra.sweep.dir)
         metric = str(config.optimized_metric)
         jobs = ranked(read_jobs(folder), metric)
+        if not jobs:
+            log.info("Nothing was left to do.")
+            return
         write_csv(folder / "sweep.csv", jobs, metric)
         show(jobs, metric, folder)
         settings = replicates(jobs, metric)
@@ -53,6 +76,56 @@ class SweepTable(Callback):
             show_means(settings, folder)
         if any(job.error for job in jobs):
             raise SystemExit(1)
+
+
+def is_search(hydra: DictConfig) -> bool:
+    """Tell whether optuna chooses the jobs."""
+    return ".hydra_optuna_sweeper." in hydra.sweeper._target_
+
+
+def check_folder(hydra: DictConfig) -> None:
+    """Compare a sweep with the one that its folder holds.
+
+    Raises:
+        UserError: It is another one, whose results it would overwrite.
+    """
+    folder = Path(hydra.sweep.dir)
+    if not folder.is_dir() or not read_jobs(folder):
+        return
+    if is_search(hydra):
+        raise UserError(
+            f"hydra.sweep.dir={folder} holds jobs, and a search numbers its own from 0; leave it out: the "
+            f"study goes on from {hydra.sweeper.storage}."
+        )
+    with suppress(OSError):
+        before = list(OmegaConf.load(folder / "multirun.yaml").hydra.overrides.task)
+        now = list(hydra.overrides.task)
+        if before != now:
+            there = " ".join(override for override in before if override not in now) or "other order"
+            here = " ".join(override for override in now if override not in before) or "nothing"
+            raise UserError(
+                f"hydra.sweep.dir={folder} holds another sweep ({there} there, {here} here); repeat its line "
+                "to go on with it, or choose another folder."
+            )
+
+
+def take_up(sweeper: DictConfig) -> None:
+    """Count what a study has finished into the trials that it is to have, and make room for a new one."""
+    import optuna
+
+    storage = str(sweeper.storage or "")
+    if not storage:
+        return
+    if storage.startswith("sqlite:///"):
+        Path(storage.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        trials = optuna.load_study(sweeper.study_name, storage).trials
+    except KeyError:  # there is none of that name yet
+        return
+    n_done = sum(trial.state.is_finished() for trial in trials)
+    log.info("Study %s goes on: %d of %d trials are done.", sweeper.study_name, n_done, sweeper.n_trials)
+    sweeper.n_trials = max(0, sweeper.n_trials - n_done)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +161,7 @@ def _read_job(folder: Path) -> Job:
         scores = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
         scores = {}
-    path = folder / "error.txt"  # also of a job whose scores lack what it was run for
+    path = folder / ERROR  # also of a job whose scores lack what it was run for
     error = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
     if not scores and not error:
         error = "it ended without results"
@@ -161,12 +234,12 @@ def show(jobs: list[Job], metric: str, folder: Path) -> None:
     """Print the table."""
     varied, scores = _columns(jobs, metric)
     table = Table(title=f"{len(jobs)} jobs by {metric} ({folder / 'sweep.csv'})")
-    for name in ["rank", "job", *varied]:
+    for name in ["rank", "job", *short_names(varied)]:
         table.add_column(name, overflow="fold")
     for name in scores:
         table.add_column(name, justify="right")
     for rank, job in enumerate(jobs, start=1):
-        overrides = [job.overrides.get(key, "") for key in varied]
+        overrides = [short_value(job.overrides.get(key, "")) for key in varied]
         absent = "failed" if job.error else ""
         values = [f"{job.scores[name]:.4f}" if name in job.scores else absent for name in scores]
         table.add_row(str(rank), job.folder.name, *overrides, *values)
@@ -174,6 +247,29 @@ def show(jobs: list[Job], metric: str, folder: Path) -> None:
     for job in jobs:
         if job.error:
             Console().print(f"Job {job.folder.name} failed: {job.error}", style="red", highlight=False)
+
+
+def short_names(keys: list[str]) -> list[str]:
+    """Return the last parts of keys, as many as tell them apart: `lr` for `optimizer.lr`."""
+
+    def ending(key: str, n_parts: int) -> str:
+        return ".".join(key.split(".")[-n_parts:])
+
+    names = []
+    for key in keys:
+        n_parts = 1
+        while sum(ending(other, n_parts) == ending(key, n_parts) for other in keys) > 1:
+            n_parts += 1
+        names.append(ending(key, n_parts))
+    return names
+
+
+def short_value(value: str) -> str:
+    """Return what a setting shows on screen: a number drawn at random has 17 digits, and 4 of them tell."""
+    try:
+        return f"{float(value):.4g}" if len(value) > 8 else value
+    except ValueError:
+        return value
 
 
 def write_means(path: Path, settings: list[Setting]) -> None:
@@ -195,13 +291,13 @@ def show_means(settings: list[Setting], folder: Path) -> None:
     """Print mean and deviation of every score, settings in the order of their best job."""
     names = _names(settings)
     table = Table(title=f"Mean ± standard deviation over {', '.join(REPLICATED)} ({folder / 'means.csv'})")
-    for name in [*settings[0].overrides, "jobs"]:
+    for name in [*short_names(list(settings[0].overrides)), "jobs"]:
         table.add_column(name, overflow="fold")
     for name in names:
         table.add_column(name, justify="right")
     for setting in settings:
         values = [_with_deviation(setting, name) for name in names]
-        table.add_row(*setting.overrides.values(), str(setting.n_jobs), *values)
+        table.add_row(*map(short_value, setting.overrides.values()), str(setting.n_jobs), *values)
     Console().print(table)
 
 

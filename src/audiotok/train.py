@@ -3,8 +3,13 @@
 import errno
 import logging
 import math
+import re
+import sys
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import hydra
@@ -13,9 +18,21 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from audiotok.errors import UserError
+from audiotok.errors import ERROR, UserError
 
 log = logging.getLogger(__name__)
+PLUGINS = {  # what a command line may name: the package of Hydra's plugin, and the extra that installs it
+    "hydra/launcher=jobs": ("hydra_joblib_launcher", "joblib"),
+    "hydra/launcher=joblib": ("hydra_joblib_launcher", "joblib"),
+    "hydra/launcher=slurm": ("hydra_submitit_launcher", "submitit"),
+    "hydra/launcher=slurm_local": ("hydra_submitit_launcher", "submitit"),
+    "hydra/launcher=submitit_slurm": ("hydra_submitit_launcher", "submitit"),
+    "hydra/launcher=submitit_local": ("hydra_submitit_launcher", "submitit"),
+    "hydra/launcher=ray_cluster": ("hydra_ray_launcher", "ray-launcher"),
+    "hydra/launcher=ray": ("hydra_ray_launcher", "ray-launcher"),
+    "hydra/sweeper=optuna": ("hydra_optuna_sweeper", "sweep"),
+    "hparams_search": ("hydra_optuna_sweeper", "sweep"),
+}
 
 
 def config_folder() -> Path:
@@ -30,7 +47,8 @@ def run(config: DictConfig) -> float:
     Returns the metric that `optimized_metric` names, for sweepers; of the doctor, how many findings are bad.
 
     A job that fails says so in one line where the user can mend it, and with a traceback where not. Alone,
-    it ends the program; in a sweep it leaves `error.txt` and returns NaN, and the others go on.
+    it ends the program; in a sweep it leaves `error.txt` and returns NaN, and the others go on. A job of a
+    sweep that has its results already is not done again.
     """
     from audiotok import experiment  # torch and Lightning take seconds, and --help needs neither
     from audiotok.logger.destination import Destination
@@ -41,10 +59,16 @@ def run(config: DictConfig) -> float:
     in_sweep = job.mode is RunMode.MULTIRUN
     group = Path(job.sweep.dir).name if in_sweep else None
     leader = "trainer" not in config or leads(config.trainer.devices, config.trainer.num_nodes)
-    destination = Destination(folder, job.job.override_dirname or folder.name, group, leader)
+    overrides = tuple(job.overrides.task)
+    name, program = job.job.override_dirname or folder.name, str(job.job.config_name)
+    destination = Destination(folder, name, group, leader, overrides, program)
     try:
-        with logging_redirect_tqdm():  # log lines go above progress bars, not into them
-            results = getattr(experiment, str(job.job.config_name))(config, destination)
+        results = experiment.finished(folder, config) if in_sweep else None
+        if results:
+            log.info("Job %d is done already; its results are in %s.", job.job.num, folder)
+        else:
+            with logging_redirect_tqdm():  # log lines go above progress bars, not into them
+                results = getattr(experiment, program)(config, destination)
         return float(results["n_bad"]) if "n_bad" in results else _optimized(config, results, folder)
     except UserError as error:
         log.error("%s", error)
@@ -76,7 +100,7 @@ def _optimized(config: DictConfig, results: dict[str, Any], folder: Path) -> flo
 def _leave_error(folder: Path, message: str) -> None:
     with suppress(OSError):  # where the disk is full, the log has said it
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "error.txt").write_text(message + "\n", encoding="utf-8")
+        (folder / ERROR).write_text(message + "\n", encoding="utf-8")
 
 
 def examine(config: DictConfig) -> None:
@@ -85,8 +109,58 @@ def examine(config: DictConfig) -> None:
         raise SystemExit(1)
 
 
-_program = {"version_base": "1.3", "config_path": str(config_folder())}
-train = hydra.main(config_name="train", **_program)(run)
-pretrain = hydra.main(config_name="pretrain", **_program)(run)
-prepare = hydra.main(config_name="prepare", **_program)(run)
-doctor = hydra.main(config_name="doctor", **_program)(examine)
+def repeat(folder: Path, overrides: Sequence[str]) -> None:
+    """Run again what the resolved configuration in a run's folder says, whatever the YAML says by now.
+
+    Args:
+        folder: The run's folder.
+        overrides: Of Hydra, after it.
+
+    Raises:
+        UserError: The folder is not that of a run.
+    """
+    path = folder / "config.yaml"
+    if not path.is_file():
+        raise UserError(f"{folder} is not the folder of a run: it has no {path.name}; give another.")
+    text = path.read_text(encoding="utf-8")
+    program = "pretrain" if re.search(r"^objective:", text, re.MULTILINE) else "train"
+    with TemporaryDirectory() as configs:
+        hydra_settings = f"\nhydra:\n  job:\n    name: {program}\n"
+        (Path(configs) / f"{program}.yaml").write_text(text + hydra_settings, encoding="utf-8")
+        sys.argv = [f"audiotok {program}", *overrides]
+        hydra.main(config_name=program, version_base="1.3", config_path=configs)(run)()
+
+
+def check_plugins(arguments: Sequence[str]) -> None:
+    """Look for the packages of the launchers and sweepers that a command line names.
+
+    Raises:
+        UserError: One is not installed; Hydra's own message would not say of which package.
+    """
+    for argument in arguments:
+        option = argument.lstrip("+")
+        group = option.partition("=")[0]
+        plugin = PLUGINS.get(option) or PLUGINS.get(group)
+        if plugin and find_spec(f"hydra_plugins.{plugin[0]}") is None:
+            package = plugin[0].replace("_", "-")
+            raise UserError(
+                f"{option} needs {package}, which is not installed; pip install 'audiotok[{plugin[1]}]'."
+            )
+
+
+def program(name: str, job: Callable[[DictConfig], float | None] = run) -> Callable[[], None]:
+    """Return the Hydra program of a YAML of `configs/`; it reads `sys.argv`, and does a job."""
+    start = hydra.main(config_name=name, version_base="1.3", config_path=str(config_folder()))(job)
+
+    def checked() -> None:
+        try:
+            check_plugins(sys.argv[1:])
+        except UserError as error:
+            raise SystemExit(str(error)) from None
+        start()
+
+    return checked
+
+
+train, pretrain, prepare = program("train"), program("pretrain"), program("prepare")
+doctor = program("doctor", examine)

@@ -8,7 +8,7 @@ from tiny import build_tiny_tokenizer
 from audiotok.engine.local import Local
 from audiotok.errors import UserError
 from audiotok.loader import fill
-from audiotok.loader.fill import fill_tokens
+from audiotok.loader.fill import fill_frames, fill_tokens
 from audiotok.loader.rows import Rows
 from audiotok.store import Store
 from audiotok.vocabulary import fit_or_load
@@ -85,3 +85,16 @@ def test_parts_hold_every_clip_once_and_no_other(tiny_corpus, tokenizer, tmp_pat
         assert np.array_equal(kept.digests[part.rows], clips.digests[part.visits])
         assert part.corpus.clips.keys() == {"train"}
     assert sorted(row for part in parts for row in part.rows) == list(range(32))
+
+
+def test_clips_whose_mel_frames_are_kept_are_not_read_again(tiny_corpus, tokenizer, tmp_path):
+    some, others = Stopping(2), Stopping()
+    with pytest.raises(KeyboardInterrupt):
+        fill_frames(tiny_corpus, tokenizer.features, Store(tmp_path / "a"), some)
+    kept = fill_tokens(tiny_corpus, tokenizer, Store(tmp_path / "a"), others)
+    assert len(some.rows) == 8
+    assert len(others.rows) == len(kept.rows) - 8
+    from_audio = fill_tokens(tiny_corpus, tokenizer, Store(tmp_path / "b"), Local(1))
+    rows = np.arange(len(kept.rows))
+    for found, expected in zip(kept.rows.read(rows), from_audio.rows.read(rows), strict=True):
+        assert np.array_equal(found, expected)

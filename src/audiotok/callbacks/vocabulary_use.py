@@ -14,11 +14,15 @@ class VocabularyUse(pl.Callback):
 
     Args:
         n_clusters: Centroids per codebook, K.
+
+    Attributes:
+        counts: How often each centroid occurred in the epoch before, (Q, K); None without tokens.
     """
 
     def __init__(self, n_clusters: int) -> None:
         self.n_clusters = n_clusters
         self._counts: Tensor | None = None
+        self.counts: Tensor | None = None
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin to count."""
@@ -42,6 +46,7 @@ class VocabularyUse(pl.Callback):
         if trainer.is_last_batch:
             counts = trainer.strategy.reduce(self._counts, reduce_op="sum")
             assert isinstance(counts, Tensor)
+            self.counts = counts.cpu()
             used, perplexity = token_use(counts)
             scores = {"vocabulary/used": used, "vocabulary/perplexity": perplexity}
             pl_module.log_dict(scores, on_step=False, on_epoch=True, batch_size=1)

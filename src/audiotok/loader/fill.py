@@ -60,10 +60,15 @@ def fill_frames(corpus: Corpus, features: LogMel, store: Store, engine: Engine) 
 def fill_tokens(corpus: Corpus, tokenizer: Tokenizer, store: Store, engine: Engine) -> KeptTokens:
     """Keep the tokens of all usable clips, by a tokenizer that is fitted.
 
+    Clips whose mel frames are kept are not read again.
+
     Raises:
         UserError: There is too little room, a clip can no longer be read, or a part fails.
     """
     kept = KeptTokens(corpus, tokenizer, store)
+    frames = KeptFrames(corpus, tokenizer.features, store)
+    if frames.folder.is_dir():
+        _tokens_of_kept_frames(kept, frames, corpus, tokenizer)
     _fill(kept, corpus, partial(tokens_of_part, tokenizer), engine)
     return kept
 
@@ -78,9 +83,27 @@ def frames_of_part(features: LogMel, part: Part) -> Values:
 def tokens_of_part(tokenizer: Tokenizer, part: Part) -> Values:
     """Make tokens (B, T, Q): a function of the clips' bytes alone."""
     mel, n_mel = frames_of_part(tokenizer.features, part)
+    return _tokens(tokenizer, mel, n_mel)
+
+
+def _tokens(tokenizer: Tokenizer, mel: np.ndarray, n_mel: np.ndarray) -> Values:
     tokens, lengths = make_tokens(tokenizer, torch.from_numpy(mel), torch.from_numpy(n_mel))
     dtype = np.min_scalar_type(tokenizer.codebooks.n_clusters - 1)
     return tokens.numpy().astype(dtype), lengths.numpy()
+
+
+def _tokens_of_kept_frames(kept: Kept, frames: Kept, corpus: Corpus, tokenizer: Tokenizer) -> None:
+    """Keep the tokens of clips whose mel frames are kept, in this process: a tenth of the work of reading."""
+    kept.open()
+    frames.open()
+    for part in _parts(kept, corpus):
+        clips = part.corpus.clips["train"]
+        mel, n_mel = frames.rows.read(frames.rows_of(clips.digests)[part.visits])
+        known = n_mel > 0
+        values, lengths = (
+            _tokens(tokenizer, mel[known], n_mel[known]) if known.any() else (mel[:0], n_mel[:0])
+        )
+        _write(kept, replace(part, rows=part.rows[known]), values, lengths)
 
 
 def _fill(kept: Kept, corpus: Corpus, make: Callable[[Part], Values], engine: Engine) -> None:

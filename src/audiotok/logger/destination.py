@@ -13,9 +13,13 @@ class Destination:
         name: What tells the run from others: its overrides.
         group: The sweep that it belongs to, or None.
         leads: Whether this process writes there; those that follow it, on other devices, do not.
+        overrides: What the command line, or a sweep, changed.
+        program: train or pretrain.
     """
 
     folder: Path
     name: str
     group: str | None
     leads: bool = True
+    overrides: tuple[str, ...] = ()
+    program: str = "train"

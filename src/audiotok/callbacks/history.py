@@ -1,0 +1,44 @@
+"""The scores of every epoch in the run's folder, whatever the logger is."""
+
+import csv
+from pathlib import Path
+
+import pytorch_lightning as pl
+
+HISTORY = "history.csv"
+
+
+class History(pl.Callback):
+    """Write `history.csv` after every epoch: `epoch`, `step`, then all scores; empty where there is none.
+
+    Args:
+        folder: The run's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / HISTORY
+        self._rows: list[dict[str, float]] = []
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keep what a run that is gone on with has written, up to where it is taken up."""
+        self._rows = [row for row in read_history(self.path) if row["epoch"] < trainer.current_epoch]
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Add the scores of an epoch."""
+        if not trainer.is_global_zero:
+            return
+        scores = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self._rows.append({"epoch": trainer.current_epoch, "step": trainer.global_step, **scores})
+        names = dict.fromkeys(name for row in self._rows for name in row)
+        with self.path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, names)
+            writer.writeheader()
+            writer.writerows(self._rows)
+
+
+def read_history(path: Path) -> list[dict[str, float]]:
+    """Read what `History` wrote, one dictionary an epoch; nothing where there is no file."""
+    if not path.is_file():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [{name: float(cell) for name, cell in row.items() if cell} for row in csv.DictReader(file)]

@@ -1,0 +1,86 @@
+"""A composed configuration: its checks, its copy in the run's folder, and what it names, built."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from audiotok.data.clip import Check
+from audiotok.errors import ERROR, UserError
+from audiotok.logger.destination import Destination
+from audiotok.results import METRICS
+from audiotok.signature import check_signature
+
+CONFIG = "config.yaml"  # of a run's folder
+
+
+@dataclass(frozen=True)
+class Root:
+    """The keys at the root of `configs/train.yaml`, and their types."""
+
+    seed: int
+    cache_dir: str
+    compile: bool
+    ckpt_path: str | None
+    optimized_metric: str
+
+
+@dataclass(frozen=True)
+class PrepareRoot:
+    """The keys at the root of `configs/prepare.yaml`, and their types."""
+
+    cache_dir: str
+    check: Check
+    min_positives: int
+    fill: Literal["none", "frames", "tokens"]
+    seed: int
+
+
+def begin(config: DictConfig, destination: Destination, root: type[Root | PrepareRoot]) -> None:
+    """Check a configuration, and write it to the run's folder."""
+    check(config, root)
+    if destination.leads:
+        destination.folder.mkdir(parents=True, exist_ok=True)
+        for name in (METRICS, ERROR):  # of an earlier run in this folder
+            (destination.folder / name).unlink(missing_ok=True)
+        OmegaConf.save(config, destination.folder / CONFIG, resolve=True)
+
+
+def check(config: DictConfig, root: type[Root | PrepareRoot] = Root) -> None:
+    """Compare every value with the type that what it configures wants.
+
+    Args:
+        config: Composed from one of the programs' YAMLs.
+        root: What that has at its root.
+
+    Raises:
+        UserError: A value is of the wrong type.
+    """
+    values = plain(config)
+    groups = {key: node for key, node in values.items() if isinstance(node, dict)}
+    for key, node in groups.items():
+        check_signature(key, node)
+    keys = {key: value for key, value in values.items() if key not in groups and key != "logger"}
+    check_signature("", {"_target_": f"{__name__}.{root.__name__}", **keys})
+    if keys.get("seed", 0) < 0:
+        raise UserError(f"seed={keys['seed']} is no seed; choose 0 or more.")
+
+
+def build_node(node: DictConfig, **derived: object) -> Any:
+    """Build what a node names, its own mistakes aside, with the errors of its constructor as they are."""
+    try:
+        partial = instantiate(node, _convert_="all", _partial_=True)
+        return partial(**derived)
+    except InstantiationException as error:
+        if isinstance(error.__cause__, UserError):
+            raise error.__cause__ from None
+        raise
+
+
+def plain(config: DictConfig) -> dict[str, Any]:
+    """Return a configuration as dictionaries and lists, resolved."""
+    resolved = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(resolved, dict)
+    return {str(key): value for key, value in resolved.items()}

@@ -1,0 +1,53 @@
+"""Prepare a corpus: its manifest and report, and what is kept of its clips."""
+
+import logging
+from typing import Any
+
+from omegaconf import DictConfig
+
+from audiotok import preparing
+from audiotok.data.corpus import Corpus, open_corpus
+from audiotok.engine.engine import Engine
+from audiotok.experiment.configuration import PrepareRoot, begin, build_node
+from audiotok.experiment.parts import build_tokenizer
+from audiotok.loader.datamodule import default_workers
+from audiotok.loader.fill import fill_frames, fill_tokens
+from audiotok.loader.kept import Kept
+from audiotok.logger.destination import Destination
+from audiotok.store import Store
+from audiotok.vocabulary import fit_or_load
+
+log = logging.getLogger(__name__)
+
+
+def prepare(config: DictConfig, destination: Destination) -> dict[str, Any]:
+    """Find out which clips of a corpus are there and usable, report, and keep their mel frames or tokens.
+
+    Args:
+        config: Composed from `configs/prepare.yaml`.
+        destination: The run's folder.
+
+    Returns:
+        What `report.json` holds.
+
+    Raises:
+        UserError: Something in the configuration or on the disk is for the user to mend.
+    """
+    begin(config, destination, PrepareRoot)
+    source, engine = build_node(config.data), build_node(config.engine)
+    store = Store(config.cache_dir)
+    found = preparing.prepare(source, store, destination.folder, config.min_positives, engine)
+    if config.fill != "none":
+        _fill(config, open_corpus(source, store), store, engine)
+    return found
+
+
+def _fill(config: DictConfig, corpus: Corpus, store: Store, engine: Engine) -> None:
+    """Keep the mel frames of all clips, or fit the centroids and keep the tokens."""
+    tokenizer = build_tokenizer(config)
+    if config.fill == "frames":
+        kept: Kept = fill_frames(corpus, tokenizer.features, store, engine)
+    else:
+        fit_or_load(tokenizer, corpus, store, n_workers=default_workers())
+        kept = fill_tokens(corpus, tokenizer, store, engine)
+    log.info("The %s of %s clips are in %s.", kept.name, f"{len(kept.rows):,}", kept.folder)

@@ -1,0 +1,77 @@
+"""Where a run came from is in its folder, and repeats it."""
+
+import json
+import subprocess
+from importlib.metadata import version
+
+import pytest
+from runs import SYNTHETIC, TINY, command, run
+from typer.testing import CliRunner
+
+from audiotok.cli import app
+from audiotok.provenance import checkout
+
+
+def test_command_code_packages_device_and_data_are_in_the_folder(tmp_path):
+    run(tmp_path)
+    found = json.loads((tmp_path / "provenance.json").read_text())
+    assert found["command"].startswith("audiotok train")
+    assert "trainer.max_epochs=1" in found["command"]
+    assert found["packages"]["torch"] == version("torch")
+    assert found["device"]
+    assert set(found["data"]) == {"train", "val", "test"}
+    assert all(len(fingerprint) == 16 for fingerprint in found["data"].values())
+
+
+def test_a_changed_file_makes_a_checkout_dirty(tmp_path):
+    def git(*arguments):
+        subprocess.run(
+            ["git", "-c", "user.name=a", "-c", "user.email=a@b", *arguments], cwd=tmp_path, check=True
+        )
+
+    assert checkout(tmp_path) is None
+    git("init", "-q")
+    (tmp_path / "provenance.py").write_text("a = 1\n")
+    assert checkout(tmp_path) is None  # the code is not of this repository
+    git("add", ".")
+    git("commit", "-qm", "first")
+    clean = checkout(tmp_path)
+    assert len(clean["commit"]) == 40
+    assert not clean["dirty"]
+    (tmp_path / "provenance.py").write_text("a = 2\n")
+    assert checkout(tmp_path) == {"commit": clean["commit"], "dirty": True}
+
+
+def test_a_run_is_repeated_from_its_folder(tmp_path):
+    first = run(tmp_path / "first", "clustering.n_clusters=5", "seed=3")
+    result = CliRunner().invoke(app, ["repeat", str(tmp_path / "first"), f"hydra.run.dir={tmp_path}/second"])
+    assert result.exit_code == 0, result.output
+    second = json.loads((tmp_path / "second" / "metrics.json").read_text())
+    same = [key for key in first if not key.startswith(("seconds/", "vocabulary/seconds"))]
+    assert {key: second[key] for key in same} == {key: first[key] for key in same}
+
+
+def test_a_pretraining_run_is_repeated_too(tmp_path):
+    command(f"hydra.run.dir={tmp_path}/first", *TINY, *SYNTHETIC, "logger=none", verb="pretrain")
+    arguments = ["repeat", str(tmp_path / "first"), f"hydra.run.dir={tmp_path}/second", "seed=1"]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    assert "val/accuracy" in json.loads((tmp_path / "second" / "metrics.json").read_text())
+
+
+def test_a_folder_that_is_no_run_is_one_sentence(tmp_path):
+    result = CliRunner().invoke(app, ["repeat", str(tmp_path)])
+    assert result.exit_code == 1
+    expected = f"{tmp_path} is not the folder of a run: it has no config.yaml; give another."
+    assert expected in result.output.replace("\n", "")
+
+
+@pytest.mark.parametrize("name", ["metrics.json", "error.txt"])
+def test_a_run_that_fails_leaves_no_results_of_an_earlier_one(tmp_path, name):
+    run(tmp_path)
+    (tmp_path / name).write_text("{}")
+    with pytest.raises(SystemExit):
+        run(tmp_path, f"ckpt_path={tmp_path}/none.ckpt")
+    if name == "metrics.json":
+        assert not (tmp_path / name).exists()
+    else:
+        assert "none.ckpt" in (tmp_path / name).read_text()
