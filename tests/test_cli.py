@@ -42,6 +42,7 @@ def test_audiotok_help_names_the_verbs_and_loads_no_heavy_library():
     modules, output = modules_after("from audiotok.cli import app; app()", "--help")
     assert "train" in output
     assert "predict" in output
+    assert "doctor" in output
     assert not (HEAVY | {"hydra", "numpy"}) & modules
 
 

@@ -57,6 +57,11 @@ def test_every_option_composes_for_pretraining_too(option):
     experiment.check(composed(option, program="pretrain"))
 
 
+@options_of(*{group_of(option) for option in OPTIONS} - {"engine", "objective"})
+def test_every_option_of_training_composes_for_the_doctor_too(option):
+    experiment.check(composed(option, program="doctor"))
+
+
 @options_of("engine")
 def test_every_engine_is_built(option):
     pytest.importorskip("ray", reason="ray is not installed: pip install 'audiotok[ray]'")

@@ -28,6 +28,7 @@ Reading order, which is import order (a stage imports only from stages above it)
     callbacks, logger              watching
     results     what a run leaves behind
     preparing   which clips of a corpus are there: its manifest, and a report
+    doctor      what keeps a run from learning, found before it is made
     experiment  the only package that sees a configuration: builds, trains, scores
     train       the Hydra program around it
     rank        the same in a process that follows another one

@@ -84,6 +84,18 @@ def prepare(context: typer.Context) -> None:
 
 @app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,
+)
+def doctor(context: typer.Context) -> None:
+    """Look for what keeps a run from learning, in two minutes; takes what train takes; 1 where it is bad."""
+    from audiotok.train import doctor as hydra_doctor
+
+    sys.argv = ["audiotok doctor", *context.args]
+    hydra_doctor()
+
+
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
 )
 def repeat(context: typer.Context, run: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None:
     """Run again what is in a run's folder, in a new one; Hydra overrides may follow."""

@@ -44,7 +44,7 @@ def config_folder() -> Path:
 def run(config: DictConfig) -> float:
     """Run one job: the function of `experiment` that has the name of the program's YAML.
 
-    Returns the metric that `optimized_metric` names, for sweepers.
+    Returns the metric that `optimized_metric` names, for sweepers; of the doctor, how many findings are bad.
 
     A job that fails says so in one line where the user can mend it, and with a traceback where not. Alone,
     it ends the program; in a sweep it leaves `error.txt` and returns NaN, and the others go on. A job of a
@@ -69,7 +69,7 @@ def run(config: DictConfig) -> float:
         else:
             with logging_redirect_tqdm():  # log lines go above progress bars, not into them
                 results = getattr(experiment, program)(config, destination)
-        return _optimized(config, results, folder)
+        return float(results["n_bad"]) if "n_bad" in results else _optimized(config, results, folder)
     except UserError as error:
         log.error("%s", error)
         _leave_error(folder, str(error))
@@ -101,6 +101,12 @@ def _leave_error(folder: Path, message: str) -> None:
     with suppress(OSError):  # where the disk is full, the log has said it
         folder.mkdir(parents=True, exist_ok=True)
         (folder / ERROR).write_text(message + "\n", encoding="utf-8")
+
+
+def examine(config: DictConfig) -> None:
+    """Run the doctor, and exit with 1 where it found something bad."""
+    if run(config):
+        raise SystemExit(1)
 
 
 def repeat(folder: Path, overrides: Sequence[str]) -> None:
@@ -142,9 +148,9 @@ def check_plugins(arguments: Sequence[str]) -> None:
             )
 
 
-def program(name: str) -> Callable[[], None]:
-    """Return the Hydra program of a YAML of `configs/`; it reads `sys.argv`."""
-    start = hydra.main(config_name=name, version_base="1.3", config_path=str(config_folder()))(run)
+def program(name: str, job: Callable[[DictConfig], float | None] = run) -> Callable[[], None]:
+    """Return the Hydra program of a YAML of `configs/`; it reads `sys.argv`, and does a job."""
+    start = hydra.main(config_name=name, version_base="1.3", config_path=str(config_folder()))(job)
 
     def checked() -> None:
         try:
@@ -157,3 +163,4 @@ def program(name: str) -> Callable[[], None]:
 
 
 train, pretrain, prepare = program("train"), program("pretrain"), program("prepare")
+doctor = program("doctor", examine)

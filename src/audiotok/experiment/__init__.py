@@ -5,10 +5,12 @@ parts          all parts of an experiment, built and fitted
 session        the life of a run around its work
 training       train and pretrain
 preparation    prepare a corpus
+diagnosis      what keeps a run from learning
 restoration    the trained parts of a finished run
 """
 
 from audiotok.experiment.configuration import CONFIG, PrepareRoot, Root, check
+from audiotok.experiment.diagnosis import doctor
 from audiotok.experiment.parts import build_model, build_tokenizer
 from audiotok.experiment.preparation import prepare
 from audiotok.experiment.restoration import Restored, finished, restore
@@ -22,6 +24,7 @@ __all__ = [
     "build_model",
     "build_tokenizer",
     "check",
+    "doctor",
     "finished",
     "prepare",
     "pretrain",

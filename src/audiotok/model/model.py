@@ -85,7 +85,12 @@ def start_at_prior(classifier: nn.Linear, class_prior: Tensor) -> None:
 
     Source: T. Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017.
     """
-    classifier.bias.copy_(class_prior.clamp(_LEAST_PRIOR, 1 - _LEAST_PRIOR).logit())
+    classifier.bias.copy_(prior_logits(class_prior))
+
+
+def prior_logits(class_prior: Tensor) -> Tensor:
+    """Return the logits (C,) of how often each class is heard (C,)."""
+    return class_prior.clamp(_LEAST_PRIOR, 1 - _LEAST_PRIOR).logit()
 
 
 def normalize_inside(normalize: nn.BatchNorm1d, inputs: Tensor, lengths: Tensor) -> Tensor:

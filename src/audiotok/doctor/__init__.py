@@ -1,0 +1,14 @@
+"""What `audiotok doctor` looks at before a run is made: a check for each thing that keeps it from learning.
+
+finding      what a check says, and how bad it is
+extent       how much is looked at
+corpus       clips, positives, sample rates: from the manifest alone
+patient      a run that is about to begin, and the clips of it that are listened to
+frames       sound, and what normalisation leaves of it
+tokens       how the centroids are used, and what they tell of the labels
+control      what a linear classifier hears in the tokens
+training     loss at the start, one batch, the learning rate
+speed        waiting for data
+examination  all checks, one after the other
+report       the table on screen and doctor.json
+"""

@@ -1,0 +1,104 @@
+"""All checks, one after the other; one that cannot be made says why, and the others go on."""
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from audiotok.data.manifest import Manifest
+from audiotok.doctor import corpus, frames, speed, tokens, training
+from audiotok.doctor.control import control, histograms
+from audiotok.doctor.finding import Finding, NotMadeError
+from audiotok.doctor.patient import Patient
+from audiotok.doctor.report import report, show, write
+from audiotok.errors import UserError
+
+log = logging.getLogger(__name__)
+OF_THE_RUN = (
+    "sound",
+    "normalization",
+    "vocabulary",
+    "information",
+    "control",
+    "start",
+    "one_batch",
+    "learning_rate",
+    "waiting",
+)
+
+
+class Examination:
+    """What was found so far, what could not be looked at, and how long each check took."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+        self.not_made: dict[str, str] = {}
+        self.seconds: dict[str, float] = {}
+
+    def examine_listing(self, manifest: Manifest, sample_rate: int) -> None:
+        """Look at what is listed and what is there."""
+        self._make("clips", lambda: corpus.clips(manifest))
+        self._make("positives", lambda: corpus.positives(manifest))
+        self._make("rates", lambda: corpus.rates(manifest, sample_rate))
+
+    def note_no_run(self, error: UserError) -> None:
+        """Note that training could not begin, and why."""
+        self.findings.append(
+            Finding("setup", "bad", str(error), "Training would stop here: mend this first.")
+        )
+        self.not_made |= dict.fromkeys(OF_THE_RUN, "training cannot begin, see setup")
+
+    def examine_run(self, patient: Patient) -> None:
+        """Look at what training would begin with."""
+        features, vocabulary = patient.vocabulary.tokenizer.features, patient.vocabulary
+        codebooks, n = vocabulary.tokenizer.codebooks, patient.extent.n_permutations
+        self._make("sound", lambda: frames.sound(patient.train, features))
+        self._make("normalization", lambda: frames.normalization(patient.train, features))
+        self._make("vocabulary", lambda: tokens.vocabulary_use(patient.train, vocabulary))
+        self._make(
+            "information",
+            lambda: tokens.information(
+                patient.train,
+                histograms(patient.train, codebooks),
+                patient.corpus.classes,
+                n,
+                _generator(patient),
+            ),
+        )
+        self._make(
+            "control",
+            lambda: control(
+                (histograms(patient.train, codebooks), patient.train.targets),
+                (histograms(patient.val, codebooks), patient.val.targets),
+                patient.corpus.chance("val"),
+                n,
+                _generator(patient),
+            ),
+        )
+        log.info("Training briefly, a few times over.")
+        self._make("start", lambda: training.loss_at_start(patient))
+        self._make("one_batch", lambda: training.one_batch(patient))
+        self._make("learning_rate", lambda: training.learning_rate(patient))
+        self._make("waiting", lambda: speed.waiting(patient))
+
+    def conclude(self, folder: Path) -> dict[str, Any]:
+        """Show what was found, write it to the run's folder, and return what `doctor.json` holds."""
+        found = report(self.findings, self.not_made, self.seconds)
+        write(found, folder)
+        show(self.findings, self.not_made)
+        return found
+
+    def _make(self, topic: str, check: Callable[[], Finding]) -> None:
+        start = time.perf_counter()
+        try:
+            self.findings.append(check())
+        except (NotMadeError, UserError) as reason:
+            self.not_made[topic] = str(reason)
+        self.seconds[topic] = time.perf_counter() - start
+
+
+def _generator(patient: Patient) -> torch.Generator:
+    return torch.Generator().manual_seed(patient.extent.seed)

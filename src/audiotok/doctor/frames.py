@@ -1,0 +1,76 @@
+"""Sound, and what normalisation leaves of it."""
+
+import torch
+from torch import Tensor
+
+from audiotok.doctor.finding import Finding, NotMadeError, graded, worst
+from audiotok.doctor.patient import Excerpt
+from audiotok.features.logmel import LogMel
+from audiotok.padding import is_position
+
+_SILENT_DB = 1.0  # above the floor: dither and rounding
+_CONSTANT_DB = 0.5  # range over time, of every bin: float16 keeps sixteenths
+SOME_MUTE, MOST_MUTE = 0.05, 0.5  # share of clips: some teach labels without a sound; with most, nothing else
+# ESC-50's short sounds are padded to 5 s with digital silence, and they are learnt all the same.
+SILENT_FRAMES, ONLY_SILENT_FRAMES = 0.6, 0.95
+# Frames whose bins are all alike say that there is sound, and not what: 13 % of soundscapes at
+# features.range_db=40, where the quiet moments between sounds are below the range.
+_FLAT = 5e-3  # range over the bins, dB or shares of a clip's range
+SOME_FLAT, MOST_FLAT = 0.6, 0.9
+# BatchNorm adds 1e-5 to variances, so that deviations below 0.003 vanish in it.
+FAINT, VANISHING = 3e-2, 3e-3  # median deviation of the dimensions
+
+
+def sound(excerpt: Excerpt, features: LogMel) -> Finding:
+    """Find clips without sound, or with a sound in which nothing changes."""
+    mel, inside = excerpt.mel.float(), is_position(excerpt.n_mel, excerpt.mel.shape[1])
+    silent = _silent(mel, features) & inside
+    mute = (silent | ~inside).all(1)
+    high = mel.masked_fill(~inside[..., None], -torch.inf).amax(1)  # (N, M)
+    low = mel.masked_fill(~inside[..., None], torch.inf).amin(1)
+    constant = ~mute & ((high - low).amax(1) < _CONSTANT_DB) & (excerpt.n_mel > 1)
+    of_clips = float((mute | constant).float().mean())
+    of_frames = float(silent.sum() / inside.sum())
+    state = worst(
+        graded(of_clips, SOME_MUTE, MOST_MUTE), graded(of_frames, SILENT_FRAMES, ONLY_SILENT_FRAMES)
+    )
+    return Finding(
+        "sound",
+        state,
+        f"Of {len(excerpt):,} training clips {int(mute.sum()):,} are silent and {int(constant.sum()):,} "
+        f"constant; {100 * of_frames:.0f} % of their mel frames are silent.",
+        "" if state == "good" else _OF_SOUND,
+        {"silent_clips": int(mute.sum()), "constant_clips": int(constant.sum()), "silent_frames": of_frames},
+    )
+
+
+_OF_SOUND = "Listen to some; data.check=decode and data.limits.silence_db skip silent clips."
+
+
+def normalization(excerpt: Excerpt, features: LogMel) -> Finding:
+    """Find out whether frames that sound still differ once they are normalised."""
+    mel, inside = excerpt.mel.float(), is_position(excerpt.n_mel, excerpt.mel.shape[1])
+    sounding = inside & ~_silent(mel, features)
+    if not sounding.any():
+        raise NotMadeError("no frame sounds")
+    normal = features.normalize(mel, excerpt.n_mel)
+    flat = float((normal.amax(2) - normal.amin(2) <= _FLAT)[sounding].float().mean())
+    deviation = excerpt.frames[excerpt.positions].std(0)  # (D,)
+    low, median, high = (float(deviation.quantile(q)) for q in (0.0, 0.5, 1.0))
+    state = worst(graded(flat, SOME_FLAT, MOST_FLAT), graded(median, FAINT, VANISHING))
+    return Finding(
+        "normalization",
+        state,
+        f"Normalised, {100 * flat:.0f} % of the sounding mel frames are flat; what is clustered has a "
+        f"deviation of {median:.3g} (median of the dimensions; {low:.2g} to {high:.2g}).",
+        "" if state == "good" else _OF_NORMALIZATION,
+        {"flat_frames": flat, "median_deviation": median, "smallest_deviation": low},
+    )
+
+
+_OF_NORMALIZATION = "Widen features.range_db, or choose another features.normalization."
+
+
+def _silent(mel: Tensor, features: LogMel) -> Tensor:
+    """Return which mel frames (N, mel frames, M) have nothing above the floor, bool (N, mel frames)."""
+    return mel.amax(2) <= features.floor_db + _SILENT_DB

@@ -1,0 +1,162 @@
+"""How the centroids are used, and what the tokens tell of the labels."""
+
+import torch
+from torch import Tensor
+
+from audiotok.clustering.codebooks import Codebooks
+from audiotok.data.clip import SoundClass
+from audiotok.doctor.finding import Finding, NotMadeError, State, graded, worst
+from audiotok.doctor.patient import Excerpt
+from audiotok.vocabulary import Vocabulary, perplexities, token_counts
+
+# A codebook in which one centroid takes nearly all says less than half a bit of a frame.
+NARROW, DEAD = 2.0, 1.35  # perplexity of a codebook; 2 ** 0.43 = 1.35
+# Of the perplexity that K centroids could have: soundscapes' and the embedded dataset's reach 0.22.
+UNEVEN, LOST = 0.1, 0.02  # mean perplexity / K, K being no more than the frames
+UNUSED = 0.25  # share of centroids that no frame of the excerpt has; 0 of soundscapes'
+LITTLE_KEPT = 0.1  # of the variance; random projections keep none, and still are heard to differ
+LEAST_POSITIVES = 5  # of a class in the excerpt: of fewer, nothing can be told from chance
+# Deviations of shuffled labels' information: chance is above 3 once in 700 times; soundscapes have 128.
+SOME_DEVIATIONS, BY_CHANCE = 6.0, 3.0
+MOST_CLASSES = 0.5  # share of the classes that say more than any shuffling of them
+_SHOWN = 10  # best and worst classes
+
+
+def vocabulary_use(excerpt: Excerpt, vocabulary: Vocabulary) -> Finding:
+    """Count how training clips use the centroids, and how much of their frames the tokens keep."""
+    codebooks = vocabulary.tokenizer.codebooks
+    frames, tokens = excerpt.frames[excerpt.positions], excerpt.tokens[excerpt.positions]  # (N, D), (N, Q)
+    counts = token_counts(tokens, codebooks.n_clusters)
+    use, most = perplexities(counts), min(codebooks.n_clusters, len(tokens))
+    unused = float((counts == 0).double().mean())
+    kept, dead = variance_kept(frames, tokens, codebooks), (use < DEAD).nonzero()[:, 0].tolist()
+    states: list[State] = [
+        graded(float(use.min()), NARROW, DEAD) if most > 2 else "good",
+        graded(float(use.mean()) / most, UNEVEN, LOST),
+        "doubtful" if unused > UNUSED else "good",
+        "doubtful" if kept < LITTLE_KEPT else "good",
+    ]
+    state = worst(*states)
+    return Finding(
+        "vocabulary",
+        state,
+        f"{codebooks.n_codebooks} x {codebooks.n_clusters} centroids: {100 * (1 - unused):.0f} % occur; "
+        f"perplexity {float(use.mean()):.0f} (mean of the codebooks; the lowest {float(use.min()):.1f}); "
+        f"{100 * kept:.0f} % of the variance kept; fitted in {vocabulary.report['seconds']:.0f} s."
+        + (f" Codebooks {dead} hardly change." if dead else ""),
+        "" if state == "good" else _OF_USE,
+        {
+            "unused_share": unused,
+            "perplexity": float(use.mean()),
+            "perplexity_per_codebook": use.tolist(),
+            "dead_codebooks": dead,
+            "variance_kept": kept,
+            "seconds_of_fitting": vocabulary.report["seconds"],
+        },
+    )
+
+
+_OF_USE = (
+    "See what normalisation leaves; then fewer clustering.n_clusters or n_codebooks, fewer "
+    "features.n_components, or more sample_frames."
+)
+
+
+def variance_kept(frames: Tensor, tokens: Tensor, codebooks: Codebooks) -> float:
+    """Return the share of the variance of frames (N, D) that their tokens (N, Q) keep; 0 of none."""
+    total = (frames - frames.mean(0)).square().sum()
+    return float(1 - (frames - codebooks.decode(tokens)).square().sum() / total) if total > 0 else 0.0
+
+
+def information(
+    excerpt: Excerpt,
+    histograms: Tensor,
+    classes: tuple[SoundClass, ...],
+    n_permutations: int,
+    generator: torch.Generator,
+) -> Finding:
+    """Compare what the best word of each class says of its label with what it says of shuffled labels.
+
+    Args:
+        excerpt: Its labels.
+        histograms: How often each word is in each clip, (N, words).
+        classes: Their names.
+        n_permutations: How often labels are shuffled.
+        generator: Shuffles.
+
+    Raises:
+        NotMadeError: No class has enough clips.
+    """
+    heard = excerpt.targets.sum(0)
+    scored = ((heard >= LEAST_POSITIVES) & (heard <= len(excerpt) - LEAST_POSITIVES)).nonzero()[:, 0]
+    if not len(scored):
+        raise NotMadeError(
+            f"no class is in {LEAST_POSITIVES} of the {len(excerpt)} training clips that were heard"
+        )
+    often, labels = histograms > histograms.median(0).values, excerpt.targets[:, scored] > 0.5
+    best = mutual_information(often, labels).amax(0)
+    orders = (torch.randperm(len(labels), generator=generator) for _ in range(n_permutations))
+    by_chance = torch.stack([mutual_information(often, labels[order]).amax(0) for order in orders])
+    means = by_chance.mean(1)  # (permutations,)
+    deviations = float((best.mean() - means.mean()) / means.std().clamp(min=1e-9))
+    above = best > by_chance.amax(0)
+    share_above = float(above.double().mean())
+    state = worst(
+        graded(deviations, SOME_DEVIATIONS, BY_CHANCE), "doubtful" if share_above < MOST_CLASSES else "good"
+    )
+    names = [classes[i].name for i in scored.tolist()]
+    ranked = [
+        {"class": names[i], "bits": float(best[i]), "bits_by_chance": float(by_chance[:, i].mean())}
+        for i in best.argsort(descending=True).tolist()
+    ]
+    return Finding(
+        "information",
+        state,
+        f"A class's best token tells {float(best.mean()):.3f} bits of its label, of shuffled labels "
+        f"{float(means.mean()):.3f} ({deviations:.0f} deviations apart); {int(above.sum())} of {len(names)} "
+        f"classes are above all {n_permutations} shufflings.",
+        "" if state == "good" else _OF_INFORMATION[state],
+        {
+            "bits": float(best.mean()),
+            "bits_by_chance": float(means.mean()),
+            "deviations": deviations,
+            "n_classes": len(names),
+            "n_above_chance": int(above.sum()),
+            "best": ranked[:_SHOWN],
+            "worst": ranked[_SHOWN:][-_SHOWN:],
+        },
+    )
+
+
+_OF_INFORMATION = {
+    "doubtful": "More doctor.n_clips tell more; then richer tokens: features and clustering.",
+    "bad": "Check that labels belong to their clips (ids, rows of the CSV), then features and clustering.",
+}
+
+
+def mutual_information(words: Tensor, labels: Tensor) -> Tensor:
+    """Return how many bits each word tells of each label.
+
+    Source: T. Cover, J. Thomas, "Elements of Information Theory", 2006, (2.28).
+
+    Args:
+        words: bool (N, words)
+        labels: bool (N, C)
+
+    Returns:
+        float64 (words, C)
+    """
+    n = len(words)
+    both = (words.float().T @ labels.float()).double() / n
+    of_words, of_labels = words.double().mean(0)[:, None], labels.double().mean(0)
+    cells = (  # joint probability, and that of independence
+        (both, of_words * of_labels),
+        (of_words - both, of_words * (1 - of_labels)),
+        (of_labels - both, (1 - of_words) * of_labels),
+        (1 - of_words - of_labels + both, (1 - of_words) * (1 - of_labels)),
+    )
+    bits = torch.zeros_like(both)
+    for joint, apart in cells:
+        joint = joint.clamp(min=0)  # rounding
+        bits += torch.where(joint > 1e-12, joint * (joint / apart.clamp(min=1e-300)).log2(), 0.0)
+    return bits.clamp(min=0)

@@ -1,0 +1,60 @@
+"""Look for what keeps a run from learning, before it is made."""
+
+from typing import Any
+
+from omegaconf import DictConfig
+
+from audiotok.data.manifest import open_manifest
+from audiotok.doctor.examination import Examination
+from audiotok.doctor.patient import Patient
+from audiotok.errors import UserError
+from audiotok.experiment.configuration import build_node
+from audiotok.experiment.parts import build, build_tokenizer
+from audiotok.experiment.session import open_session
+from audiotok.logger.destination import Destination
+from audiotok.store import Store
+
+
+def doctor(config: DictConfig, destination: Destination) -> dict[str, Any]:
+    """Look for what keeps a run from learning, before it is made, and report; W&B and `compile` are left out.
+
+    Args:
+        config: Composed from `configs/doctor.yaml`.
+        destination: The run's folder.
+
+    Returns:
+        What `doctor.json` holds.
+
+    Raises:
+        UserError: Something in the configuration or on the disk is for the user to mend, before any clip is
+            looked at.
+    """
+    if destination.group is not None:
+        raise UserError("audiotok doctor looks at one run at a time; leave out -m, and give one value a key.")
+    config.merge_with({"logger": None, "compile": False})
+    with open_session(config, destination):
+        examination, loss = Examination(), build_node(config.loss)
+        extent = build_node(config.doctor)
+        sample_rate = build_tokenizer(config).features.sample_rate
+        manifest = open_manifest(build_node(config.data), Store(config.cache_dir))
+        examination.examine_listing(manifest, sample_rate)
+        try:
+            parts = build(config, destination, None)
+        except UserError as error:
+            examination.note_no_run(error)
+        else:
+            parts.datamodule.trainer = parts.trainer  # which tells where tokens are made
+            examination.examine_run(
+                Patient(
+                    corpus=parts.corpus,
+                    vocabulary=parts.vocabulary,
+                    datamodule=parts.datamodule,
+                    model=parts.model,
+                    loss=loss,
+                    optimizer=parts.optimizer,
+                    gradient_clip=config.trainer.gradient_clip_val,
+                    device=parts.trainer.strategy.root_device,
+                    extent=extent,
+                )
+            )
+        return examination.conclude(destination.folder)
