@@ -165,5 +165,5 @@ def test_wrong_values_are_one_sentence(healthy, tmp_path, override, words):
 
 def test_a_sweep_is_refused_in_a_sentence(healthy, tmp_path, capsys):
     with pytest.raises(SystemExit):
-        call_doctor(tmp_path, healthy, f"hydra.sweep.dir={tmp_path}/sweep", "-m", "seed=0,1")
+        call_doctor(tmp_path, healthy, f"hydra.sweep.dir={tmp_path}/sweep", "seed=0,1", "-m")
     assert "leave out -m" in capsys.readouterr().out
