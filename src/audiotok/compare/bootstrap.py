@@ -24,7 +24,7 @@ def resampled_map(scores: np.ndarray, targets: np.ndarray, counts: np.ndarray) -
 
     Between one clip with the class and the next in the order of scores, the others only need counting, and
     for all resamples at once this is a product with a sparse matrix: one pass over clips, classes and
-    resamples, 5 ms for 300 clips of 54 classes, 2 s for the 20,000 of AudioSet.
+    resamples.
 
     Args:
         scores: (clips, C).

@@ -30,10 +30,6 @@ function caption(id, text) {
   document.getElementById(id).textContent = text;
 }
 
-function shortened(name, length = 34) {
-  return name.length > length ? `…${name.slice(1 - length)}` : name;
-}
-
 function quantile(values, share) {
   const ranked = [...values].sort((x, y) => x - y);
   const place = share * (ranked.length - 1), below = Math.floor(place);

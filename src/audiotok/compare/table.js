@@ -137,11 +137,16 @@ function headings(data, state) {
   return element("tr", {}, ...letters, heading(-1, "run", "its folder", "name"), ...columns);
 }
 
+// Keep the end of a name, which tells runs apart: they lie in folders that are called alike.
+function shortened(name, length = 34) {
+  return name.length > length ? `…${name.slice(1 - length)}` : name;
+}
+
 function tableRow(row, data, state) {
   const [run] = row.members;
   const letters = state.grouped ? [] : [picker("a", run, state), picker("b", run, state)];
   const notes = row.members.flatMap((member) => member.notes.map((note) => `${member.name}: ${note}`));
-  const name = element("th", { scope: "row", class: "name", title: row.members.map((member) => member.name).join("\n") }, row.name);
+  const name = element("th", { scope: "row", class: "name", title: row.members.map((member) => member.name).join("\n") }, shortened(row.name));
   if (notes.length) name.prepend(element("span", { class: "note", role: "img", "aria-label": notes.join("; "), title: notes.join("\n") }, "⚠ "));
   const cells = shownPlaces(data, state).map((place) => {
     const value = row.cells[place];
