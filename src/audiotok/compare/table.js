@@ -146,7 +146,7 @@ function tableRow(row, data, state) {
   const [run] = row.members;
   const letters = state.grouped ? [] : [picker("a", run, state), picker("b", run, state)];
   const notes = row.members.flatMap((member) => member.notes.map((note) => `${member.name}: ${note}`));
-  const name = element("th", { scope: "row", class: "name", title: row.members.map((member) => member.name).join("\n") }, shortened(row.name));
+  const name = element("th", { scope: "row", class: "name", title: row.members.map((member) => member.name).join("\n") }, shortened(row.name, 28));
   if (notes.length) name.prepend(element("span", { class: "note", role: "img", "aria-label": notes.join("; "), title: notes.join("\n") }, "⚠ "));
   const cells = shownPlaces(data, state).map((place) => {
     const value = row.cells[place];
