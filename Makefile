@@ -25,7 +25,7 @@ train: $(READY)
 	$(BIN)/python train.py $(ARGS)
 
 test: $(READY)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile $(ARGS)
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -25,16 +25,19 @@ Reading order, which is import order (a stage imports only from stages above it)
     loss, metrics                  logits to what is minimised, and to scores
     objective, optimizer, schedule what is learnt without labels, and how
     module, pretraining            training, with labels and without
+    gallery     test clips to look at and listen to
     callbacks, logger              watching
-    results     what a run leaves behind
+    results, provenance            what a run leaves behind, and what it came from
     preparing   which clips of a corpus are there: its manifest, and a report
     doctor      what keeps a run from learning, found before it is made
     experiment  the only package that sees a configuration: builds, trains, scores
     train       the Hydra program around it
     rank        the same in a process that follows another one
-    sweep       the table after a multirun
+    sweep       what is done before and after the jobs of a multirun
     download    corpora from the network
     prediction  tags of one's own sounds, by a finished run
+    workspace   a dashboard of runs in W&B
+    compare     runs beside each other, in a page
     cli         the command line
 
 One alphabet of shapes, used in every docstring:
