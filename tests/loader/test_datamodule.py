@@ -356,6 +356,12 @@ def test_default_workers_are_the_cores_but_one_at_most_eight(
     assert default_workers() == n_workers
 
 
+def test_jobs_that_share_a_machine_share_out_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
+    monkeypatch.setenv("AUDIOTOK_JOBS", "4")
+    assert default_workers() == 3
+
+
 # ---- refusals ----
 
 

@@ -1,7 +1,6 @@
 """The LightningDataModule: spectrograms and tokens on the fly, from the cached centroids."""
 
 import os
-import sys
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -166,10 +165,9 @@ class ClipDataModule(pl.LightningDataModule):
 def default_workers() -> int:
     """Return how many processes read clips where nothing else is said: the cores but one, at most 8.
 
-    Where several jobs share a machine, a launcher gives each its part of the cores in OMP_NUM_THREADS.
+    Where several jobs share a machine, `hydra/launcher=jobs` says how many in AUDIOTOK_JOBS.
     """
     if not hasattr(os, "sched_getaffinity"):
         return 2
-    share = os.environ.get("OMP_NUM_THREADS", "")
-    n_cores = min(len(os.sched_getaffinity(0)), int(share) if share.isdigit() else sys.maxsize)
-    return max(1, min(8, n_cores - 1))
+    n_jobs = int(os.environ.get("AUDIOTOK_JOBS", "1"))
+    return max(1, min(8, len(os.sched_getaffinity(0)) // n_jobs - 1))
