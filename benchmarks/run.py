@@ -19,6 +19,7 @@ BENCHMARKS = {  # module: the figures that are taken of what its main returns
     "step": ("step_vs_transformers",),
     "start": ("second_start_seconds",),
     "sweep": ("sweep_vs_alone", "joblib_speedup"),
+    "compare": ("compare_seconds", "page_mb"),
 }
 READ_CLIPS = {"tokens", "kmeans", "start", "sweep"}
 
