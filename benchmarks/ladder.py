@@ -176,7 +176,8 @@ def table(rows: list[dict[str, Any]], corpus: str) -> str:
             before = f"after `{row['pretrain']}`: " if row["pretrain"] else ""
             cells = [f"`{row['rung']}`", row["says"], _pair(row, score), _pair(row, other)]
             cells += [f"{row['n_parameters'] / 1e6:.1f} M", f"{row['minutes']:.1f}"]
-            lines.append(f"| {' | '.join(cells)} | {before}`{arguments}` |")
+            after = f"`{arguments}`" if arguments else "nothing: the defaults"
+            lines.append(f"| {' | '.join(cells)} | {before}{after} |")
     return "\n".join(lines)
 
 
