@@ -1,5 +1,6 @@
 """A quiet machine for all tests, and fixtures of the tiny corpus; what they are made of is in `tiny`."""
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -30,6 +31,16 @@ def hermetic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         patch.setenv("NETRC", str(tmp_path_factory.getbasetemp() / "no-netrc"))
         patch.delenv("WANDB_API_KEY", raising=False)
         yield
+
+
+@pytest.fixture(autouse=True)
+def hydra_logs_no_longer() -> Iterator[None]:
+    """Take away the handlers that a run of Hydra leaves: they write to what was captured of that test."""
+    yield
+    for handler in logging.root.handlers[:]:
+        if type(handler) in (logging.StreamHandler, logging.FileHandler):
+            logging.root.removeHandler(handler)
+            handler.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,6 @@
 """A whole run in a world so small that it takes seconds: what the end-to-end tests share."""
 
 import json
-import logging
 import sys
 from pathlib import Path
 from unittest.mock import patch
@@ -35,12 +34,8 @@ def command(*arguments: str, verb: str = "train") -> None:
     from audiotok import train
 
     GlobalHydra.instance().clear()
-    handlers = list(logging.root.handlers)
-    try:
-        with patch.object(sys, "argv", [f"audiotok {verb}", *arguments]):
-            getattr(train, verb)()
-    finally:  # Hydra's write to what pytest captures of this test, and closes
-        logging.root.handlers[:] = handlers
+    with patch.object(sys, "argv", [f"audiotok {verb}", *arguments]):
+        getattr(train, verb)()
 
 
 def run(folder: Path, *overrides: str, data: tuple[str, ...] = SYNTHETIC, verb: str = "train") -> dict:
