@@ -309,7 +309,8 @@ def test_two_jobs_at_a_time_fit_one_codebook_once(tmp_path):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     cache = tmp_path / "cache"
     launcher = ("hydra/launcher=jobs", f"cache_dir={cache}")
-    rows = sweep(tmp_path / "s", *launcher, "optimizer.lr=0.001,0.002")
+    workers = ("loader.n_workers=1", "data.cache=none")  # processes of the jobs' own
+    rows = sweep(tmp_path / "s", *launcher, *workers, "optimizer.lr=0.001,0.002")
     assert len(rows) == 2
     assert not any(row["error"] for row in rows)
     logs = "".join((tmp_path / "s" / job / "train.log").read_text() for job in "01")

@@ -3,6 +3,7 @@
 import errno
 import logging
 import math
+import multiprocessing
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -54,6 +55,8 @@ def run(config: DictConfig) -> float:
     from audiotok.logger.destination import Destination
     from audiotok.ranks import leads
 
+    if multiprocessing.get_start_method() == "loky":  # joblib's way, which starts no process that reads clips
+        multiprocessing.set_start_method(None, force=True)
     job = HydraConfig.get()
     folder = Path(job.runtime.output_dir)
     in_sweep = job.mode is RunMode.MULTIRUN
