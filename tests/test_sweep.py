@@ -9,7 +9,9 @@ import pytest
 from omegaconf import OmegaConf
 from runs import SYNTHETIC, TINY, command
 
-from audiotok.sweep import Job, Sweep, ranked, read_jobs, short_names, short_value
+from audiotok.errors import UserError
+from audiotok.jobs import Job, ranked, read_jobs, short_names, short_value
+from audiotok.sweep import Sweep, check_direction
 
 
 def sweep(folder, *overrides):
@@ -358,3 +360,19 @@ def test_names_on_screen_are_as_short_as_they_tell_apart():
     assert short_value("0.12345678901") == "0.1235"
     assert short_value("0.001") == "0.001"
     assert short_value("[bal_train,unbal_train]") == "[bal_train,unbal_train]"
+
+
+@pytest.mark.parametrize(
+    ("metric", "right", "wrong"), [("val/mAP", "maximize", "minimize"), ("val/loss", "minimize", "maximize")]
+)
+def test_a_search_for_the_worst_is_refused(metric, right, wrong):
+    check_direction(OmegaConf.create({"direction": right}), metric)
+    with pytest.raises(UserError, match=rf"^hydra.sweeper.direction={wrong} .* set it to {right}\.$"):
+        check_direction(OmegaConf.create({"direction": wrong}), metric)
+
+
+def test_optuna_by_itself_minimises_and_says_so(tmp_path, capsys):
+    pytest.importorskip("optuna")
+    with pytest.raises(SystemExit):
+        command("-m", *TINY, "hydra/sweeper=optuna", f"hydra.sweep.dir={tmp_path}/s", "seed=choice(0,1)")
+    assert "looks for the worst optimized_metric=val/mAP; set it to maximize." in capsys.readouterr().out

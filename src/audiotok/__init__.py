@@ -33,6 +33,7 @@ Reading order, which is import order (a stage imports only from stages above it)
     experiment  the only package that sees a configuration: builds, trains, scores
     train       the Hydra program around it
     rank        the same in a process that follows another one
+    jobs        those of a multirun: ranked, averaged
     sweep       what is done before and after the jobs of a multirun
     download    corpora from the network
     prediction  tags of one's own sounds, by a finished run

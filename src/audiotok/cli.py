@@ -46,66 +46,51 @@ def _main() -> None:
     """Keep verbs verbs, however few there are."""
 
 
-@app.command(
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-    add_help_option=False,
-)
-def train(context: typer.Context) -> None:
-    """Train and score a tagger; takes Hydra overrides, as train.py does (audiotok train --help)."""
-    from audiotok.train import train as hydra_train
-
-    sys.argv = ["audiotok train", *context.args]
-    hydra_train()
+@contextmanager
+def _one_sentence() -> Iterator[None]:
+    """Say what the user can mend in red, without a traceback, and exit with 1."""
+    try:
+        yield
+    except UserError as error:
+        _say_in_red(error)
+        raise typer.Exit(1) from None
 
 
-@app.command(
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-    add_help_option=False,
-)
-def pretrain(context: typer.Context) -> None:
-    """Learn to fill masked tokens, for model.init_from; takes Hydra overrides (audiotok pretrain --help)."""
-    from audiotok.train import pretrain as hydra_pretrain
+def _say_in_red(error: UserError) -> None:
+    from rich.console import Console
 
-    sys.argv = ["audiotok pretrain", *context.args]
-    hydra_pretrain()
+    Console(stderr=True, highlight=False, soft_wrap=True).print(str(error), style="red", markup=False)
 
 
-@app.command(
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-    add_help_option=False,
-)
-def prepare(context: typer.Context) -> None:
-    """Find out which clips a corpus has, and report; takes Hydra overrides (audiotok prepare --help)."""
-    from audiotok.train import prepare as hydra_prepare
-
-    sys.argv = ["audiotok prepare", *context.args]
-    hydra_prepare()
+_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}
+_PROGRAMS = {  # of Hydra, which take its overrides and have a --help of their own
+    "train": "Train and score a tagger; takes Hydra overrides, as train.py does (audiotok train --help).",
+    "pretrain": "Learn to fill masked tokens, for model.init_from; takes Hydra overrides.",
+    "prepare": "Find out which clips a corpus has, and report; takes Hydra overrides.",
+    "doctor": "Look for what keeps a run from learning, in two minutes; takes what train takes.",
+}
 
 
-@app.command(
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-    add_help_option=False,
-)
-def doctor(context: typer.Context) -> None:
-    """Look for what keeps a run from learning, in two minutes; takes what train takes; 1 where it is bad."""
-    from audiotok.train import doctor as hydra_doctor
+def _add_program(name: str, says: str) -> None:
+    @app.command(name, help=says, context_settings=_OVERRIDES, add_help_option=False)
+    def program(context: typer.Context) -> None:
+        from audiotok import train as programs
 
-    sys.argv = ["audiotok doctor", *context.args]
-    hydra_doctor()
+        sys.argv = [f"audiotok {name}", *context.args]
+        getattr(programs, name)()
 
 
-@app.command(
-    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
-)
+for _name, _says in _PROGRAMS.items():
+    _add_program(_name, _says)
+
+
+@app.command(context_settings=_OVERRIDES)
 def repeat(context: typer.Context, run: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None:
     """Run again what is in a run's folder, in a new one; Hydra overrides may follow."""
     from audiotok.train import repeat as hydra_repeat
 
-    try:
+    with _one_sentence():
         hydra_repeat(run, context.args)
-    except UserError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
 
 
 @app.command()
@@ -127,12 +112,8 @@ def download(
 
     from audiotok.download.corpus import download as fetch
 
-    try:
-        with _log_on_screen():
-            done = fetch(name, to, mirror, sets)
-    except UserError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(str(error), style="red", markup=False)
-        raise typer.Exit(1) from None
+    with _one_sentence(), _log_on_screen():
+        done = fetch(name, to, mirror, sets)
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"{done.title} is in {done.root}; what came is in {to / 'download.json'}.", markup=False)
     console.print(done.command, markup=False)
@@ -148,11 +129,8 @@ def workspace(
     """Make the dashboard of a W&B project: scores, what matters, examples, vocabulary."""
     from audiotok.workspace import save
 
-    try:
+    with _one_sentence():
         typer.echo(save(project, entity))
-    except UserError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(1) from None
 
 
 @app.command()
@@ -169,16 +147,13 @@ def predict(
 
     console = Console(highlight=False, soft_wrap=True)
     failed = False
-    try:
+    with _one_sentence():
         restored = restore(run)
-    except UserError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(str(error), style="red")
-        raise typer.Exit(1) from None
     for file in files:
         try:
             tags = tag(restored, file)[:top]
         except UserError as error:
-            Console(stderr=True, highlight=False, soft_wrap=True).print(str(error), style="red")
+            _say_in_red(error)
             failed = True
             continue
         console.print(f"{file}", style="bold")
@@ -201,11 +176,8 @@ def compare(
 
     from audiotok.compare.page import compare as write_page
 
-    try:
+    with _one_sentence():
         runs = write_page(folders, to, metric)
-    except UserError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(str(error), style="red", markup=False)
-        raise typer.Exit(1) from None
     lacking = sum(bool(run.notes) for run in runs)
     noted = f"; {lacking} lack something, which the page names" if lacking else ""
     Console(highlight=False, soft_wrap=True).print(

@@ -22,7 +22,7 @@ from audiotok.compare.importance import MIN_RUNS, importance
 from audiotok.compare.runs import Run, find_runs, read_runs
 from audiotok.compare.settings import Setting, differing
 from audiotok.errors import UserError
-from audiotok.sweep import COLUMNS
+from audiotok.jobs import COLUMNS
 
 SCORES = (*COLUMNS, "chance/mAP", "n_parameters", "seconds/train")  # shown beside the chosen metric
 _MAX_POINTS = 200  # of one learning curve

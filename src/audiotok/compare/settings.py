@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from audiotok.sweep import REPLICATED
+from audiotok.jobs import REPLICATED, short_names
 
 ABSENT = None  # a key that a run's configuration lacks; null in YAML is the text "null"
 Value = float | str | None
@@ -58,7 +58,8 @@ def differing(configurations: Sequence[dict[str, Any]]) -> list[Setting]:
         leader = next((other for other in kept if _follows(key, other, columns, known)), None)
         kept.setdefault(leader or key, []).extend([key] if leader else [])
     order = {key: place for place, key in enumerate(keys)}
-    labels = _labels(list(kept))
+    plain = [key.removesuffix("._target_") for key in kept]  # the key of a class is named by its group
+    labels = dict(zip(kept, short_names(plain), strict=True))
     return [
         Setting(key, labels[key], _shown(key, columns[key]), tuple(kept[key]))
         for key in sorted(kept, key=order.__getitem__)
@@ -97,17 +98,3 @@ def _shown(key: str, values: tuple[Value, ...]) -> tuple[Value, ...]:
     if len(set(short.values())) < len(short):
         return values
     return tuple(short[value] if isinstance(value, str) else value for value in values)
-
-
-def _labels(keys: list[str]) -> dict[str, str]:
-    """Name each key by its shortest end that is no other's; the key of a class by its group."""
-    plain = {key: key.removesuffix("._target_") for key in keys}
-    ends = {
-        key: [".".join(parts[i:]) for i in reversed(range(len(parts)))]
-        for key, name in plain.items()
-        for parts in [name.split(".")]
-    }
-    return {
-        key: next((end for end in ends[key] if sum(end in other for other in ends.values()) == 1), key)
-        for key in keys
-    }
