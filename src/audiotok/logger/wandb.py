@@ -63,7 +63,8 @@ class Wandb(WandbLogger):
         """
         if "vocabulary" in self.artifacts:
             artifact = wandb.Artifact(f"vocabulary-{key}", type="vocabulary", metadata={"key": key})
-            artifact.add_dir(str(folder), policy="immutable", skip_cache=True)
+            for path in sorted(folder.iterdir()):  # add_dir says on screen that it does
+                artifact.add_file(str(path), policy="immutable", skip_cache=True)
             run = self.experiment
             (run.log_artifact if run.offline else run.use_artifact)(artifact)
 
