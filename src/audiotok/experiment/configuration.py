@@ -8,6 +8,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from audiotok.data.clip import Check
+from audiotok.doctor.report import REPORT
 from audiotok.errors import ERROR, UserError
 from audiotok.logger.destination import Destination
 from audiotok.results import METRICS
@@ -43,7 +44,7 @@ def begin(config: DictConfig, destination: Destination, root: type[Root | Prepar
     check(config, root)
     if destination.leads:
         destination.folder.mkdir(parents=True, exist_ok=True)
-        for name in (METRICS, ERROR):  # of an earlier run in this folder
+        for name in (METRICS, ERROR, REPORT):  # of an earlier run in this folder
             (destination.folder / name).unlink(missing_ok=True)
         OmegaConf.save(config, destination.folder / CONFIG, resolve=True)
 
