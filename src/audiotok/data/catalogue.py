@@ -33,6 +33,7 @@ SCHEMA = pa.schema(
         "detail": pa.string(),
     }
 )
+_OF_A_CLIP = ("id", "layout", "path", "entry", "labels", "split", "seconds", "digest")
 
 
 class Catalogue(Sequence[Clip]):
@@ -66,7 +67,7 @@ class Catalogue(Sequence[Clip]):
         if isinstance(index, slice):
             return Catalogue(self._table, np.sort(self._rows[index]))
         row = int(self._rows[index])
-        value = {name: column[row].as_py() for name, column in self._columns.items()}
+        value = {name: self._columns[name][row].as_py() for name in _OF_A_CLIP}
         located = value["layout"] is not None
         return Clip(
             value["id"],

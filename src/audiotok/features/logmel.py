@@ -156,17 +156,17 @@ class LogMel(nn.Module):
         before, after = waveforms[:, 1 : margin + 1].flip(1), waveforms[:, -margin - 1 : -1].flip(1)
         reflected = torch.cat([before, waveforms, after], 1)  # torch's own padding takes three times as long
         windows = reflected.unfold(1, self.n_fft, self.hop_length)  # (B, mel frames, n_fft), not a copy
-        mel = torch.cat([self._mel_power(part) for part in windows.split(_PART, 1)], 1)
-        decibels = 10 * mel.clamp_(min=10 ** (self.floor_db / 10)).log10_()
+        mel = windows.new_empty(*windows.shape[:2], self.n_mels)
+        for some_windows, some_mel in zip(windows.split(_PART, 1), mel.split(_PART, 1), strict=True):
+            self._analyse(some_windows, some_mel)
+        decibels = mel.clamp_(min=10 ** (self.floor_db / 10)).log10_().mul_(10)
         return decibels.half(), n_samples // self.hop_length + 1
 
-    def _mel_power(self, windows: Tensor) -> Tensor:
-        """Analyse stretches of sound (B, mel frames, n_fft) into mel bins of power (B, mel frames, M)."""
-        rows = (windows * self.window).flatten(0, 1)
-        squares = torch.view_as_real(torch.fft.rfft(rows)).flatten(1).square_()
-        # Real and imaginary parts stand in turn, and the filters add them up.
-        blocks = [squares[:, parts] @ self.mel_filters[parts, mels] for parts, mels in self._blocks]
-        return torch.cat(blocks, 1).unflatten(0, windows.shape[:2])
+    def _analyse(self, windows: Tensor, power: Tensor) -> None:
+        """Write the power in the mel bins (B, mel frames, M) of stretches of sound (B, mel frames, n_fft)."""
+        squares = torch.view_as_real(torch.fft.rfft(windows * self.window)).flatten(2).square_()
+        for parts, mels in self._blocks:  # real and imaginary parts stand in turn; the filters add them up
+            torch.matmul(squares[..., parts], self.mel_filters[parts, mels], out=power[..., mels])
 
     def normalize(self, mel: Tensor, n_mel: Tensor) -> Tensor:
         """Limit the range of mel frames (B, mel frames, M) and bring every clip to its own scale."""
