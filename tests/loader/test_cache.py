@@ -571,9 +571,11 @@ def test_where_clips_lie_what_they_are_called_and_what_is_heard_in_them_does_not
 
 
 def test_files_of_the_same_bytes_share_a_row(
-    kept: Corpus, store: Store, tokenizer: Tokenizer, make_clip: MakeClip, opened: list[str]
+    kept: Corpus, store: Store, tokenizer: Tokenizer, make_clip: MakeClip, opened: list[str], tmp_path: Path
 ) -> None:
-    twins = [make_clip("one", samples=np.ones(8000)), make_clip("two", samples=np.ones(8000))]
+    one = make_clip("one")
+    copied = shutil.copy(tmp_path / "one.wav", tmp_path / "two.wav")
+    twins = [one, replace(one, id="two", location=file_at(copied))]
     clips = dataset(
         cache_of(replace(kept, clips={**kept.clips, "train": Catalogue.of(twins)}), tokenizer, store)
     )
