@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 BENCHMARKS = {  # module: the figures that are taken of what its main returns
-    "tokens": ("tokens_vs_decode", "tokens_vs_librosa_pipeline", "two_process_scaling"),
+    "tokens": ("tokens_vs_decode", "tokens_vs_librosa_pipeline", "two_process_scaling", "two_process_limit"),
     "cached": ("cached_clips_per_second",),
     "kmeans": ("kmeans_time_vs_faiss", "kmeans_objective_vs_sklearn"),
     "manifest": ("manifest_2m_seconds", "manifest_2m_gb"),

@@ -13,7 +13,8 @@ measured. Centroids are drawn at random: to find the nearest costs the same, and
   `librosa.load(file, sr=22050)`, `librosa.feature.melspectrogram` (1024, 512, 64 bins), `power_to_db` and
   scikit-learn's `KMeans(50).predict` of every mel frame: one codebook of 50 for each of the 431 frames of
   10 s. Tokens are those of the configuration: 24 codebooks of 256 for each of 54 positions, by default.
-- `two_process_scaling`: seconds in which one worker process makes the tokens of all clips / in which two do.
+- `two_process_scaling`: seconds in which one worker process makes the tokens of all clips, twice / in which
+  two do. `two_process_limit` is the same of processes that only decode: what the machine gives two.
 """
 
 import argparse
@@ -39,14 +40,14 @@ from pairs import measure_pairs, seconds_of
 from rich.console import Console
 from rich.table import Table
 from sklearn.cluster import KMeans
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from audiotok.data.audio import read_mono
 from audiotok.data.clip import Clip
 from audiotok.data.corpus import open_corpus
 from audiotok.data.layout.layout import sound_of
 from audiotok.experiment import build_tokenizer
-from audiotok.loader.clips import ClipDataset
+from audiotok.loader.clips import ClipDataset, as_it_is
 from audiotok.loader.preparation import Preparation
 from audiotok.store import Store
 from audiotok.tokenizer import Tokenizer
@@ -81,7 +82,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--root", help="folder in AudioSet's layout; the embedded dataset without it")
     parser.add_argument("--json", type=Path, help="file for the results")
     parser.add_argument("--clips", type=int, default=240, help="training clips to measure on, spread evenly")
-    parser.add_argument("--rounds", type=int, default=3, help="visits to each of them")
+    parser.add_argument("--rounds", type=int, default=5, help="visits to each of them")
     parser.add_argument("--pair", type=int, default=16, help="clips in one pair of measurements, a batch")
     parser.add_argument("overrides", nargs="*", help="Hydra overrides, features.n_mels=128 for example")
     return parser.parse_intermixed_args(arguments)  # overrides may stand anywhere
@@ -140,6 +141,7 @@ def measure(
         "tokens_vs_decode": limit.ratio,
         "tokens_vs_librosa_pipeline": others.ratio,
         "two_process_scaling": scaling(dataset, preparation, chosen, options),
+        "two_process_limit": scaling(Decoding(dataset), as_it_is, chosen, options),
         "stages_ms": {name: statistics.median(stage[name] for stage in stages) for name in stages[0]},
     }
 
@@ -165,8 +167,21 @@ def plain_pipeline() -> Callable[[Clip], np.ndarray]:
     return tokens
 
 
+class Decoding(Dataset[int]):
+    """Decodes batches of clips, and gives back how many samples they had."""
+
+    def __init__(self, dataset: ClipDataset) -> None:
+        self.dataset = dataset
+
+    def __getitems__(self, clips: Sequence[int]) -> list[int]:
+        return [len(decode_alone(self.dataset, self.dataset.clips[i])[0]) for i in clips]
+
+
 def scaling(
-    dataset: ClipDataset, preparation: Preparation, chosen: Sequence[int], options: argparse.Namespace
+    dataset: Dataset[Any],
+    collate: Callable[[Any], object],
+    chosen: Sequence[int],
+    options: argparse.Namespace,
 ) -> float:
     """Return how many times as fast two worker processes are as one, by the clock on the wall."""
 
@@ -174,8 +189,8 @@ def scaling(
         loader = DataLoader(
             dataset,
             batch_size=options.pair,
-            sampler=chosen,
-            collate_fn=preparation,
+            sampler=[*chosen, *chosen],  # an even number of batches: an odd one leaves one process waiting
+            collate_fn=collate,
             num_workers=n_workers,
             persistent_workers=True,
         )
@@ -226,7 +241,12 @@ def show(results: dict[str, Any]) -> None:
     table.add_row("file to tokens", f"{results['tokens_ms']:.2f}")
     table.add_row("librosa and scikit-learn", f"{results['librosa_pipeline_ms']:.2f}")
     table.add_section()
-    for name in ("tokens_vs_decode", "tokens_vs_librosa_pipeline", "two_process_scaling"):
+    for name in (
+        "tokens_vs_decode",
+        "tokens_vs_librosa_pipeline",
+        "two_process_scaling",
+        "two_process_limit",
+    ):
         table.add_row(name, f"{results[name]:.3f}")
     Console().print(table)
 

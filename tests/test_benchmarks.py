@@ -27,6 +27,7 @@ KEYS = {
     "tokens_vs_decode",
     "tokens_vs_librosa_pipeline",
     "two_process_scaling",
+    "two_process_limit",
     "stages_ms",
 }
 STAGES = {"decode", "resample, pad", "log-mel", "stack", "project", "nearest centroid"}
