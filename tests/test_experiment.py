@@ -191,7 +191,7 @@ def test_a_second_run_on_kept_clips_decodes_no_audio(tmp_path, tiny_audioset, mo
     )
     overrides = (f"cache_dir={tmp_path}/cache", "clustering.sample_clips=5", f"augment={augment}")
     first = run(tmp_path / "a", *overrides, data=data)
-    monkeypatch.setattr("audiotok.loader.clips.read_waveform", lambda *_: pytest.fail("audio is decoded"))
+    monkeypatch.setattr("audiotok.loader.clips.read_mono", lambda *_: pytest.fail("audio is decoded"))
     assert scored(run(tmp_path / "b", *overrides, data=data)) == scored(first)
     run(tmp_path / "c", *overrides, "model.pooling=cls", "augment.words.noise=0.2", data=data)
 
@@ -199,7 +199,7 @@ def test_a_second_run_on_kept_clips_decodes_no_audio(tmp_path, tiny_audioset, mo
 def test_with_mel_frames_kept_a_sweep_over_clustering_decodes_no_audio(tmp_path, monkeypatch):
     overrides = (f"cache_dir={tmp_path}/cache", "data.cache=frames")
     run(tmp_path / "a", *overrides)
-    monkeypatch.setattr("audiotok.loader.clips.read_waveform", lambda *_: pytest.fail("audio is decoded"))
+    monkeypatch.setattr("audiotok.loader.clips.read_mono", lambda *_: pytest.fail("audio is decoded"))
     run(tmp_path / "b", *overrides, "clustering=kmeans")
     run(tmp_path / "c", *overrides, "clustering.n_clusters=9", "augment=none")
 

@@ -11,7 +11,7 @@ import soundfile
 import torch
 from tiny import file_at
 
-from audiotok.data.audio import read_waveform
+from audiotok.data.audio import read_mono
 from audiotok.data.catalogue import Catalogue
 from audiotok.data.clip import Clip
 from audiotok.data.corpus import Corpus
@@ -33,9 +33,9 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
     def noted(path: Path, *arguments: float) -> np.ndarray:
         paths.append(path)
-        return read_waveform(path, *arguments)
+        return read_mono(path, *arguments)
 
-    monkeypatch.setattr(loader_clips, "read_waveform", noted)
+    monkeypatch.setattr(loader_clips, "read_mono", noted)
     return paths
 
 

@@ -55,13 +55,13 @@ def store(tmp_path: Path) -> Store:
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The audio files that are opened."""
     paths: list[Path] = []
-    read_waveform = loader_clips.read_waveform
+    read_mono = loader_clips.read_mono
 
     def noted(path: Path, *arguments):
         paths.append(path)
-        return read_waveform(path, *arguments)
+        return read_mono(path, *arguments)
 
-    monkeypatch.setattr(loader_clips, "read_waveform", noted)
+    monkeypatch.setattr(loader_clips, "read_mono", noted)
     return paths
 
 
@@ -406,14 +406,14 @@ def test_missing_copy_is_refused_in_a_sentence(tiny_tokenizer, tmp_path):
 
 def fit_in_a_process(tokenizer: Tokenizer, corpus: Corpus, folder: Path, barrier: Barrier) -> None:
     torch.set_num_threads(1)
-    read_waveform = loader_clips.read_waveform
+    read_mono = loader_clips.read_mono
 
     def noted(path: Path, *arguments):
         with (folder / "opened").open("a") as file:
             file.write(f"{path.name}\n")
-        return read_waveform(path, *arguments)
+        return read_mono(path, *arguments)
 
-    loader_clips.read_waveform = noted
+    loader_clips.read_mono = noted
     barrier.wait(120)
     vocabulary = fit_or_load(tokenizer, corpus, Store(folder / "cache"))
     with (folder / "checksums").open("a") as file:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from audiotok.data import m4a
 from audiotok.data.audio import EXTENSIONS, UnreadableError, read_mono, read_waveform
 
 RATE = 8000
@@ -39,7 +40,7 @@ def test_whole_number_samples_are_scaled_to_one(tmp_path, subtype, step):
     np.testing.assert_allclose(read_mono(tmp_path / "a.wav")[0], sine(100, RATE) * 0.9, atol=2 * step)
 
 
-@pytest.mark.parametrize("extension", EXTENSIONS)
+@pytest.mark.parametrize("extension", [name for name in EXTENSIONS if name not in m4a.EXTENSIONS])
 def test_every_extension_is_decoded_to_its_full_length(tmp_path, extension):
     path = tmp_path / f"a.{extension}"
     kind = {"format": "OGG", "subtype": "OPUS"} if extension == "opus" else {}

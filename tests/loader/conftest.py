@@ -46,13 +46,13 @@ def store(tmp_path: Path) -> Store:
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the audio files that are opened in this process."""
     names: list[str] = []
-    read_waveform = loader_clips.read_waveform
+    read_mono = loader_clips.read_mono
 
     def noted(path: Path, *arguments: float) -> np.ndarray:
         names.append(path.stem)
-        return read_waveform(path, *arguments)
+        return read_mono(path, *arguments)
 
-    monkeypatch.setattr(loader_clips, "read_waveform", noted)
+    monkeypatch.setattr(loader_clips, "read_mono", noted)
     return names
 
 

@@ -1,4 +1,4 @@
-"""Audio files to mono waveforms, through libsndfile (wav, flac, ogg, mp3, opus) and soxr.
+"""Audio files to mono waveforms, through libsndfile (wav, flac, ogg, mp3, opus) or PyAV (m4a), and soxr.
 
 TorchCodec, torchaudio's own reader since 2.9, wants FFmpeg on the system; soundfile's wheel brings its
 decoder. Decoding a 10 s clip takes 6-9 ms on one core, resampling 1.5 ms; both release Python's lock.
@@ -15,7 +15,9 @@ import numpy as np
 import soundfile
 import soxr
 
-EXTENSIONS = ("flac", "wav", "ogg", "mp3", "opus")
+from audiotok.data import m4a
+
+EXTENSIONS = ("flac", "wav", "ogg", "mp3", "opus", *m4a.EXTENSIONS)
 
 # libsndfile reads a wav that was cut short as a shorter one, and notes this in its log. A recorder that
 # cannot go back to fill in the length writes the largest there is.
@@ -65,9 +67,9 @@ def read_mono(
         rate = file.samplerate
         if start_seconds > 0:
             file.seek(min(round(start_seconds * rate), file.frames))
-        n = -1 if seconds is None else round(seconds * rate)
-        expected = file.frames - file.tell() if n < 0 else min(n, file.frames - file.tell())
+        n, start = -1 if seconds is None else round(seconds * rate), file.tell()
         samples = file.read(n, dtype="float32", always_2d=True)
+        expected = file.frames - start if n < 0 else min(n, file.frames - start)
         promised = _WAV_LENGTH.search(file.extra_info)
     if promised and int(promised[2]) < int(promised[1]) < _WAV_STREAMED:
         raise UnreadableError(f"breaks off after {promised[2]} of {promised[1]} bytes")
@@ -79,8 +81,12 @@ def read_mono(
 
 
 @contextmanager
-def _opened(source: Path | bytes) -> Iterator[soundfile.SoundFile]:
+def _opened(source: Path | bytes) -> Iterator[soundfile.SoundFile | m4a.M4A]:
     try:
+        if m4a.is_m4a(source):
+            with m4a.M4A(source) as file:
+                yield file
+            return
         with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
             yield file
     except soundfile.LibsndfileError as error:  # its own text repeats the path
@@ -106,7 +112,9 @@ def read_waveform(
     Raises:
         UnreadableError: As `read_mono`.
     """
-    waveform, rate = read_mono(source, start_seconds, seconds)
-    if rate == sample_rate:
-        return waveform
-    return soxr.resample(waveform, rate, sample_rate, quality="MQ")
+    return resample(*read_mono(source, start_seconds, seconds), sample_rate)
+
+
+def resample(waveform: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
+    """Bring a waveform (S,) from one rate to another, Hz, by soxr; at the same rate it stays as it is."""
+    return waveform if rate == sample_rate else soxr.resample(waveform, rate, sample_rate, quality="MQ")

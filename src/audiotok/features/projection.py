@@ -1,7 +1,7 @@
 """The fitted part of the features: principal components, whitened or not, at one scale of time or several."""
 
-from collections.abc import Iterable, Iterator
-from typing import NamedTuple, Protocol
+from collections.abc import Iterable
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -21,18 +21,10 @@ class Frames(Protocol):
         ...
 
 
-class Part(NamedTuple):
-    """Components that see the same inputs, and nothing of the others."""
-
-    seen: tuple[slice, slice, slice]  # mel frames, channels and mel bins
-    outputs: slice
-    n_outputs: int
-
-
 class Projection(nn.Module):
     """Turn stacked frames onto their principal components.
 
-    One matrix says all of it: the components of a shorter context, or of a band, have zeros outside of it.
+    One matrix does all of it: the components of a shorter context, or of a band, have zeros outside of it.
 
     Args:
         n_mels: Mel bins, M.
@@ -65,28 +57,10 @@ class Projection(nn.Module):
         self.whiten, self.standardize = whiten, standardize
         self.n_inputs = n_mels * n_channels * max(contexts)
         self.n_outputs = self.n_inputs if n_components is None else sum(n_components)
-        self._shape = (max(contexts), n_channels, n_mels)
-        self._parts = list(self._list_parts())
         self.is_fitted = n_components is not None or standardize
         n_rows = self.n_inputs if self.is_fitted else 0
         self.register_buffer("mean", torch.zeros(n_rows))
         self.register_buffer("components", torch.zeros(n_rows, self.n_outputs))
-
-    def _list_parts(self) -> Iterator[Part]:
-        """Say what each band of each context sees: the mel frames in the middle, low bins first."""
-        everything = slice(None)
-        if self.n_components is None:
-            yield Part((everything, everything, everything), everything, self.n_outputs)
-            return
-        n_before = 0
-        for context, n_components, n_bands in zip(self.contexts, self.n_components, self.bands, strict=True):
-            first = (max(self.contexts) - 1) // 2 - (context - 1) // 2
-            n_bins, n_outputs = self.n_mels // n_bands, n_components // n_bands
-            for band in range(n_bands):
-                bins = slice(band * n_bins, (band + 1) * n_bins)
-                seen = (slice(first, first + context), everything, bins)
-                yield Part(seen, slice(n_before, n_before + n_outputs), n_outputs)
-                n_before += n_outputs
 
     def fit(self, frames: Frames) -> None:
         """Find the components of a sample of frames, float32 (N, n_inputs).
@@ -111,16 +85,23 @@ class Projection(nn.Module):
         if self.n_components is None:
             components = torch.eye(self.n_inputs, dtype=torch.float64)
         else:
-            inputs = torch.arange(self.n_inputs).view(self._shape)
+            parts = zip(self.contexts, self.n_components, self.bands, strict=True)
             components = torch.cat(
                 [
-                    self._of_part(covariance, inputs[part.seen].flatten(), part.n_outputs)
-                    for part in self._parts
+                    self._of_part(covariance, inputs, n_components // n_bands)
+                    for context, n_components, n_bands in parts
+                    for inputs in self._inputs(context, n_bands)
                 ],
                 1,
             )
         self.mean.copy_(mean)
         self.components.copy_(scale[:, None] * components)
+
+    def _inputs(self, context: int, n_bands: int) -> tuple[Tensor, ...]:
+        """Return which inputs each band of a context sees: the mel frames in the middle, low bins first."""
+        inputs = torch.arange(self.n_inputs).view(-1, self.n_channels, self.n_mels)
+        first = (max(self.contexts) - 1) // 2 - (context - 1) // 2
+        return tuple(part.flatten() for part in inputs[first : first + context].chunk(n_bands, 2))
 
     def _of_part(self, covariance: Tensor, inputs: Tensor, n_components: int) -> Tensor:
         """Return the components (n_inputs, n_components) of some of the inputs."""
@@ -139,13 +120,7 @@ class Projection(nn.Module):
         """Project frames (..., n_inputs) to (..., D)."""
         if not self.is_fitted:
             return frames
-        frames = frames.unflatten(-1, self._shape)
-        mean, components = self.mean.view(self._shape), self.components.view(*self._shape, self.n_outputs)
-        projected = [
-            (frames[(..., *seen)] - mean[seen]).flatten(-3) @ components[(*seen, outputs)].flatten(0, 2)
-            for seen, outputs, _ in self._parts
-        ]
-        return torch.cat(projected, -1)
+        return (frames - self.mean) @ self.components
 
 
 def _moments(frames: Frames) -> tuple[Tensor, Tensor]:

@@ -12,8 +12,7 @@ from audiotok.data.clip import Location
 from audiotok.data.files import Entry, Files
 from audiotok.data.layout.layout import Found, Layout, set_of
 
-# m4a cannot be decoded, but a clip that is there as m4a is not missing: it is reported as broken.
-_EXTENSIONS = {f".{extension}" for extension in (*EXTENSIONS, "m4a")}
+_EXTENSIONS = {f".{extension}" for extension in EXTENSIONS}
 
 
 class Folders(Layout):

@@ -1,0 +1,111 @@
+"""AAC in MPEG-4 files, which libsndfile does not read, through FFmpeg as the wheel of PyAV brings it."""
+
+import io
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from audiotok.errors import UserError
+
+EXTENSIONS = ("m4a", "mp4")
+_SLACK = 4 * 1024  # samples by which a header may be wrong: the encoder's delay and its last, padded frame
+
+
+def is_m4a(source: Path | bytes) -> bool:
+    """Tell a file by its extension, bytes by what they begin with."""
+    if isinstance(source, bytes):
+        return source[4:8] == b"ftyp"
+    return source.suffix.lower()[1:] in EXTENSIONS
+
+
+class M4A:
+    """One file, with what `soundfile.SoundFile` offers of it.
+
+    Args:
+        source: The file, or the bytes of one.
+
+    Attributes:
+        frames: Samples of a channel: by the header until it has been read to its end, then those there were.
+        samplerate: Hz.
+        channels: How many.
+        extra_info: Nothing.
+
+    Raises:
+        OSError: It is no such file, or has no sound in it.
+        UserError: PyAV is not installed.
+    """
+
+    extra_info = ""
+
+    def __init__(self, source: Path | bytes) -> None:
+        try:
+            import av
+        except ImportError as error:
+            name = "the sound of a container" if isinstance(source, bytes) else str(source)
+            raise UserError(
+                f"{name} is m4a, which needs PyAV, and that is not installed; pip install 'audiotok[m4a]'."
+            ) from error
+        self._av = av
+        try:
+            self._file: Any = av.open(io.BytesIO(source) if isinstance(source, bytes) else str(source))
+        except av.FFmpegError as error:
+            raise OSError(error.errno, error.strerror) from error
+        if not self._file.streams.audio:
+            self._file.close()
+            raise OSError("no sound in it")
+        self._stream = self._file.streams.audio[0]
+        self.samplerate: int = self._stream.rate
+        self.channels: int = self._stream.channels
+        seconds = float((self._stream.duration or 0) * self._stream.time_base)
+        self.frames = round(seconds * self.samplerate)
+        self._position = 0
+
+    def __enter__(self) -> "M4A":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def tell(self) -> int:
+        """Return where reading goes on, in samples."""
+        return self._position
+
+    def seek(self, position: int) -> None:
+        """Go on at a sample; what comes before it is decoded too."""
+        self._position = position
+
+    def read(self, n: int, dtype: str = "float32", always_2d: bool = True) -> np.ndarray:
+        """Return n samples or, where n is negative, all that follow: float32 (n, channels).
+
+        Raises:
+            OSError: What there is cannot be decoded, or is less than the header says.
+        """
+        assert (dtype, always_2d) == ("float32", True)
+        wanted = None if n < 0 else self._position + n
+        parts: list[np.ndarray] = []
+        n_decoded = 0
+        to_float = self._av.AudioResampler(format="fltp")  # planes of float32, which AAC is decoded to anyway
+        try:
+            for packet in self._file.decode(self._stream):
+                part = np.concatenate([frame.to_ndarray() for frame in to_float.resample(packet)], 1)
+                parts.append(part)
+                n_decoded += part.shape[1]
+                if wanted is not None and n_decoded >= wanted:
+                    break
+            else:
+                self._require_end(n_decoded)
+        except self._av.FFmpegError as error:
+            raise OSError(error.errno, error.strerror) from error
+        samples = np.concatenate(parts, 1) if parts else np.zeros((self.channels, 0), np.float32)
+        read = np.ascontiguousarray(samples[:, self._position : wanted].T)
+        self._position += len(read)
+        return read
+
+    def _require_end(self, n_decoded: int) -> None:
+        if n_decoded + _SLACK < self.frames:
+            raise OSError(f"breaks off after {n_decoded} of {self.frames} samples")
+        self.frames = n_decoded
