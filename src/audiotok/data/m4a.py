@@ -3,7 +3,6 @@
 import io
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 
@@ -43,13 +42,13 @@ class M4A:
         try:
             import av
         except ImportError as error:
-            name = "the sound of a container" if isinstance(source, bytes) else str(source)
+            name = "a clip" if isinstance(source, bytes) else str(source)
             raise UserError(
                 f"{name} is m4a, which needs PyAV, and that is not installed; pip install 'audiotok[m4a]'."
             ) from error
         self._av = av
         try:
-            self._file: Any = av.open(io.BytesIO(source) if isinstance(source, bytes) else str(source))
+            self._file = av.open(io.BytesIO(source) if isinstance(source, bytes) else str(source), "r")
         except av.FFmpegError as error:
             raise OSError(error.errno, error.strerror) from error
         if not self._file.streams.audio:
@@ -58,8 +57,7 @@ class M4A:
         self._stream = self._file.streams.audio[0]
         self.samplerate: int = self._stream.rate
         self.channels: int = self._stream.channels
-        seconds = float((self._stream.duration or 0) * self._stream.time_base)
-        self.frames = round(seconds * self.samplerate)
+        self.frames = round((self._file.duration or 0) / av.time_base * self.samplerate)
         self._position = 0
 
     def __enter__(self) -> "M4A":
