@@ -19,9 +19,10 @@ from torch.utils.data import DataLoader
 
 from audiotok.augment.recipe import Recipe
 from audiotok.data.catalogue import Catalogue
-from audiotok.data.clip import SPLITS, Cache, Clip, Split
+from audiotok.data.clip import SPLITS, Cache, Clip, Location, Split
 from audiotok.data.corpus import Corpus
 from audiotok.errors import UserError
+from audiotok.loader import cache as loader_cache
 from audiotok.loader.cache import ClipCache
 from audiotok.loader.clips import Batch, ClipDataset, Draw, as_it_is
 from audiotok.loader.rows import SIDECAR
@@ -357,6 +358,26 @@ def test_what_will_be_kept_and_its_size_are_said_once_before(
         for split in SPLITS:
             all_of(dataset(found, split))
     assert messages(caplog, logging.INFO) == [f"{line} in {store.root}."]
+
+
+def test_where_any_order_is_slow_filling_is_recommended_once(
+    kept: Corpus, tokenizer: Tokenizer, store: Store, caplog: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loader_cache, "_MANY", 15)
+    parquet = {
+        split: Catalogue.of(replace(clip, location=Location("parquet", "00.parquet", "0")) for clip in clips)
+        for split, clips in kept.clips.items()
+    }
+    for clips, n_lines in ((kept.clips, 0), (parquet, 1)):
+        caplog.clear()
+        found = cache_of(replace(kept, clips=clips), tokenizer, store)
+        for split in SPLITS:
+            found.tokens(split)
+        lines = messages(caplog, logging.WARNING)
+        assert len(lines) == n_lines
+    assert "data.layout=parquet reads a row group" in lines[0]
+    assert "15 clips whose tokens are not kept yet" in lines[0]
+    assert "fill=tokens" in lines[0]
 
 
 def test_a_full_disk_is_said_once_and_what_is_there_is_still_read(

@@ -5,7 +5,8 @@ Columns: `video_id`, `audio` (a struct of `bytes` and `path`), `labels` (mids), 
 
 Parquet gives no row alone: a row group (100 rows where the `datasets` library wrote it, 140 MB of AudioSet)
 is read and decompressed as one. The last one of a shard stays in memory, so clips in the order of the shard
-cost little; in any other order, each costs a row group. Keep tokens (`data.cache`), and no order matters.
+cost little; in any other order, each costs a row group: 1.3 ms a clip against 88 ms with 100 rows of 0.84 MB,
+from memory. `audiotok prepare ... fill=tokens` reads in order; once tokens are kept, no order matters.
 """
 
 from bisect import bisect_right
@@ -31,6 +32,7 @@ class Parquet(Containers):
 
     name = "parquet"
     extensions = (".parquet",)
+    out_of_order = "a row group, of a hundred clips perhaps, for each"
 
     def __init__(self) -> None:
         self._shards = Opened(_Shard, _N_OPEN)
