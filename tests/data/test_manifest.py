@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -195,9 +196,9 @@ def test_the_order_in_which_parts_are_done_does_not_matter(root, store, tmp_path
 # ---- what cannot be used ----
 
 
-def age(folder: Path) -> None:
+def age(folder: Path, version: object = 0) -> None:
     sidecar = json.loads((folder / "manifest.json").read_text())
-    (folder / "manifest.json").write_text(json.dumps({**sidecar, "version": 0}))
+    (folder / "manifest.json").write_text(json.dumps({**sidecar, "version": version}))
 
 
 def rewrite(folder: Path, change) -> None:
@@ -207,7 +208,11 @@ def rewrite(folder: Path, change) -> None:
 
 
 DAMAGE = {
-    "older version": (age, "the manifest is of version 0, and this is 1"),
+    "older version": (age, "the manifest is of version 0, and this is 1.4"),
+    "clips inspected otherwise": (
+        partial(age, version="1.3"),
+        "the manifest is of version 1.3, and this is 1.4",
+    ),
     "no sidecar": (lambda folder: (folder / "manifest.json").unlink(), "cannot be read"),
     "sidecar cut": (lambda folder: (folder / "manifest.json").write_text("{"), "cannot be read"),
     "no table": (lambda folder: (folder / "manifest.parquet").unlink(), "cannot be read"),

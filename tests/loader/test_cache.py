@@ -375,8 +375,8 @@ def test_where_any_order_is_slow_filling_is_recommended_once(
             found.tokens(split)
         lines = messages(caplog, logging.WARNING)
         assert len(lines) == n_lines
-    assert "data.layout=parquet reads a row group" in lines[0]
-    assert "15 clips whose tokens are not kept yet" in lines[0]
+    assert "data.layout=parquet reads a whole row group for a clip in no order" in lines[0]
+    assert "of 15 clips the tokens are not kept yet" in lines[0]
     assert "fill=tokens" in lines[0]
 
 

@@ -17,7 +17,7 @@ from audiotok.data.files import Files
 from audiotok.data.layout.layout import layout_named, sound_of
 from audiotok.data.limits import Limits
 
-VERSION = 3  # raise it when a condition comes to mean something else: old results are then ignored
+VERSION = 4  # raise it when a condition comes to mean something else: old results are then ignored
 _END = 2 * 65_536  # bytes; a page of Ogg has 65,307 at most, so two ends hold the last one
 
 

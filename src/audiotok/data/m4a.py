@@ -1,6 +1,7 @@
 """AAC in MPEG-4 files, which libsndfile does not read, through FFmpeg as the wheel of PyAV brings it."""
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -20,7 +21,7 @@ def is_m4a(source: Path | bytes) -> bool:
 
 
 class M4A:
-    """One file, with what `soundfile.SoundFile` offers of it.
+    """One file, with as much of the interface of `soundfile.SoundFile` as is used; it is read once.
 
     Args:
         source: The file, or the bytes of one.
@@ -51,7 +52,7 @@ class M4A:
             self._file = av.open(io.BytesIO(source) if isinstance(source, bytes) else str(source), "r")
         except av.FFmpegError as error:
             raise OSError(error.errno, error.strerror) from error
-        if not self._file.streams.audio:
+        if not self._file.streams.audio or not self._file.streams.audio[0].rate:
             self._file.close()
             raise OSError("no sound in it")
         self._stream = self._file.streams.audio[0]
@@ -84,24 +85,30 @@ class M4A:
         """
         assert (dtype, always_2d) == ("float32", True)
         wanted = None if n < 0 else self._position + n
-        parts: list[np.ndarray] = []
+        blocks = [np.zeros((self.channels, 0), np.float32)]
         n_decoded = 0
-        to_float = self._av.AudioResampler(format="fltp")  # planes of float32, which AAC is decoded to anyway
         try:
-            for packet in self._file.decode(self._stream):
-                part = np.concatenate([frame.to_ndarray() for frame in to_float.resample(packet)], 1)
-                parts.append(part)
-                n_decoded += part.shape[1]
+            for block in self._blocks():
+                blocks.append(block)
+                n_decoded += block.shape[1]
                 if wanted is not None and n_decoded >= wanted:
                     break
             else:
                 self._require_end(n_decoded)
         except self._av.FFmpegError as error:
             raise OSError(error.errno, error.strerror) from error
-        samples = np.concatenate(parts, 1) if parts else np.zeros((self.channels, 0), np.float32)
-        read = np.ascontiguousarray(samples[:, self._position : wanted].T)
+        read = np.ascontiguousarray(np.concatenate(blocks, 1)[:, self._position : wanted].T)
         self._position += len(read)
         return read
+
+    def _blocks(self) -> Iterator[np.ndarray]:
+        """Decode from the beginning: float32 (channels, some samples)."""
+        to_float = self._av.AudioResampler(
+            format="fltp"
+        )  # what AAC is decoded to anyway; others are converted
+        for decoded in self._file.decode(self._stream):
+            for frame in to_float.resample(decoded):
+                yield frame.to_ndarray()
 
     def _require_end(self, n_decoded: int) -> None:
         if n_decoded + _SLACK < self.frames:

@@ -38,7 +38,9 @@ from audiotok.engine.local import Local
 from audiotok.store import StaleError, Store, content_key
 
 TABLE, SIDECAR, PART = "manifest.parquet", "manifest.json", "part.parquet"
-_VERSION = 1  # raise it when a column comes to mean something else: older manifests are then made again
+# Raise the number when a column comes to mean something else. A manifest of which either part differs is made
+# again: its rows hold what inspection found.
+_VERSION = f"1.{inspection.VERSION}"
 _ELSEWHERE = {"clip_seconds", "cache"}  # settings that no row depends on
 PART_CLIPS = 256  # a few seconds of decoding; what is lost where a run is stopped
 

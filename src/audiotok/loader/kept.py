@@ -37,7 +37,7 @@ class Kept(ABC):
         store: Where it is kept.
     """
 
-    kind: ClassVar[str]  # folder of the store
+    kind: ClassVar[str]  # folder of the store, and value of the key `fill`
     name: ClassVar[str]  # for people
 
     def __init__(self, corpus: Corpus, shape: tuple[int, ...], dtype: np.dtype, store: Store) -> None:

@@ -51,7 +51,7 @@ class Layout(ABC):
     """One way in which clips lie on disks; stateless but for open containers."""
 
     name: ClassVar[str]
-    out_of_order: ClassVar[str] = ""  # what a clip costs that is not read after its neighbour
+    out_of_order: ClassVar[str] = ""  # what is read for a clip that does not follow its neighbour
 
     @classmethod
     @abstractmethod

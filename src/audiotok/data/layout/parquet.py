@@ -32,7 +32,7 @@ class Parquet(Containers):
 
     name = "parquet"
     extensions = (".parquet",)
-    out_of_order = "a row group, of a hundred clips perhaps, for each"
+    out_of_order = "a whole row group"
 
     def __init__(self) -> None:
         self._shards = Opened(_Shard, _N_OPEN)
