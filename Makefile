@@ -12,6 +12,7 @@ ARGS   ?=
 
 # uv when it is there, else pip; again whenever the requirements change.
 $(READY): pyproject.toml constraints.txt
+	@echo "Setting up $(VENV): some gigabytes, a few minutes."
 	@if command -v uv >/dev/null 2>&1; then \
 		{ test -x $(BIN)/python || uv venv --python $(PYTHON) $(VENV); } && \
 		uv pip install --python $(BIN)/python --constraint constraints.txt --editable ".[dev]"; \
