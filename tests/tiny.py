@@ -17,10 +17,11 @@ from audiotok.clustering.product import Product
 from audiotok.clustering.random import Random
 from audiotok.clustering.residual import Residual
 from audiotok.clustering.spherical import Spherical
-from audiotok.data.audioset import CLASS_TABLE, SEGMENTS, AudioSet
+from audiotok.data.audioset import AudioSet
 from audiotok.data.catalogue import Catalogue
 from audiotok.data.clip import Clip, Location, Split
 from audiotok.data.limits import Limits
+from audiotok.data.segments import CLASS_TABLE, SEGMENTS
 from audiotok.data.validation import Validation
 from audiotok.features.logmel import LogMel
 from audiotok.tokenizer import Tokenizer

@@ -7,18 +7,11 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from tiny import file_at, path_of, tiny_source
 
-from audiotok.data.audioset import (
-    CLASS_TABLE,
-    SEGMENTS,
-    Segment,
-    id_of_stem,
-    locate,
-    read_class_table,
-    read_segments,
-)
 from audiotok.data.clip import Findings, Location, SoundClass, Tally
 from audiotok.data.files import Files
 from audiotok.data.layout.folders import Folders
+from audiotok.data.segments import CLASS_TABLE, SEGMENTS, Segment, read_class_table, read_segments
+from audiotok.data.spelling import id_of_stem, locate
 from audiotok.data.validation import Validation
 from audiotok.errors import UserError
 

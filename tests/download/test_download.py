@@ -12,7 +12,7 @@ from tiny import write_tiny_audioset
 from typer.testing import CliRunner
 
 from audiotok.cli import app
-from audiotok.data.audioset import CLASS_TABLE, SEGMENTS
+from audiotok.data.segments import CLASS_TABLE, SEGMENTS
 from audiotok.download.corpus import SOURCES
 from audiotok.download.source import Archive, Remote, Source
 

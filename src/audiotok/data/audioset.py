@@ -1,46 +1,19 @@
-"""AudioSet as it lies on disks: segment CSVs in one folder, audio files in another.
+"""AudioSet as it lies on disks: segment CSVs in one folder, audio files in another."""
 
-Source of the format: research.google.com/audioset/download.html. Three header lines, then
-`--PJHxphWEs, 30.000, 40.000, "/m/09x0r,/t/dd00088"`.
-"""
-
-import csv
-import io
 import os
-import re
-from collections.abc import Container, Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
-from typing import Literal, TextIO
+from typing import Literal
 
-from audiotok.data.audio import EXTENSIONS
 from audiotok.data.clip import Cache, Check, Clip, Findings, Listing, Location, SoundClass, Split
 from audiotok.data.files import Files, fingerprint, fingerprint_of_content, join
 from audiotok.data.layout.layout import Found, choose_layout
 from audiotok.data.limits import Limits
+from audiotok.data.segments import CLASS_TABLE, SEGMENTS, Segment, SourceSet, read_class_table, read_segments
+from audiotok.data.spelling import id_of_stem, locate
 from audiotok.data.validation import Validation
 from audiotok.errors import UserError
-
-SourceSet = Literal["bal_train", "unbal_train", "eval"]
-
-SEGMENTS: dict[SourceSet, str] = {
-    "bal_train": "balanced_train_segments.csv",
-    "unbal_train": "unbalanced_train_segments.csv",
-    "eval": "eval_segments.csv",
-}
-CLASS_TABLE = "class_labels_indices.csv"
-
-# The eleven characters of a YouTube id and an optional _start or _start-end; the same after a Y.
-_ID_AND_TIMES = r"([A-Za-z0-9_-]{11})(?:_\d+(?:\.\d+)?(?:-\d+(?:\.\d+)?)?)?"
-_STEMS = (re.compile(_ID_AND_TIMES), re.compile("Y" + _ID_AND_TIMES))
-
-
-@dataclass(frozen=True, slots=True)
-class Segment:
-    """One row of a segments CSV: a YouTube id and the ids of its labels."""
-
-    id: str
-    labels: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -209,117 +182,3 @@ def _carried(
 
 def _three(names: Iterable[str]) -> str:
     return ", ".join(islice(names, 3))
-
-
-def read_class_table(path: str) -> list[SoundClass]:
-    """Read `index,mid,display_name`, in the order of the index.
-
-    Raises:
-        UserError: The file is missing or a row is broken.
-    """
-    classes: dict[int, SoundClass] = {}
-    with _open_csv(path) as file:
-        for number, row in enumerate(csv.reader(file), start=1):
-            if number == 1:
-                continue
-            if len(row) != 3 or not row[0].isdigit():
-                raise UserError(f"{path}:{number}: {row} is not index,mid,display_name; mend that row.")
-            classes[int(row[0])] = SoundClass(row[1], row[2])
-    if not classes:
-        raise UserError(f"{path} lists no classes; take the table from AudioSet's download page.")
-    return [classes[index] for index in sorted(classes)]
-
-
-def read_segments(path: str, known: set[str] | None) -> Iterator[Segment]:
-    """Read the rows of a segments CSV.
-
-    Args:
-        path: A file such as `balanced_train_segments.csv`.
-        known: The label ids that may occur; None for any.
-
-    Raises:
-        UserError: The file is missing, a row is broken, or a label is not known.
-    """
-    with _open_csv(path) as file:
-        reader = csv.reader(_lines_with_closed_quotes(path, file), skipinitialspace=True)
-        for row in reader:
-            if not row or row[0].startswith("#"):
-                continue
-            if len(row) != 4 or not row[0] or not row[3]:
-                raise UserError(
-                    f"{path}:{reader.line_num}: {','.join(row)} is not "
-                    'YTID, start_seconds, end_seconds, "labels"; mend or delete that row.'
-                )
-            labels = tuple(label.strip() for label in row[3].split(","))
-            unknown = [label for label in labels if known is not None and label not in known]
-            if unknown:
-                raise UserError(
-                    f"{path}:{reader.line_num}: label {unknown[0]} of clip {row[0]} is not in {CLASS_TABLE}; "
-                    "use the table and the segments of one release."
-                )
-            yield Segment(row[0], labels)
-
-
-def _lines_with_closed_quotes(path: str, file: Iterable[str]) -> Iterator[str]:
-    """Pass lines on; a quote left open would swallow those after it."""
-    for number, line in enumerate(file, start=1):
-        if line.count('"') % 2:
-            raise UserError(f"{path}:{number}: a quote is never closed; mend or delete that row.")
-        yield line
-
-
-def _open_csv(path: str) -> TextIO:
-    try:
-        return io.TextIOWrapper(Files().open(path), encoding="utf-8", newline="")
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be read ({error.strerror}); it comes from "
-            "research.google.com/audioset/download.html."
-        ) from error
-
-
-def id_of_stem(stem: str, ids: Container[str] | None) -> str | None:
-    """Return the listed YouTube id that a file name stands for, or None; without a list, the first that fits.
-
-    `<id>`, `Y<id>`, `<id>_<start>` and `<id>_<start>-<end>` are understood. Ids may themselves begin
-    with `Y`, `-` or `_` and contain `_`, so a name is never split: what is listed decides.
-    """
-    if ids is not None and stem in ids:
-        return stem
-    for pattern in _STEMS:
-        match = pattern.fullmatch(stem)
-        if match and (ids is None or match[1] in ids):
-            return match[1]
-    return None
-
-
-def locate(
-    found: Iterable[Found], ids: Container[str], findings: Findings, left_over: dict[str, str]
-) -> dict[str, Location]:
-    """Find listed clips among those that lie in a folder.
-
-    Where a clip lies there several times, the first extension of `EXTENSIONS` is taken, and of these the
-    first that is found.
-
-    Args:
-        found: What lies there.
-        ids: What is listed.
-        findings: Takes what lies there more than once.
-        left_over: Takes the names of clips that are not listed, by their places.
-    """
-    locations: dict[str, Location] = {}
-    for clip in found:
-        id_ = id_of_stem(clip.name, ids)
-        if id_ is None:
-            left_over[str(clip.location)] = clip.name
-            continue
-        if id_ in locations:
-            findings.found_twice.add(id_)
-        if id_ not in locations or _rank(clip.location) < _rank(locations[id_]):
-            locations[id_] = clip.location
-    return locations
-
-
-def _rank(location: Location) -> int:
-    extension = location.path.rpartition(".")[2].lower()
-    return EXTENSIONS.index(extension) if extension in EXTENSIONS else len(EXTENSIONS)

@@ -15,9 +15,10 @@ import numpy as np
 import soundfile
 from tqdm import tqdm
 
-from audiotok.data.audioset import CLASS_TABLE, SEGMENTS, AudioSet, SourceSet
+from audiotok.data.audioset import AudioSet
 from audiotok.data.clip import Cache, Check, Listing
 from audiotok.data.limits import Limits
+from audiotok.data.segments import CLASS_TABLE, SEGMENTS, SourceSet
 from audiotok.data.sounds import SOUNDS, mix_clip
 from audiotok.data.validation import Validation
 from audiotok.errors import UserError

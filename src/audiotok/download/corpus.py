@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from audiotok.data.audioset import SEGMENTS
+from audiotok.data.segments import SEGMENTS
 from audiotok.download.archive import unpack
 from audiotok.download.audioset import AUDIO_REPOSITORY, TABLES
 from audiotok.download.esc50 import ESC50

@@ -12,10 +12,10 @@ from tiny import tiny_source
 from torch.utils.data import DataLoader, Dataset
 
 from audiotok.data.audio import read_mono
-from audiotok.data.audioset import CLASS_TABLE
 from audiotok.data.clip import Location
 from audiotok.data.files import Files
 from audiotok.data.layout.layout import LAYOUTS, choose_layout, layout_named, sound_of
+from audiotok.data.segments import CLASS_TABLE
 
 every_kind = pytest.mark.parametrize("kind", WRITERS)
 SETS = ("bal_train", "unbal_train", "eval")
