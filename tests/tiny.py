@@ -26,6 +26,16 @@ from audiotok.data.validation import Validation
 from audiotok.features.logmel import LogMel
 from audiotok.tokenizer import Tokenizer
 
+ODD_IDS = [
+    "--PJHxphWEs",
+    "_0AbCdEfGhI",
+    "YabcdefghiJ",
+    "Y_-Y_-Y_-Y_",
+    "abc_30_40_5",
+    "-----------",
+    "0123456789_",
+]
+
 SAMPLE_RATE = 8000  # Hz
 TONES = {"/m/0a": ("Low tone", 250.0), "/m/0b": ("Middle tone", 800.0), "/m/0c": ("High tone", 2500.0)}  # Hz
 # What the ids of each set begin with: A-F for first_characters, and what trips a careless parser.
