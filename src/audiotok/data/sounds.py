@@ -1,4 +1,4 @@
-"""Sounds that synthesis can make exactly, and the mixing of them into labelled clips.
+"""Sounds that synthesis can make exactly.
 
 Every sound here is an AudioSet class for which the synthesis is the sound and no imitation of it: a dial
 tone *is* 350 Hz and 440 Hz, a smoke alarm *is* three half-second tones. They come in families that share a
@@ -7,13 +7,27 @@ tick-tock, static; ping, beep, reversing beeps, smoke alarm; mains hum, buzzer, 
 has to hear order and rhythm, which an average over time does not tell.
 
 Pitch, tempo, duration and timbre come from the given generator, within what the name still describes.
-A clip of 10 s at 16 kHz costs about 15 ms on one core. Sounds need a sample rate of at least 8000 Hz.
+Sounds need a sample rate of at least 8000 Hz.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+
+from audiotok.data.waves import (
+    arrange,
+    clock,
+    fade,
+    glide,
+    harmonics,
+    log_uniform,
+    noise,
+    normalise,
+    partials,
+    repeat,
+    tone,
+)
 
 # ITU-T Recommendation Q.23: the low and the high group of a push-button telephone, in Hz.
 DTMF_LOW_HZ = (697.0, 770.0, 852.0, 941.0)
@@ -42,145 +56,33 @@ class Sound:
     synthesise: Callable[[np.random.Generator, int], np.ndarray]
 
 
-# ---- what sounds are made of ----
-
-
-def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    """Draw a number whose logarithm is uniform, as pitches and rates are heard."""
-    return float(np.exp(rng.uniform(np.log(low), np.log(high))))
-
-
-def _clock(seconds: float, sample_rate: int) -> np.ndarray:
-    """Return the time of every sample in seconds (S,)."""
-    return np.arange(round(seconds * sample_rate)) / sample_rate
-
-
-def _normalise(wave: np.ndarray) -> np.ndarray:
-    """Scale a waveform (S,) to a peak of 1 and return it as float32."""
-    return (wave / np.abs(wave).max()).astype(np.float32)
-
-
-def _fade(wave: np.ndarray, sample_rate: int, seconds: float = 0.005) -> np.ndarray:
-    """Fade a waveform (S,) in and out in place, so that its ends do not click, and return it."""
-    n = min(round(seconds * sample_rate), len(wave) // 2)
-    ramp = np.sin(np.linspace(0, np.pi / 2, n)) ** 2
-    wave[:n] *= ramp
-    wave[len(wave) - n :] *= ramp[::-1]
-    return wave
-
-
-def _partials(
-    frequencies: Sequence[float] | np.ndarray,
-    amplitudes: Sequence[float] | np.ndarray,
-    decay_seconds: Sequence[float] | np.ndarray | float,
-    seconds: float,
-    sample_rate: int,
-) -> np.ndarray:
-    """Add up sines that decay exponentially; leave out those above the Nyquist frequency.
-
-    Sample 256 i + j of a partial is the product of two powers of its pole, so that all partials together are
-    one product of two small matrices, many times faster than sine by sine.
-
-    Args:
-        frequencies: Hz, one per partial.
-        amplitudes: one per partial.
-        decay_seconds: time to fall to 1/e, one per partial or one for all; `np.inf` does not decay.
-        seconds: duration.
-        sample_rate: Hz.
-
-    Returns:
-        Waveform (S,).
-    """
-    hz = np.asarray(frequencies, dtype=float)
-    heard = hz < sample_rate / 2
-    exponent = (2j * np.pi * hz - 1 / np.broadcast_to(decay_seconds, hz.shape))[heard] / sample_rate
-    n_samples = round(seconds * sample_rate)
-    coarse = np.exp(np.outer(np.arange(0, n_samples, 256), exponent)) * np.asarray(amplitudes)[heard]
-    fine = np.exp(np.outer(exponent, np.arange(256)))
-    return (coarse.real @ fine.imag + coarse.imag @ fine.real).ravel()[:n_samples]
-
-
-def _tone(frequencies: Sequence[float] | np.ndarray, seconds: float, sample_rate: int) -> np.ndarray:
-    """Return equally loud steady sines of the given Hz, faded at both ends (S,)."""
-    wave = _partials(frequencies, np.ones(len(frequencies)), np.inf, seconds, sample_rate)
-    return _fade(wave, sample_rate)
-
-
-def _harmonics(
-    fundamental: float, slope: float, n_harmonics: int, seconds: float, sample_rate: int
-) -> np.ndarray:
-    """Return a steady harmonic tone (S,): harmonic k of the fundamental (Hz) has the amplitude k^-slope."""
-    order = np.arange(1, n_harmonics + 1)
-    return _partials(fundamental * order, order**-slope, np.inf, seconds, sample_rate)
-
-
-def _glide(frequency: np.ndarray, amplitudes: Sequence[float] | np.ndarray, sample_rate: int) -> np.ndarray:
-    """Follow a changing frequency (S,) in Hz with harmonics of the given amplitudes, and return (S,)."""
-    n_harmonics = min(len(amplitudes), int(sample_rate / 2 / frequency.max()))
-    turn = np.exp(2j * np.pi / sample_rate * np.cumsum(frequency))
-    # The sum of a_k sin(k phase) is a polynomial in e^(i phase), which Horner's rule evaluates.
-    return np.polyval([*amplitudes[:n_harmonics][::-1], 0.0], turn).imag
-
-
-def _noise(rng: np.random.Generator, seconds: float, sample_rate: int, slope: float = 0.0) -> np.ndarray:
-    """Return noise (S,) whose power falls as 1/f^slope above 20 Hz: 0 is white, 1 is pink."""
-    n_samples = round(seconds * sample_rate)
-    if slope == 0:
-        return rng.standard_normal(n_samples)
-    n_fft = 1024 * (1 + n_samples // 1024)  # lengths with large prime factors are slow
-    return np.fft.irfft(_noise_spectrum(rng, n_fft, sample_rate, slope), n_fft)[:n_samples]
-
-
-def _noise_spectrum(rng: np.random.Generator, n_fft: int, sample_rate: int, slope: float) -> np.ndarray:
-    """Return the spectrum (n_fft // 2 + 1,) of noise whose power falls as 1/f^slope above 20 Hz."""
-    real, imaginary = rng.standard_normal((2, n_fft // 2 + 1))
-    hz = np.fft.rfftfreq(n_fft, 1 / sample_rate)
-    return (real + 1j * imaginary) * np.maximum(hz, 20.0) ** (-slope / 2)
-
-
-def _arrange(
-    onsets: Sequence[float] | np.ndarray, waves: Sequence[np.ndarray], sample_rate: int
-) -> np.ndarray:
-    """Start each waveform at its onset (seconds), add what overlaps, and return (S,)."""
-    starts = [round(onset * sample_rate) for onset in onsets]
-    total = np.zeros(max(start + len(wave) for start, wave in zip(starts, waves, strict=True)))
-    for start, wave in zip(starts, waves, strict=True):
-        total[start : start + len(wave)] += wave
-    return total
-
-
-def _repeat(wave: np.ndarray, n_times: int, period_seconds: float, sample_rate: int) -> np.ndarray:
-    """Start a waveform (S,) once per period, n times, and return (S,)."""
-    return _arrange(np.arange(n_times) * period_seconds, [wave] * n_times, sample_rate)
-
-
 # ---- steady tones and noises ----
 
 
 def _sine_wave(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
     """Hold one frequency."""
-    return _normalise(_tone([_log_uniform(rng, 200, 3500)], rng.uniform(1.0, 6.0), sample_rate))
+    return normalise(tone([log_uniform(rng, 200, 3500)], rng.uniform(1.0, 6.0), sample_rate))
 
 
 def _white_noise(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
     """Hold a flat spectrum."""
-    return _normalise(_fade(_noise(rng, rng.uniform(1.0, 6.0), sample_rate), sample_rate, 0.02))
+    return normalise(fade(noise(rng, rng.uniform(1.0, 6.0), sample_rate), sample_rate, 0.02))
 
 
 def _pink_noise(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
     """Hold a spectrum that falls by 3 dB per octave."""
-    return _normalise(_fade(_noise(rng, rng.uniform(1.0, 6.0), sample_rate, 1.0), sample_rate, 0.02))
+    return normalise(fade(noise(rng, rng.uniform(1.0, 6.0), sample_rate, 1.0), sample_rate, 0.02))
 
 
 def _static(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
     """Crackle: impulses at random times, some much louder than others, over a little hiss."""
     n_samples = round(rng.uniform(1.0, 6.0) * sample_rate)
-    impulses = rng.random(n_samples) < _log_uniform(rng, 80, 800) / sample_rate
+    impulses = rng.random(n_samples) < log_uniform(rng, 80, 800) / sample_rate
     loudness = np.minimum(rng.standard_exponential(n_samples), 3.0) * rng.choice((-1.0, 1.0), n_samples)
     # Each impulse lasts as long as the filter of the receiver rings: about half a millisecond.
-    ring = _partials([_log_uniform(rng, 700, 2500)], [1.0], 0.0004, 0.002, sample_rate)
+    ring = partials([log_uniform(rng, 700, 2500)], [1.0], 0.0004, 0.002, sample_rate)
     crackle = np.convolve(impulses * loudness, ring)[:n_samples]
-    return _normalise(_fade(crackle + rng.uniform(0.01, 0.03) * rng.standard_normal(n_samples), sample_rate))
+    return normalise(fade(crackle + rng.uniform(0.01, 0.03) * rng.standard_normal(n_samples), sample_rate))
 
 
 def _mains_hum(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
@@ -189,24 +91,24 @@ def _mains_hum(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
     amplitudes = rng.uniform(0.3, 1.0, 12) * order ** -rng.uniform(0.6, 1.4) * np.where(order % 2, 0.5, 1.0)
     amplitudes *= rng.choice((-1.0, 1.0), 12)
     mains = float(rng.choice((50.0, 60.0)))
-    wave = _partials(mains * order, amplitudes, np.inf, rng.uniform(2.5, 6.0), sample_rate)
-    return _normalise(_fade(wave, sample_rate, 0.1))
+    wave = partials(mains * order, amplitudes, np.inf, rng.uniform(2.5, 6.0), sample_rate)
+    return normalise(fade(wave, sample_rate, 0.1))
 
 
 def _buzzer(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
     """Press a harsh low tone one to three times."""
-    fundamental, slope = _log_uniform(rng, 90, 300), rng.uniform(0.2, 0.8)
+    fundamental, slope = log_uniform(rng, 90, 300), rng.uniform(0.2, 0.8)
     seconds, pause_seconds = rng.uniform(0.3, 1.2), rng.uniform(0.1, 0.6)
-    press = _fade(_harmonics(fundamental, slope, 40, seconds, sample_rate), sample_rate)
-    return _normalise(_repeat(press, int(rng.integers(1, 4)), seconds + pause_seconds, sample_rate))
+    press = fade(harmonics(fundamental, slope, 40, seconds, sample_rate), sample_rate)
+    return normalise(repeat(press, int(rng.integers(1, 4)), seconds + pause_seconds, sample_rate))
 
 
 def _throbbing(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
     """Swell a low tone up and down a few times per second."""
-    seconds, rate = rng.uniform(2.5, 6.0), _log_uniform(rng, 1.5, 5.0)
-    hum = _harmonics(_log_uniform(rng, 45, 160), rng.uniform(0.8, 1.6), 8, seconds, sample_rate)
-    swell = 0.5 - 0.5 * np.cos(2 * np.pi * rate * _clock(seconds, sample_rate))
-    return _normalise(_fade(hum * swell ** rng.uniform(1.0, 3.0), sample_rate))
+    seconds, rate = rng.uniform(2.5, 6.0), log_uniform(rng, 1.5, 5.0)
+    hum = harmonics(log_uniform(rng, 45, 160), rng.uniform(0.8, 1.6), 8, seconds, sample_rate)
+    swell = 0.5 - 0.5 * np.cos(2 * np.pi * rate * clock(seconds, sample_rate))
+    return normalise(fade(hum * swell ** rng.uniform(1.0, 3.0), sample_rate))
 
 
 # ---- telephones ----
@@ -215,15 +117,15 @@ def _throbbing(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
 def _dial_tone(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
     """Hold the tone that says that the line is free."""
     frequencies = DIAL_TONES_HZ[rng.integers(2)]
-    return _normalise(_tone(frequencies, rng.uniform(1.5, 6.0), sample_rate))
+    return normalise(tone(frequencies, rng.uniform(1.5, 6.0), sample_rate))
 
 
 def _busy_signal(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
     """Repeat the tone that says that the line is taken: on as long as off, 0.25 s or 0.5 s."""
     seconds = float(rng.choice((0.25, 0.5))) * rng.uniform(0.95, 1.05)
     n_tones = round(rng.uniform(2.5, 5.5) / (2 * seconds))
-    tone = _tone(BUSY_TONES_HZ[rng.integers(2)], seconds, sample_rate)
-    return _normalise(_repeat(tone, n_tones, 2 * seconds, sample_rate))
+    beep = tone(BUSY_TONES_HZ[rng.integers(2)], seconds, sample_rate)
+    return normalise(repeat(beep, n_tones, 2 * seconds, sample_rate))
 
 
 def _dtmf(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
@@ -232,19 +134,19 @@ def _dtmf(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
     pressed = rng.uniform(0.06, 0.2) * rng.uniform(0.9, 1.1, n_digits)
     released = rng.uniform(0.05, 0.2) * rng.uniform(0.8, 1.3, n_digits)
     keys = list(zip(rng.choice(DTMF_LOW_HZ, n_digits), rng.choice(DTMF_HIGH_HZ, n_digits), strict=True))
-    tones = [_tone(key, seconds, sample_rate) for key, seconds in zip(keys, pressed, strict=True)]
+    tones = [tone(key, seconds, sample_rate) for key, seconds in zip(keys, pressed, strict=True)]
     onsets = np.cumsum(pressed + released) - pressed - released
-    return _normalise(_arrange(onsets, tones, sample_rate))
+    return normalise(arrange(onsets, tones, sample_rate))
 
 
 def _ringtone(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
     """Warble between two pitches, as an electronic ringer does, with pauses between the rings."""
-    low, warble_hz = _log_uniform(rng, 400, 1000), rng.uniform(8.0, 24.0)
+    low, warble_hz = log_uniform(rng, 400, 1000), rng.uniform(8.0, 24.0)
     seconds, pause_seconds = rng.uniform(0.6, 1.4), rng.uniform(0.2, 0.8)
-    upper = np.sin(2 * np.pi * warble_hz * _clock(seconds, sample_rate)) > 0
+    upper = np.sin(2 * np.pi * warble_hz * clock(seconds, sample_rate)) > 0
     frequency = np.where(upper, low * rng.uniform(1.15, 1.5), low)
-    ring = _fade(_glide(frequency, (1.0, *rng.uniform(0.0, 0.3, 2)), sample_rate), sample_rate)
-    return _normalise(_repeat(ring, int(rng.integers(1, 4)), seconds + pause_seconds, sample_rate))
+    ring = fade(glide(frequency, (1.0, *rng.uniform(0.0, 0.3, 2)), sample_rate), sample_rate)
+    return normalise(repeat(ring, int(rng.integers(1, 4)), seconds + pause_seconds, sample_rate))
 
 
 # ---- tones that glide ----
@@ -254,49 +156,49 @@ def _chirp_tone(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
     """Sweep over one to three octaves, up or down, one to three times."""
     seconds, pause_seconds = rng.uniform(0.3, 1.5), rng.uniform(0.05, 0.5)
     octaves = rng.uniform(1.2, 3.0) * np.linspace(0.0, 1.0, round(seconds * sample_rate))
-    frequency = _log_uniform(rng, 250, 450) * 2**octaves
-    chirp = _glide(frequency if rng.random() < 0.5 else frequency[::-1], (1.0,), sample_rate)
-    return _normalise(
-        _repeat(_fade(chirp, sample_rate), int(rng.integers(1, 4)), seconds + pause_seconds, sample_rate)
+    frequency = log_uniform(rng, 250, 450) * 2**octaves
+    chirp = glide(frequency if rng.random() < 0.5 else frequency[::-1], (1.0,), sample_rate)
+    return normalise(
+        repeat(fade(chirp, sample_rate), int(rng.integers(1, 4)), seconds + pause_seconds, sample_rate)
     )
 
 
 def _siren(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
     """Wail, yelp, or alternate between two pitches, as emergency vehicles do."""
     slowest, fastest = ((0.3, 0.6), (2.0, 5.0), (0.6, 1.2))[kind := int(rng.integers(3))]  # Hz
-    time = _clock(rng.uniform(3.0, 6.0), sample_rate)
+    time = clock(rng.uniform(3.0, 6.0), sample_rate)
     swing = np.sin(2 * np.pi * (rng.uniform(slowest, fastest) * time + rng.random()))
     if kind == 2:
         octaves = np.sign(swing) * rng.uniform(0.2, 0.3)
     else:
         octaves = np.arcsin(swing) / np.pi * rng.uniform(0.8, 1.4)  # a triangle
     amplitudes = np.arange(1, 6) ** -rng.uniform(0.8, 2.0)
-    wave = _glide(_log_uniform(rng, 600, 1000) * 2**octaves, amplitudes, sample_rate)
-    return _normalise(_fade(wave, sample_rate))
+    wave = glide(log_uniform(rng, 600, 1000) * 2**octaves, amplitudes, sample_rate)
+    return normalise(fade(wave, sample_rate))
 
 
 def _civil_defense_siren(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
     """Spin a rotor up and let it run down, once, over about five seconds."""
     seconds, peak = rng.uniform(4.5, 6.0), rng.uniform(0.35, 0.65)
-    place = _clock(seconds, sample_rate) / seconds
+    place = clock(seconds, sample_rate) / seconds
     rise = 1 - np.exp(-4 * np.minimum(place / peak, 1.0))
     fall = np.exp(-rng.uniform(1.0, 2.0) * np.maximum(place - peak, 0.0) / (1 - peak))
-    frequency = _log_uniform(rng, 450, 900) * (0.3 + 0.7 * rise * fall)
-    wave = _glide(frequency, np.arange(1, 6) ** -rng.uniform(0.8, 2.0), sample_rate)
-    return _normalise(_fade(wave, sample_rate, 0.3))
+    frequency = log_uniform(rng, 450, 900) * (0.3 + 0.7 * rise * fall)
+    wave = glide(frequency, np.arange(1, 6) ** -rng.uniform(0.8, 2.0), sample_rate)
+    return normalise(fade(wave, sample_rate, 0.3))
 
 
 def _theremin(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
     """Slide from note to note without ever letting go, with a vibrato of 5 to 7 Hz."""
     n_notes, note_seconds = int(rng.integers(3, 8)), rng.uniform(0.4, 0.8)
-    time = _clock(n_notes * note_seconds, sample_rate)
+    time = clock(n_notes * note_seconds, sample_rate)
     notes = np.cumsum(rng.integers(-5, 6, n_notes)) / 12
     held = np.arange(n_notes)[:, None] + (0.0, rng.uniform(0.4, 0.7))  # (notes, start and end of each hold)
     octaves = np.interp(time / note_seconds, held.ravel(), np.repeat(notes, 2))
     octaves += rng.uniform(0.15, 0.5) / 12 * np.sin(2 * np.pi * rng.uniform(5.0, 7.0) * time)
-    frequency = np.clip(_log_uniform(rng, 350, 800) * 2**octaves, 150, 2000)
-    wave = _glide(frequency, (1.0, rng.uniform(0.1, 0.4), 0.1), sample_rate)
-    return _normalise(_fade(wave, sample_rate, 0.1))
+    frequency = np.clip(log_uniform(rng, 350, 800) * 2**octaves, 150, 2000)
+    wave = glide(frequency, (1.0, rng.uniform(0.1, 0.4), 0.1), sample_rate)
+    return normalise(fade(wave, sample_rate, 0.1))
 
 
 # ---- tones that come and go ----
@@ -305,33 +207,33 @@ def _theremin(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
 def _beep(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
     """Sound one to four short tones of one pitch, plain or square."""
     seconds, pause_seconds = rng.uniform(0.1, 0.25), rng.uniform(0.06, 0.25)
-    tone = _harmonics(_log_uniform(rng, 600, 3400), rng.uniform(1.0, 5.0), 5, seconds, sample_rate)
+    beep = harmonics(log_uniform(rng, 600, 3400), rng.uniform(1.0, 5.0), 5, seconds, sample_rate)
     n_beeps = int(rng.integers(1, 5))
-    return _normalise(_repeat(_fade(tone, sample_rate), n_beeps, seconds + pause_seconds, sample_rate))
+    return normalise(repeat(fade(beep, sample_rate), n_beeps, seconds + pause_seconds, sample_rate))
 
 
 def _reversing_beeps(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
     """Beep about once per second, on as long as off, three to five times."""
-    period, frequency = rng.uniform(0.7, 1.1), _log_uniform(rng, 900, 3000)
-    tone = _harmonics(frequency, rng.uniform(1.5, 5.0), 5, period * rng.uniform(0.4, 0.55), sample_rate)
-    return _normalise(_repeat(_fade(tone, sample_rate), int(rng.integers(3, 6)), period, sample_rate))
+    period, frequency = rng.uniform(0.7, 1.1), log_uniform(rng, 900, 3000)
+    beep = harmonics(frequency, rng.uniform(1.5, 5.0), 5, period * rng.uniform(0.4, 0.55), sample_rate)
+    return normalise(repeat(fade(beep, sample_rate), int(rng.integers(3, 6)), period, sample_rate))
 
 
 def _smoke_detector(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
     """Sound the temporal-three evacuation signal (ISO 8201): three tones of 0.5 s, then 1.5 s of silence."""
     n_tones, pace = int(rng.integers(3, 6)), rng.uniform(0.9, 1.05)
-    tone = _harmonics(_log_uniform(rng, 2700, 3500), rng.uniform(2.0, 5.0), 2, 0.5 * pace, sample_rate)
+    beep = harmonics(log_uniform(rng, 2700, 3500), rng.uniform(2.0, 5.0), 2, 0.5 * pace, sample_rate)
     onsets = pace * np.array((0.0, 1.0, 2.0, 4.0, 5.0))[:n_tones]
-    return _normalise(_arrange(onsets, [_fade(tone, sample_rate)] * n_tones, sample_rate))
+    return normalise(arrange(onsets, [fade(beep, sample_rate)] * n_tones, sample_rate))
 
 
 def _ping(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
     """Strike a high note that rings out, one to three times."""
-    frequencies = _log_uniform(rng, 600, 3400) * np.array((1.0, 2.76))  # the first two modes of a bar
-    decay = _log_uniform(rng, 0.08, 0.4)
+    frequencies = log_uniform(rng, 600, 3400) * np.array((1.0, 2.76))  # the first two modes of a bar
+    decay = log_uniform(rng, 0.08, 0.4)
     amplitudes, decays = (1.0, rng.uniform(0.0, 0.3)), (decay, decay / 3)
-    note = _partials(frequencies, amplitudes, decays, 5 * decay, sample_rate)
-    return _normalise(_repeat(note, int(rng.integers(1, 4)), rng.uniform(0.4, 1.2), sample_rate))
+    note = partials(frequencies, amplitudes, decays, 5 * decay, sample_rate)
+    return normalise(repeat(note, int(rng.integers(1, 4)), rng.uniform(0.4, 1.2), sample_rate))
 
 
 # ---- clicks, strings, bells and drums ----
@@ -340,28 +242,28 @@ def _ping(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
 def _click(rng: np.random.Generator, frequency: float, sample_rate: int) -> np.ndarray:
     """Return one click (S,) of 20 ms: two short resonances and a breath of noise."""
     decays = rng.uniform(0.001, 0.003, 2)
-    wave = _partials((frequency, 2.3 * frequency), (1.0, rng.uniform(0.2, 0.8)), decays, 0.02, sample_rate)
+    wave = partials((frequency, 2.3 * frequency), (1.0, rng.uniform(0.2, 0.8)), decays, 0.02, sample_rate)
     hiss = rng.standard_normal(len(wave)) * np.exp(-np.arange(len(wave)) / (0.001 * sample_rate))
     return wave + 0.3 * hiss
 
 
 def _clicking(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
     """Click 5 to 24 times at uneven intervals."""
-    mean_interval, frequency = _log_uniform(rng, 0.08, 0.3), _log_uniform(rng, 700, 3000)
+    mean_interval, frequency = log_uniform(rng, 0.08, 0.3), log_uniform(rng, 700, 3000)
     intervals = 0.03 + np.minimum(rng.exponential(mean_interval, rng.integers(4, 24)), 0.6)
     onsets = np.append(0.0, np.cumsum(intervals))
     onsets = onsets[onsets < 5.0]
     clicks = [_click(rng, frequency, sample_rate) * rng.uniform(0.5, 1.0) for _ in onsets]
-    return _normalise(_arrange(onsets, clicks, sample_rate))
+    return normalise(arrange(onsets, clicks, sample_rate))
 
 
 def _tick_tock(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
     """Alternate between a higher and a lower click at an even pace, as a pendulum clock does."""
-    period, frequency = rng.uniform(0.22, 0.6), _log_uniform(rng, 900, 3000)
+    period, frequency = rng.uniform(0.22, 0.6), log_uniform(rng, 900, 3000)
     tick = _click(rng, frequency, sample_rate)
     tock = _click(rng, frequency * rng.uniform(0.55, 0.85), sample_rate)
     n_pairs = int(rng.uniform(2.5, 5.8) / (2 * period))
-    return _normalise(_arrange(np.arange(2 * n_pairs) * period, [tick, tock] * n_pairs, sample_rate))
+    return normalise(arrange(np.arange(2 * n_pairs) * period, [tick, tock] * n_pairs, sample_rate))
 
 
 def _pluck(
@@ -379,39 +281,39 @@ def _pluck(
     first[0] = 0.0
     loss = decay * np.cos(np.pi * np.arange(len(first)) / period)
     wave = np.fft.irfft(first * loss ** np.arange(n_periods)[:, None], period)  # (periods, P)
-    return _fade(wave.ravel(), sample_rate, 0.002)
+    return fade(wave.ravel(), sample_rate, 0.002)
 
 
 def _plucked_string(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
     """Pluck a melody of 3 to 8 notes."""
     n_notes, step = int(rng.integers(3, 9)), rng.uniform(0.15, 0.45)
     scale = np.concatenate([np.add(MINOR_PENTATONIC, 12 * octave) for octave in range(2)])
-    pitches = _log_uniform(rng, 80, 200) * 2 ** (rng.choice(scale, n_notes) / 12)
+    pitches = log_uniform(rng, 80, 200) * 2 ** (rng.choice(scale, n_notes) / 12)
     decay, seconds = rng.uniform(0.985, 0.998), rng.uniform(0.6, 1.5)
     notes = [_pluck(rng, pitch, decay, seconds, sample_rate) for pitch in pitches]
-    return _normalise(_arrange(np.arange(n_notes) * step, notes, sample_rate))
+    return normalise(arrange(np.arange(n_notes) * step, notes, sample_rate))
 
 
 def _church_bell(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
     """Toll a bell one to three times: inharmonic partials, of which the lower ring longer."""
-    partials = np.array(BELL_PARTIALS) * rng.uniform(0.995, 1.005, len(BELL_PARTIALS))
-    amplitudes = rng.uniform(0.3, 1.0, len(partials))
-    decays = rng.uniform(0.7, 1.6) / np.sqrt(partials)
-    toll = _partials(_log_uniform(rng, 250, 700) * partials, amplitudes, decays, 2.5, sample_rate)
+    ratios = np.array(BELL_PARTIALS) * rng.uniform(0.995, 1.005, len(BELL_PARTIALS))
+    amplitudes = rng.uniform(0.3, 1.0, len(ratios))
+    decays = rng.uniform(0.7, 1.6) / np.sqrt(ratios)
+    toll = partials(log_uniform(rng, 250, 700) * ratios, amplitudes, decays, 2.5, sample_rate)
     toll *= np.linspace(1.0, 0.0, len(toll))
-    return _normalise(_repeat(toll, int(rng.integers(1, 4)), rng.uniform(1.0, 1.7), sample_rate))
+    return normalise(repeat(toll, int(rng.integers(1, 4)), rng.uniform(1.0, 1.7), sample_rate))
 
 
 def _snare_drum(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
     """Beat a rhythm of eighths with rests: the skin rings at two low modes, the wires rattle as noise."""
-    eighth, mode = rng.uniform(0.15, 0.3), _log_uniform(rng, 160, 260)
+    eighth, mode = rng.uniform(0.15, 0.3), log_uniform(rng, 160, 260)
     played = np.append(True, rng.random(rng.integers(3, 13)) < 0.6)
     decay = rng.uniform(0.03, 0.09)
-    skin = _partials((mode, 1.6 * mode), (1.0, 0.6), 0.05, 0.3, sample_rate)
-    wires = np.exp(-_clock(0.3, sample_rate) / decay) * rng.uniform(0.4, 0.9)
+    skin = partials((mode, 1.6 * mode), (1.0, 0.6), 0.05, 0.3, sample_rate)
+    wires = np.exp(-clock(0.3, sample_rate) / decay) * rng.uniform(0.4, 0.9)
     onsets = np.flatnonzero(played) * eighth
     hits = [(skin + wires * rng.standard_normal(len(skin))) * rng.uniform(0.5, 1.0) for _ in onsets]
-    return _normalise(_arrange(onsets, hits, sample_rate))
+    return normalise(arrange(onsets, hits, sample_rate))
 
 
 SOUNDS: tuple[Sound, ...] = (
@@ -440,66 +342,3 @@ SOUNDS: tuple[Sound, ...] = (
     Sound("/m/03w41f", "Church bell", _church_bell),
     Sound("/m/06rvn", "Snare drum", _snare_drum),
 )
-
-
-# ---- mixing ----
-
-
-def _gain(decibels: float) -> float:
-    """Return the factor on amplitudes that a level in dB is."""
-    return float(10 ** (decibels / 20))
-
-
-def _place(rng: np.random.Generator, wave: np.ndarray, mix: np.ndarray) -> None:
-    """Add a waveform to the mix (S,) at a random onset that leaves at least 80 % of it inside, if it fits."""
-    start = int(rng.integers(max(1, len(mix) - int(0.8 * len(wave)))))
-    inside = wave[: len(mix) - start]
-    mix[start : start + len(inside)] += inside
-
-
-def _echo(rng: np.random.Generator, mix: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Add the reflections of a room to a mix (S,): two to six copies, later ones softer."""
-    echoed = mix.copy()
-    for delay_seconds in rng.uniform(0.01, 0.15, rng.integers(2, 7)):
-        delay = round(delay_seconds * sample_rate)
-        echoed[delay:] += 0.5 * np.exp(-delay_seconds / 0.07) * mix[:-delay]
-    return echoed
-
-
-def _record(rng: np.random.Generator, mix: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Add what a recording adds to a mix (S,): background noise of a random colour, and a tilted spectrum.
-
-    The background lasts as long as the clip. Its rms is 35 to 60 dB below full scale, softer than the white
-    and pink noise among the sounds. The tilt is that of a one-pole filter, at most 6 dB.
-    """
-    spectrum = np.fft.rfft(mix)
-    background = _noise_spectrum(rng, len(mix), sample_rate, rng.uniform(0.0, 2.0))
-    rms = np.sqrt(2 * np.sum(np.abs(background) ** 2)) / len(mix)  # Parseval
-    spectrum += background * (_gain(rng.uniform(-60.0, -35.0)) / rms)
-    turn = np.exp(-2j * np.pi * np.arange(len(spectrum)) / len(mix))
-    return np.fft.irfft(spectrum / (1 - rng.uniform(-0.3, 0.3) * turn), len(mix))
-
-
-def mix_clip(rng: np.random.Generator, sample_rate: int, seconds: float) -> tuple[np.ndarray, list[str]]:
-    """Mix 1 to 4 different sounds into a clip.
-
-    Sounds are drawn uniformly and placed at random, each with a peak 0 to 15 dB below full scale. Four clips
-    in ten get echoes, and all get background noise and a slight filter, drawn independently of the labels.
-    The peak of the clip is between -12 and -1 dBFS.
-
-    Args:
-        rng: generator; the same state gives the same clip.
-        sample_rate: Hz, at least 8000.
-        seconds: duration of the clip.
-
-    Returns:
-        Waveform (S,) of float32 in [-1, 1], and the sorted AudioSet ids of the sounds in it.
-    """
-    mix = np.zeros(round(seconds * sample_rate))
-    chosen = [SOUNDS[index] for index in rng.choice(len(SOUNDS), rng.integers(1, 5), replace=False)]
-    for sound in chosen:
-        _place(rng, sound.synthesise(rng, sample_rate) * _gain(rng.uniform(-15.0, 0.0)), mix)
-    if rng.random() < 0.4:
-        mix = _echo(rng, mix, sample_rate)
-    clip = _normalise(_record(rng, mix, sample_rate)) * np.float32(_gain(rng.uniform(-12.0, -1.0)))
-    return clip, sorted(sound.mid for sound in chosen)

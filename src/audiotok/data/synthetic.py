@@ -18,8 +18,9 @@ from tqdm import tqdm
 from audiotok.data.audioset import AudioSet
 from audiotok.data.clip import Cache, Check, Listing
 from audiotok.data.limits import Limits
+from audiotok.data.mixture import mix_clip
 from audiotok.data.segments import CLASS_TABLE, SEGMENTS, SourceSet
-from audiotok.data.sounds import SOUNDS, mix_clip
+from audiotok.data.sounds import SOUNDS
 from audiotok.data.validation import Validation
 from audiotok.errors import UserError
 from audiotok.store import StaleError, Store, content_key
