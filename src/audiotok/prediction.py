@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from audiotok.data.audio import UnreadableError, read_waveform
+from audiotok.data.audio import EXTENSIONS, UnreadableError, read_waveform
 from audiotok.data.clip import SoundClass
 from audiotok.errors import UserError
 from audiotok.experiment import Restored
@@ -39,7 +39,7 @@ def tag(run: Restored, path: Path) -> list[Tag]:
         waveform = torch.from_numpy(read_waveform(path, rate))
     except UnreadableError as error:
         raise UserError(
-            f"{path} cannot be read as audio ({error}); give wav, flac, ogg, mp3 or opus."
+            f"{path} cannot be read as audio ({error}); give one of {', '.join(EXTENSIONS)}."
         ) from error
     if not len(waveform):
         raise UserError(f"{path} holds no sound; give another file.")

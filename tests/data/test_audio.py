@@ -118,3 +118,9 @@ def test_waveform_of_a_broken_file_is_unreadable(tmp_path):
     (tmp_path / "a.wav").write_bytes(b"RIFF")
     with pytest.raises(UnreadableError):
         read_waveform(tmp_path / "a.wav", RATE)
+
+
+@pytest.mark.parametrize("name", ["gone.wav", "gone.m4a"])
+def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path, name):
+    with pytest.raises(UnreadableError, match="(?i)no such file"):
+        read_mono(tmp_path / name)

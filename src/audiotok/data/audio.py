@@ -89,8 +89,11 @@ def _opened(source: Path | bytes) -> Iterator[soundfile.SoundFile | m4a.M4A]:
             return
         with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
             yield file
-    except soundfile.LibsndfileError as error:  # its own text repeats the path
-        raise UnreadableError(error.error_string.strip() or f"libsndfile error {error.code}") from error
+    except soundfile.LibsndfileError as error:
+        if isinstance(source, Path) and not source.exists():  # it says "System error."
+            raise UnreadableError("there is no such file") from error
+        said = error.error_string.strip().rstrip(".")  # without the path, which its own text repeats
+        raise UnreadableError(said or f"libsndfile error {error.code}") from error
     except OSError as error:
         raise UnreadableError(error.strerror or str(error)) from error
 
