@@ -122,5 +122,5 @@ def test_waveform_of_a_broken_file_is_unreadable(tmp_path):
 
 @pytest.mark.parametrize("name", ["gone.wav", "gone.m4a"])
 def test_a_file_that_is_not_there_is_said_to_be_missing(tmp_path, name):
-    with pytest.raises(UnreadableError, match="(?i)no such file"):
+    with pytest.raises(UnreadableError, match=r"(?i)no such file"):
         read_mono(tmp_path / name)
