@@ -132,7 +132,8 @@ def test_a_broken_file_is_one_sentence(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(
         UserError,
-        match=r"^[^\n]*broken\.wav cannot be read as audio \([^\n]+\); give one of flac, wav, ogg, mp3, opus, m4a, mp4\.$",
+        match=r"^[^\n]*broken\.wav cannot be read as audio \([^\n]+\); "
+        r"give one of flac, wav, ogg, mp3, opus, m4a, mp4\.$",
     ):
         tag(run(), path)
 
