@@ -25,7 +25,7 @@ import numpy as np
 import pyarrow as pa
 
 from audiotok.data.catalogue import SCHEMA, Catalogue
-from audiotok.data.clip import Cache, Check, Listing, SoundClass
+from audiotok.data.clip import Cache, Check, Listing, Scan, SoundClass
 from audiotok.data.corpus import open_corpus
 from audiotok.data.limits import Limits
 from audiotok.data.manifest import made_of, write_manifest
@@ -41,11 +41,16 @@ class Nothing:
     clip_seconds: float = 10.0
     limits: Limits = Limits(0.5, 60.0, -80.0)  # noqa: RUF009  # it is frozen
     check: Check = "decode"
+    scan: Scan = "always"
     cache: Cache = "none"
 
-    def fingerprint(self) -> object:
+    def fingerprint_of_tables(self) -> str:
+        """Name what lists the clips, which is nothing."""
+        return ""
+
+    def fingerprint_of_audio(self) -> str:
         """Name what is on the disk, which is nothing."""
-        return None
+        return ""
 
     def read(self) -> Listing:
         """List what is on the disk."""

@@ -94,6 +94,7 @@ def tiny_source(root: Path | str | None, **changes: Any) -> AudioSet:
         "validation": Validation(first_characters="ABCDEF", fraction=0.0, seed=0),
         "limits": LIMITS,
         "check": "decode",
+        "scan": "always",
         "cache": "none",
     }
     return AudioSet(**(arguments | changes))

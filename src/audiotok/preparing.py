@@ -11,32 +11,22 @@ from rich.console import Console
 from rich.table import Table
 
 from audiotok.data.catalogue import USABLE, Catalogue
-from audiotok.data.clip import SPLITS, Source, Split
-from audiotok.data.manifest import Manifest, open_manifest
-from audiotok.engine.engine import Engine
-from audiotok.store import Store
+from audiotok.data.clip import SPLITS, Split
+from audiotok.data.manifest import Manifest
 
 log = logging.getLogger(__name__)
 REPORT = "report.json"
 _SHOWN = 10  # classes on screen; the report has all
 
 
-def prepare(
-    source: Source, store: Store, folder: Path, min_positives: int, engine: Engine | None = None
-) -> dict[str, Any]:
-    """Make the manifest of a data source, and report on it on screen and in `report.json`.
+def publish(manifest: Manifest, folder: Path, min_positives: int) -> dict[str, Any]:
+    """Report on a manifest, on screen and in `report.json`.
 
     Args:
-        source: An option of the config group `data`.
-        store: Where manifests are kept.
+        manifest: What was found.
         folder: The run's.
         min_positives: Classes with fewer usable clips in a split are named.
-        engine: Inspects clips; None for processes on this machine.
-
-    Raises:
-        UserError: The metadata is missing or broken, or the cache cannot be written.
     """
-    manifest = open_manifest(source, store, engine)
     found = report(manifest, min_positives)
     (folder / REPORT).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     show(found)

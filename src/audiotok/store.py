@@ -157,12 +157,12 @@ class Store:
         there = next(folder for folder in (self.root, *self.root.absolute().parents) if folder.is_dir())
         return shutil.disk_usage(there).free
 
-    def entries(self) -> list[Entry]:
-        """Return all that lies in the store and not elsewhere, by kind and key."""
+    def entries(self, kind: str = "[!.]*") -> list[Entry]:
+        """Return all that lies in the store and not elsewhere, or what is of one kind, by kind and key."""
         root = self.root.resolve()
         return [
             Entry(folder.parent.name, folder.name, folder)
-            for folder in sorted(self.root.glob("[!.]*/*/"))
+            for folder in sorted(self.root.glob(f"{kind}/*/"))
             if folder.resolve() == root / folder.parent.name / folder.name  # no link leads out of it
         ]
 

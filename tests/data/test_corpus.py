@@ -9,7 +9,7 @@ from sklearn.metrics import average_precision_score
 from tiny import LIMITS, file_at, targets_of, tiny_source
 
 from audiotok.data.catalogue import Catalogue
-from audiotok.data.clip import Cache, Check, Clip, Listing, Location, SoundClass
+from audiotok.data.clip import Cache, Check, Clip, Listing, Location, Scan, SoundClass
 from audiotok.data.corpus import Corpus, open_corpus
 from audiotok.data.files import Files, fingerprint
 from audiotok.data.limits import Limits
@@ -29,9 +29,13 @@ class Listed:
     clip_seconds: float = 1.0
     limits: Limits = LIMITS
     check: Check = "decode"
+    scan: Scan = "always"
     cache: Cache = "none"
 
-    def fingerprint(self) -> object:
+    def fingerprint_of_tables(self) -> str:
+        return ""
+
+    def fingerprint_of_audio(self) -> str:
         return fingerprint(Files().stat(clip.location.path) for clip in self.clips if clip.location)
 
     def read(self) -> Listing:

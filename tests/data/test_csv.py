@@ -35,6 +35,7 @@ def source(path: Path | str | None, **changes) -> CSV:
         "validation": Validation("", 0.5, 0),
         "limits": LIMITS,
         "check": "decode",
+        "scan": "always",
         "cache": "none",
     }
     return CSV(**(arguments | changes))

@@ -39,6 +39,7 @@ def source(root: Path | str | None, **changes) -> ESC50:
         "validation": Validation("", 0.3, 0),
         "limits": LIMITS,
         "check": "decode",
+        "scan": "always",
         "cache": "none",
     }
     return ESC50(**(arguments | changes))

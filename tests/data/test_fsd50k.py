@@ -5,6 +5,7 @@ from tiny import LIMITS
 
 from audiotok.data.clip import Location, SoundClass
 from audiotok.data.fsd50k import FSD50K
+from audiotok.data.manifest import made_of
 from audiotok.data.validation import Validation
 from audiotok.errors import UserError
 
@@ -33,6 +34,7 @@ def source(root: Path | None, **changes) -> FSD50K:
         "validation": None,
         "limits": LIMITS,
         "check": "decode",
+        "scan": "always",
         "cache": "none",
     }
     return FSD50K(**(arguments | changes))
@@ -70,12 +72,12 @@ def test_validation_may_be_chosen_otherwise(tmp_path):
 
 def test_a_change_of_a_table_or_of_a_file_changes_the_fingerprint(tmp_path):
     tables = write(tmp_path)
-    before = [source(tmp_path).fingerprint()]
+    before = [made_of(source(tmp_path))]
     for path in (tables / "vocabulary.csv", tables / "eval.csv", tmp_path / "FSD50K.dev_audio" / "1.wav"):
         path.parent.mkdir(exist_ok=True)
         path.write_text("changed")
-        assert source(tmp_path).fingerprint() not in before
-        before.append(source(tmp_path).fingerprint())
+        assert made_of(source(tmp_path)) not in before
+        before.append(made_of(source(tmp_path)))
 
 
 @pytest.mark.parametrize("root", [None, "none", "."])

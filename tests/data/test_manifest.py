@@ -16,6 +16,7 @@ import soundfile
 from tiny import SAMPLE_RATE, path_of, tiny_source
 
 from audiotok.data import manifest as manifests
+from audiotok.data.audioset import AudioSet
 from audiotok.data.catalogue import SCHEMA, Catalogue
 from audiotok.data.clip import Clip, Location
 from audiotok.data.limits import Limits
@@ -25,6 +26,7 @@ from audiotok.data.manifest import (
     inspect_part,
     open_manifest,
     parts_of,
+    update_manifest,
 )
 from audiotok.engine.local import Local
 from audiotok.errors import UserError
@@ -105,21 +107,21 @@ def test_sidecar_says_what_the_manifest_is_made_of(root, store):
     assert sidecar["classes"][0] == ["/m/0a", "Low tone"]
     assert sidecar["made_of"]["source"] == "AudioSet"
     assert sidecar["made_of"]["validation"]["first_characters"] == "ABCDEF"
-    assert "fingerprint" in sidecar["made_of"]
+    assert {"tables", "audio"} <= sidecar["made_of"].keys()
 
 
 # ---- when it is made ----
 
 
 def test_second_opening_inspects_nothing_and_says_the_same(root, store, engine):
-    first = open_manifest(tiny_source(root), store, engine)
-    assert open_manifest(tiny_source(root), store, engine).table == first.table
+    first = update_manifest(tiny_source(root), store, engine)
+    assert update_manifest(tiny_source(root), store, engine).table == first.table
     assert engine.n_clips == [32]
 
 
 def test_settings_that_no_row_depends_on_share_a_manifest(root, store, engine):
     for changes in ({}, {"clip_seconds": 0.5}, {"cache": "frames"}):
-        open_manifest(tiny_source(root, **changes), store, engine)
+        update_manifest(tiny_source(root, **changes), store, engine)
     assert engine.n_clips == [32]
 
 
@@ -127,8 +129,8 @@ def test_settings_that_no_row_depends_on_share_a_manifest(root, store, engine):
     "changes", [{"limits": Limits(0.5, 2.0, -80.0)}, {"classes": "present"}, {"train_sets": ["unbal_train"]}]
 )
 def test_other_settings_have_a_manifest_of_their_own_and_share_inspections(root, store, engine, changes):
-    first = open_manifest(tiny_source(root), store, engine)
-    second = open_manifest(tiny_source(root, **changes), store, engine)
+    first = update_manifest(tiny_source(root), store, engine)
+    second = update_manifest(tiny_source(root, **changes), store, engine)
     assert second.folder != first.folder
     sets = changes.get("train_sets")
     assert engine.n_clips == [32, 14 if sets else 0]
@@ -141,11 +143,11 @@ def test_a_clip_that_changes_or_comes_has_its_part_inspected_again(root, store, 
     content = lost.read_bytes()
     lost.unlink()
     path_of(clips[2]).unlink()  # stays away: 30 and 31 clips make as many parts, 32 would make more
-    open_manifest(tiny_source(root), store, engine)
+    update_manifest(tiny_source(root), store, engine)
     lost.write_bytes(content)
-    manifest = open_manifest(tiny_source(root), store, engine)
+    manifest = update_manifest(tiny_source(root), store, engine)
     soundfile.write(path_of(clips[1]), np.zeros(SAMPLE_RATE // 2), SAMPLE_RATE)
-    changed = open_manifest(tiny_source(root), store, engine)
+    changed = update_manifest(tiny_source(root), store, engine)
     assert engine.n_clips[0] == 30
     assert all(1 <= n <= 10 for n in engine.n_clips[1:])
     assert [row["id"] for row in rows(manifest) if row["status"] == "missing"] == [clips[2].id]
@@ -153,16 +155,16 @@ def test_a_clip_that_changes_or_comes_has_its_part_inspected_again(root, store, 
 
 
 def test_metadata_that_changes_makes_another_manifest(root, store, engine):
-    open_manifest(tiny_source(root), store, engine)
+    update_manifest(tiny_source(root), store, engine)
     table = root / "metadata" / "eval_segments.csv"
     table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
-    assert len(open_manifest(tiny_source(root), store, engine).table) == 31
+    assert len(update_manifest(tiny_source(root), store, engine).table) == 31
 
 
 def test_copy_of_the_corpus_elsewhere_is_not_inspected_again(root, store, engine, tmp_path):
-    first = open_manifest(tiny_source(root), store, engine)
+    first = update_manifest(tiny_source(root), store, engine)
     shutil.copytree(root, tmp_path / "there")  # keeps the times of modification
-    second = open_manifest(tiny_source(tmp_path / "there"), store, engine)
+    second = update_manifest(tiny_source(tmp_path / "there"), store, engine)
     assert engine.n_clips == [32, 0]
     assert second.table.drop(["path"]) == first.table.drop(["path"])
 
@@ -175,9 +177,9 @@ def test_what_was_stopped_goes_on_where_it_was(root, store, engine):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        open_manifest(tiny_source(root), store, Stopped(1))
+        update_manifest(tiny_source(root), store, Stopped(1))
     assert not [path for path in (store.root / "manifests").iterdir() if path.is_dir()]
-    manifest = open_manifest(tiny_source(root), store, engine)
+    manifest = update_manifest(tiny_source(root), store, engine)
     assert 0 < engine.n_clips[0] < 32
     assert {row["status"] for row in rows(manifest)} == {"usable"}
 
@@ -189,8 +191,72 @@ def test_the_order_in_which_parts_are_done_does_not_matter(root, store, tmp_path
             return super().map(function, parts[::-1])
 
     expected = open_manifest(tiny_source(root), store)
-    made = open_manifest(tiny_source(root), Store(tmp_path / "other"), Backwards(1))
+    made = update_manifest(tiny_source(root), Store(tmp_path / "other"), Backwards(1))
     assert made.table == expected.table
+
+
+# ---- without looking ----
+
+
+def test_with_scan_once_the_manifest_used_last_is_taken_and_no_file_looked_at(
+    root, store, caplog, monkeypatch
+):
+    clips = tiny_source(root).read().clips
+    first = open_manifest(tiny_source(root), store)
+    path_of(clips[0]).unlink()
+    second = open_manifest(tiny_source(root), store)
+    path_of(clips[1]).unlink()
+    os.utime(first.folder, (1, 1))  # used long ago
+    monkeypatch.setattr(AudioSet, "fingerprint_of_audio", lambda source: pytest.fail("looked"))
+    monkeypatch.setattr(AudioSet, "read", lambda source: pytest.fail("looked"))
+    caplog.set_level("INFO")
+    taken = open_manifest(tiny_source(root, scan="once"), store)
+    assert (taken.folder, taken.table) == (second.folder, second.table)
+    assert f"Took the manifest {second.folder}" in caplog.text
+
+
+def test_with_scan_once_a_corpus_without_a_manifest_is_looked_at(root, store, caplog):
+    caplog.set_level("INFO")
+    made = open_manifest(tiny_source(root, scan="once"), store)
+    assert "all files are looked at" in caplog.text
+    assert made.folder == open_manifest(tiny_source(root), store).folder
+
+
+@pytest.mark.parametrize("changes", [{"limits": Limits(0.5, 2.0, -80.0)}, {"check": "header"}])
+def test_with_scan_once_a_manifest_of_other_settings_is_not_taken(root, store, changes):
+    other = open_manifest(tiny_source(root, **changes), store)
+    assert open_manifest(tiny_source(root, scan="once"), store).folder != other.folder
+
+
+def test_with_scan_once_other_tables_are_noticed(root, store):
+    open_manifest(tiny_source(root), store)
+    table = root / "metadata" / "eval_segments.csv"
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
+    assert len(open_manifest(tiny_source(root, scan="once"), store).table) == 31
+
+
+def test_with_scan_once_a_manifest_that_cannot_be_used_is_passed_over(root, store):
+    made = open_manifest(tiny_source(root), store)
+    age(made.folder)
+    path_of(tiny_source(root).read().clips[0]).unlink()
+    taken = open_manifest(tiny_source(root, scan="once"), store)
+    assert [row["status"] for row in rows(taken)].count("missing") == 1
+
+
+def test_preparing_looks_at_the_files_whatever_scan_is(root, store):
+    update_manifest(tiny_source(root), store)
+    path_of(tiny_source(root).read().clips[0]).unlink()
+    made = update_manifest(tiny_source(root, scan="once"), store)
+    assert [row["status"] for row in rows(made)].count("missing") == 1
+
+
+def test_a_look_that_takes_long_names_the_setting(root, store, caplog, monkeypatch):
+    caplog.set_level("INFO")
+    open_manifest(tiny_source(root), store)
+    assert "data.scan=once" not in caplog.text
+    monkeypatch.setattr(manifests, "_SLOW", -1.0)
+    open_manifest(tiny_source(root), store)
+    assert "data.scan=once" in caplog.text
 
 
 # ---- what cannot be used ----
@@ -224,9 +290,9 @@ DAMAGE = {
 
 @pytest.mark.parametrize(("damage", "said"), DAMAGE.values(), ids=DAMAGE)
 def test_a_manifest_that_cannot_be_used_is_made_again_and_said_so(root, store, engine, caplog, damage, said):
-    first = open_manifest(tiny_source(root), store, engine)
+    first = update_manifest(tiny_source(root), store, engine)
     damage(first.folder)
-    assert open_manifest(tiny_source(root), store, engine).table == first.table
+    assert update_manifest(tiny_source(root), store, engine).table == first.table
     assert said in caplog.text
     assert "it is made again" in caplog.text
     assert engine.n_clips == [32, 0]
@@ -234,18 +300,18 @@ def test_a_manifest_that_cannot_be_used_is_made_again_and_said_so(root, store, e
 
 @pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"x"), lambda path: path.unlink()])
 def test_a_part_that_cannot_be_read_is_inspected_again(root, store, engine, damage):
-    first = open_manifest(tiny_source(root), store, engine)
+    first = update_manifest(tiny_source(root), store, engine)
     [part] = (store.root / "inspections").glob("*/part.parquet")
     damage(part)
     (first.folder / "manifest.json").unlink()
-    assert open_manifest(tiny_source(root), store, engine).table == first.table
+    assert update_manifest(tiny_source(root), store, engine).table == first.table
     assert engine.n_clips == [32, 32]
 
 
 def test_header_checks_have_manifests_and_parts_of_their_own(root, store, engine):
     soundfile.write(path_of(tiny_source(root).read().clips[0]), np.zeros(SAMPLE_RATE), SAMPLE_RATE)
     statuses = [
-        {row["status"] for row in rows(open_manifest(tiny_source(root, check=check), store, engine))}
+        {row["status"] for row in rows(update_manifest(tiny_source(root, check=check), store, engine))}
         for check in ("decode", "header")
     ]
     assert statuses == [{"usable", "silent"}, {"usable"}]

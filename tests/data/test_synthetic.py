@@ -25,6 +25,7 @@ def source(cache_dir: Path, **changes) -> Synthetic:
         "validation": Validation("", 0.4, 0),
         "limits": LIMITS,
         "check": "decode",
+        "scan": "always",
         "cache": "none",
     }
     return Synthetic(**(arguments | changes))

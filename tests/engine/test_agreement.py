@@ -5,7 +5,7 @@ import pytest
 from tiny import build_tiny_tokenizer, tiny_source
 
 from audiotok.data import manifest
-from audiotok.data.manifest import open_manifest
+from audiotok.data.manifest import update_manifest
 from audiotok.engine.local import Local
 from audiotok.errors import UserError
 from audiotok.loader import fill
@@ -31,11 +31,11 @@ def source(tiny_audioset):
 @pytest.fixture(scope="module")
 def expected(source, tmp_path_factory):
     """The manifest that one process makes of all clips as one part."""
-    return open_manifest(source, Store(tmp_path_factory.mktemp("expected")), Local(1))
+    return update_manifest(source, Store(tmp_path_factory.mktemp("expected")), Local(1))
 
 
 def test_the_manifest_is_the_same(engine, source, expected, tmp_path):
-    made = open_manifest(source, Store(tmp_path), engine)
+    made = update_manifest(source, Store(tmp_path), engine)
     assert len(list((tmp_path / "inspections").glob("*/"))) > 3
     assert made.table.equals(expected.table)
     assert (made.classes, made.findings) == (expected.classes, expected.findings)
@@ -54,10 +54,10 @@ def test_a_manifest_of_which_a_part_failed_is_not_there(source, expected, tmp_pa
 
     monkeypatch.setattr(manifest, "inspect_part", fail_once_chosen)
     with pytest.raises(UserError, match=r"1 of \d+ parts failed, .*the disk is out of reach.*only these are"):
-        open_manifest(source, Store(tmp_path), Local(1))
+        update_manifest(source, Store(tmp_path), Local(1))
     assert not list((tmp_path / "manifests").glob("[!.]*/"))
     monkeypatch.setattr(manifest, "inspect_part", inspect_part)
-    assert open_manifest(source, Store(tmp_path), Local(1)).table.equals(expected.table)
+    assert update_manifest(source, Store(tmp_path), Local(1)).table.equals(expected.table)
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
-from audiotok.data.clip import Cache, Check, Clip, Findings, Listing, Location, SoundClass, Split
+from audiotok.data.clip import Cache, Check, Clip, Findings, Listing, Location, Scan, SoundClass, Split
 from audiotok.data.files import Files, fingerprint, fingerprint_of_content, join
 from audiotok.data.layout.layout import Found, choose_layout
 from audiotok.data.limits import Limits
@@ -33,6 +33,7 @@ class AudioSet:
         validation: Which clips of the training sets validate.
         limits: Which files are skipped.
         check: "decode" to decode every clip once, "header" to read its header.
+        scan: "always" to look at every start which files came, went or changed; "once" to take the manifest.
         cache: What is kept of decoded clips: "frames", their mel frames, or "none".
     """
 
@@ -47,6 +48,7 @@ class AudioSet:
     validation: Validation
     limits: Limits
     check: Check
+    scan: Scan
     cache: Cache
 
     def __post_init__(self) -> None:
@@ -57,12 +59,16 @@ class AudioSet:
                 "test on clips that are not trained on."
             )
 
-    def fingerprint(self) -> object:
-        """Name the CSVs by their bytes, and the audio files or shards by their sizes and times."""
+    def fingerprint_of_tables(self) -> str:
+        """Name the bytes of the CSVs."""
+        return fingerprint_of_content(self._tables())
+
+    def fingerprint_of_audio(self) -> str:
+        """Name the layout, and the audio files or shards by their sizes and times."""
         files, audio = Files(), self._audio()
         layout = choose_layout(self.layout, files, audio)
         entries = (entry for name in self._sets for entry in layout.entries(files, audio, name))
-        return [layout.name, fingerprint_of_content(self._tables()), fingerprint(entries)]
+        return f"{layout.name} {fingerprint(entries)}"
 
     def read(self) -> Listing:
         """Read the class table and the segments of every set, and find their audio.

@@ -8,6 +8,7 @@ from audiotok.data.limits import Limits
 Split = Literal["train", "val", "test"]
 Cache = Literal["tokens", "frames", "none"]
 Check = Literal["decode", "header"]
+Scan = Literal["always", "once"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
@@ -104,14 +105,19 @@ class Source(Protocol):
     clip_seconds: float
     limits: Limits
     check: Check
+    scan: Scan
     cache: Cache
 
-    def fingerprint(self) -> object:
-        """Name what `read` would read, as it is on the disk now, by something JSON-like.
+    def fingerprint_of_tables(self) -> str:
+        """Name the bytes of the files that list the clips.
 
         Raises:
-            UserError: It is missing.
+            UserError: There are none.
         """
+        ...
+
+    def fingerprint_of_audio(self) -> str:
+        """Name the audio files, or the containers of clips, by their sizes and times as they are now."""
         ...
 
     def read(self) -> Listing:

@@ -9,7 +9,7 @@ import numpy as np
 
 from audiotok.data.catalogue import USABLE, Catalogue
 from audiotok.data.clip import SPLITS, Cache, SoundClass, Source, Split
-from audiotok.data.manifest import open_manifest
+from audiotok.data.manifest import Manifest, open_manifest
 from audiotok.errors import UserError
 from audiotok.store import Store
 
@@ -78,7 +78,20 @@ def open_corpus(source: Source, store: Store, skipped_csv: Path | None = None) -
     Raises:
         UserError: The metadata is broken, or a split has no usable clip.
     """
-    manifest = open_manifest(source, store)
+    return corpus_of(open_manifest(source, store), source, skipped_csv)
+
+
+def corpus_of(manifest: Manifest, source: Source, skipped_csv: Path | None = None) -> Corpus:
+    """Take the usable clips of a manifest.
+
+    Args:
+        manifest: Of the source.
+        source: Says how long clips are, and what is kept of them.
+        skipped_csv: As for `open_corpus`.
+
+    Raises:
+        UserError: A split has no usable clip.
+    """
     listed = Catalogue(manifest.table)
     is_usable = listed.where("status", USABLE)
     corpus = Corpus(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from audiotok.data.clip import Cache, Check, Clip, Findings, Listing, Location, SoundClass, Split
+from audiotok.data.clip import Cache, Check, Clip, Findings, Listing, Location, Scan, SoundClass, Split
 from audiotok.data.files import Files, fingerprint, fingerprint_of_content
 from audiotok.data.limits import Limits
 from audiotok.data.validation import Validation
@@ -28,6 +28,7 @@ class CSV:
         validation: Which training clips validate, where the CSV has none with the split val.
         limits: Which files are skipped.
         check: "decode" to decode every clip once, "header" to read its header.
+        scan: "always" to look at every start which files came, went or changed; "once" to take the manifest.
         cache: What is kept of decoded clips: "frames", their mel frames, or "none".
     """
 
@@ -42,6 +43,7 @@ class CSV:
     validation: Validation
     limits: Limits
     check: Check
+    scan: Scan
     cache: Cache
 
     def __post_init__(self) -> None:
@@ -50,13 +52,14 @@ class CSV:
                 'data.label_separator="" separates nothing; give what stands between labels, ";" for example.'
             )
 
-    def fingerprint(self) -> object:
-        """Name the CSV, and the files that it lists by their sizes and times."""
+    def fingerprint_of_tables(self) -> str:
+        """Name the bytes of the CSV."""
+        return fingerprint_of_content([str(self._path())])
+
+    def fingerprint_of_audio(self) -> str:
+        """Name the files that the CSV lists by their sizes and times."""
         locations = [clip.location for clip in self.read().clips]
-        return [
-            fingerprint_of_content([str(self._path())]),
-            fingerprint(Files().stat(location.path) for location in locations if location),
-        ]
+        return fingerprint(Files().stat(location.path) for location in locations if location)
 
     def read(self) -> Listing:
         """Read the CSV.

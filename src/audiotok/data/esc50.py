@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from audiotok.data.clip import Cache, Check, Clip, Listing, Location, SoundClass, Split
+from audiotok.data.clip import Cache, Check, Clip, Listing, Location, Scan, SoundClass, Split
 from audiotok.data.files import Files, fingerprint, fingerprint_of_content
 from audiotok.data.limits import Limits
 from audiotok.data.validation import Validation
@@ -31,6 +31,7 @@ class ESC50:
             together.
         limits: Which files are skipped.
         check: "decode" to decode every clip once, "header" to read its header.
+        scan: "always" to look at every start which files came, went or changed; "once" to take the manifest.
         cache: What is kept of decoded clips: "frames", their mel frames, or "none".
     """
 
@@ -41,11 +42,16 @@ class ESC50:
     validation: Validation
     limits: Limits
     check: Check
+    scan: Scan
     cache: Cache
 
-    def fingerprint(self) -> object:
-        """Name the table, and the audio files by their sizes and times."""
-        return [fingerprint_of_content([str(self._table())]), fingerprint(Files().walk(str(self._audio())))]
+    def fingerprint_of_tables(self) -> str:
+        """Name the bytes of the table."""
+        return fingerprint_of_content([str(self._table())])
+
+    def fingerprint_of_audio(self) -> str:
+        """Name the audio files by their sizes and times."""
+        return fingerprint(Files().walk(str(self._audio())))
 
     def read(self) -> Listing:
         """Read the table of clips.

@@ -8,7 +8,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from audiotok.data.clip import Cache, Check, Clip, Listing, Location, SoundClass, Split
+from audiotok.data.clip import Cache, Check, Clip, Listing, Location, Scan, SoundClass, Split
 from audiotok.data.files import Files, fingerprint, fingerprint_of_content
 from audiotok.data.limits import Limits
 from audiotok.data.validation import Validation
@@ -29,6 +29,7 @@ class FSD50K:
         validation: Which clips of the development set validate; None for those that the release names.
         limits: Which files are skipped.
         check: "decode" to decode every clip once, "header" to read its header.
+        scan: "always" to look at every start which files came, went or changed; "once" to take the manifest.
         cache: What is kept of decoded clips: "frames", their mel frames, or "none".
     """
 
@@ -37,13 +38,17 @@ class FSD50K:
     validation: Validation | None
     limits: Limits
     check: Check
+    scan: Scan
     cache: Cache
 
-    def fingerprint(self) -> object:
-        """Name the tables by their bytes, and the audio files by their sizes and times."""
-        tables = [str(self._root() / TABLES / name) for name in (VOCABULARY, *map("{}.csv".format, _COLUMNS))]
-        entries = (entry for part in _COLUMNS for entry in Files().walk(str(self._audio(part))))
-        return [fingerprint_of_content(tables), fingerprint(entries)]
+    def fingerprint_of_tables(self) -> str:
+        """Name the bytes of the tables."""
+        names = (VOCABULARY, *map("{}.csv".format, _COLUMNS))
+        return fingerprint_of_content(str(self._root() / TABLES / name) for name in names)
+
+    def fingerprint_of_audio(self) -> str:
+        """Name the audio files by their sizes and times."""
+        return fingerprint(entry for part in _COLUMNS for entry in Files().walk(str(self._audio(part))))
 
     def read(self) -> Listing:
         """Read the vocabulary and the clips of both sets.

@@ -3,7 +3,8 @@
 `<cache_dir>/manifests/<key>/` holds `manifest.parquet`, a row for each clip (columns: `catalogue.SCHEMA`),
 and `manifest.json`, which says what it is made of. The key names the settings of the data option and what
 lies on the disk (the bytes of the metadata; names, sizes and times of files or shards), so that a run whose
-corpus has not changed reads one file and starts.
+corpus has not changed reads one file and starts. To look at two million files takes a disk a while: with
+`data.scan=once` a run starts from the manifest that was used last, whatever has become of the files.
 
 Clips are inspected in parts, each kept under a key of its own, by the names, sizes and times of its clips:
 what was stopped goes on where it was, and a corpus that has grown is inspected where it has. An engine
@@ -13,7 +14,9 @@ in any order. All else, keys, progress and keeping, is done here.
 """
 
 import json
+import logging
 import re
+import time
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -37,11 +40,13 @@ from audiotok.engine.engine import Engine
 from audiotok.engine.local import Local
 from audiotok.store import StaleError, Store, content_key
 
-TABLE, SIDECAR, PART = "manifest.parquet", "manifest.json", "part.parquet"
+log = logging.getLogger(__name__)
+KIND, TABLE, SIDECAR, PART = "manifests", "manifest.parquet", "manifest.json", "part.parquet"
 # Raise the number when a column comes to mean something else. A manifest of which either part differs is made
 # again: its rows hold what inspection found.
 _VERSION = f"1.{inspection.VERSION}"
-_ELSEWHERE = {"clip_seconds", "cache"}  # settings that no row depends on
+_ELSEWHERE = {"clip_seconds", "cache", "scan"}  # settings that no row depends on
+_SLOW = 10.0  # s of looking at files, from which on another setting is named
 PART_CLIPS = 256  # a few seconds of decoding; what is lost where a run is stopped
 
 CONDITIONS = pa.schema(
@@ -80,7 +85,7 @@ def inspect_part(part: Part) -> pa.Table:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What `open_manifest` returns.
+    """The clips of a data source, as they were found.
 
     Args:
         folder: Where it lies.
@@ -95,8 +100,27 @@ class Manifest:
     findings: Findings
 
 
-def open_manifest(source: Source, store: Store, engine: Engine | None = None) -> Manifest:
-    """Read the manifest of a data source, making it first where it is absent or of an older version.
+def open_manifest(source: Source, store: Store) -> Manifest:
+    """Read the manifest of a data source: with `scan` "once" the one used last, else that of the files now.
+
+    Args:
+        source: An option of the config group `data`.
+        store: Where manifests and inspected parts are kept.
+
+    Raises:
+        UserError: The metadata is missing or broken, or the cache cannot be written.
+    """
+    if source.scan == "once":
+        manifest = _used_last(source, store)
+        if manifest is not None:
+            log.info("Took the manifest %s, and looked at no file (data.scan=once).", manifest.folder)
+            return manifest
+        log.info("No manifest of this corpus with these settings is there yet, so all files are looked at.")
+    return update_manifest(source, store)
+
+
+def update_manifest(source: Source, store: Store, engine: Engine | None = None) -> Manifest:
+    """Look at the files of a data source, and read its manifest, made first where it is absent or stale.
 
     Args:
         source: An option of the config group `data`.
@@ -106,7 +130,13 @@ def open_manifest(source: Source, store: Store, engine: Engine | None = None) ->
     Raises:
         UserError: The metadata is missing or broken, the cache cannot be written, or a part fails.
     """
+    start = time.monotonic()
     ingredients = made_of(source)
+    seconds = time.monotonic() - start
+    if seconds > _SLOW:
+        log.info(
+            "Looking at the files took %.0f s; data.scan=once would take the manifest as it is.", seconds
+        )
 
     def make(folder: Path) -> None:
         listing = source.read()
@@ -114,13 +144,37 @@ def open_manifest(source: Source, store: Store, engine: Engine | None = None) ->
         conditions = _inspect(clips, source.check, store, engine or Local())
         write_manifest(folder, _table(clips, conditions, source.limits), listing, ingredients)
 
-    return store.load_or_make("manifests", content_key(ingredients), read_manifest, make)
+    return store.load_or_make(KIND, content_key(ingredients), read_manifest, make)
 
 
 def made_of(source: Source) -> dict[str, object]:
     """Return what the manifest of a source depends on, as it is now: its key is the content key of this."""
+    return {**_listed_by(source), "audio": source.fingerprint_of_audio()}
+
+
+def _listed_by(source: Source) -> dict[str, object]:
     settings = {name: value for name, value in asdict(cast(Any, source)).items() if name not in _ELSEWHERE}
-    return {"source": type(source).__name__, **settings, "fingerprint": source.fingerprint()}
+    return {"source": type(source).__name__, **settings, "tables": source.fingerprint_of_tables()}
+
+
+def _used_last(source: Source, store: Store) -> Manifest | None:
+    """Read the manifest that was last used with these settings and tables; None where there is none."""
+    wanted = _listed_by(source)
+    for entry in sorted(store.entries(KIND), key=lambda entry: entry.last_use, reverse=True):
+        if not entry.is_abandoned and _is_of(entry.folder / SIDECAR, wanted):
+            manifest = store.load(KIND, entry.key, read_manifest)
+            if manifest is not None:
+                return manifest
+    return None
+
+
+def _is_of(path: Path, wanted: dict[str, object]) -> bool:
+    """Tell whether a sidecar is of what is wanted, whatever the audio was like then."""
+    try:
+        made_of = json.loads(path.read_text(encoding="utf-8"))["made_of"]
+        return content_key({**made_of, "audio": None}) == content_key({**wanted, "audio": None})
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
 
 
 # ---- inspecting ----

@@ -16,7 +16,7 @@ import soundfile
 from tqdm import tqdm
 
 from audiotok.data.audioset import AudioSet
-from audiotok.data.clip import Cache, Check, Listing
+from audiotok.data.clip import Cache, Check, Listing, Scan
 from audiotok.data.limits import Limits
 from audiotok.data.mixture import mix_clip
 from audiotok.data.segments import CLASS_TABLE, SEGMENTS, SourceSet
@@ -43,6 +43,7 @@ class Synthetic:
         validation: Which of the training clips validate.
         limits: Which files are skipped.
         check: "decode" to decode every clip once, "header" to read its header.
+        scan: "always" to look at every start which files came, went or changed; "once" to take the manifest.
         cache: What is kept of decoded clips: "frames", their mel frames, or "none".
     """
 
@@ -54,11 +55,16 @@ class Synthetic:
     validation: Validation
     limits: Limits
     check: Check
+    scan: Scan
     cache: Cache
 
-    def fingerprint(self) -> object:
-        """Name the files, which are written where they are not there yet."""
-        return self._audioset().fingerprint()
+    def fingerprint_of_tables(self) -> str:
+        """Name the bytes of the tables, which are written where they are not there yet."""
+        return self._audioset().fingerprint_of_tables()
+
+    def fingerprint_of_audio(self) -> str:
+        """Name the audio files, which are written where they are not there yet."""
+        return self._audioset().fingerprint_of_audio()
 
     def read(self) -> Listing:
         """Read the corpus, which is written where it is not there yet, as AudioSet.
@@ -90,6 +96,7 @@ class Synthetic:
             validation=self.validation,
             limits=self.limits,
             check=self.check,
+            scan=self.scan,
             cache=self.cache,
         )
 

@@ -6,7 +6,8 @@ from typing import Any
 from omegaconf import DictConfig
 
 from audiotok import preparing
-from audiotok.data.corpus import Corpus, open_corpus
+from audiotok.data.corpus import Corpus, corpus_of
+from audiotok.data.manifest import update_manifest
 from audiotok.engine.engine import Engine
 from audiotok.experiment.configuration import PrepareRoot, begin, build_node
 from audiotok.experiment.parts import build_tokenizer
@@ -36,9 +37,10 @@ def prepare(config: DictConfig, destination: Destination) -> dict[str, Any]:
     begin(config, destination, PrepareRoot)
     source, engine = build_node(config.data), build_node(config.engine)
     store = Store(config.cache_dir)
-    found = preparing.prepare(source, store, destination.folder, config.min_positives, engine)
+    manifest = update_manifest(source, store, engine)
+    found = preparing.publish(manifest, destination.folder, config.min_positives)
     if config.fill != "none":
-        _fill(config, open_corpus(source, store), store, engine)
+        _fill(config, corpus_of(manifest, source), store, engine)
     return found
 
 

@@ -4,8 +4,8 @@ Seen: `<set>/<id[:2]>/<id>.flac`, `<set>/<id>.wav`, PANNs' `unbalanced_train_seg
 unbalanced_train_segments_part00/Y<id>.wav`; how a name spells an id is not decided here.
 """
 
+import posixpath
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 from audiotok.data.audio import EXTENSIONS
 from audiotok.data.clip import Location
@@ -33,7 +33,9 @@ class Folders(Layout):
     def find(self, files: Files, folder: str, source_set: str) -> Iterator[Found]:
         """List the clips of a set, a file each."""
         for entry in self.entries(files, folder, source_set):
-            yield Found(PurePosixPath(entry.path).stem, Location(self.name, entry.path))
+            yield Found(
+                posixpath.splitext(posixpath.basename(entry.path))[0], Location(self.name, entry.path)
+            )
 
     def read(self, location: Location) -> bytes:
         """Return the bytes of a file."""
@@ -42,4 +44,4 @@ class Folders(Layout):
 
 def is_audio(path: str) -> bool:
     """Tell an audio file by its extension."""
-    return PurePosixPath(path).suffix.lower() in _EXTENSIONS
+    return posixpath.splitext(path)[1].lower() in _EXTENSIONS
