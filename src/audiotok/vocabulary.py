@@ -26,7 +26,7 @@ from audiotok.store import StaleError, Store, content_key, first_difference
 from audiotok.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
-_VERSION = 3  # raise it when frames or centroids come to mean something else
+_VERSION = 4  # raise it when frames or centroids come to mean something else
 SIDECAR = "vocabulary.json"
 REPORTED = {  # of the frames that the codebooks were fitted to
     "n_clips",

@@ -55,11 +55,19 @@ class LloydCodebooks(Codebooks):
         return {"kind": self.kind, "n_iter": self.n_iter, **self._common_settings()}
 
 
-def lloyd(points: np.ndarray, n_clusters: int, n_iter: int, seed: int, spherical: bool = False) -> np.ndarray:
-    """Run FAISS k-means over all points from well chosen ones, on a GPU where FAISS sees one.
+def lloyd(
+    points: np.ndarray,
+    n_clusters: int,
+    n_iter: int,
+    seed: int,
+    *,
+    spherical: bool = False,
+    from_spread: bool = True,
+) -> np.ndarray:
+    """Run FAISS k-means over all points, on a GPU where FAISS sees one.
 
     Left to itself, FAISS silently takes 256 points a centroid; what it is handed here it uses. It also starts
-    at random points, from where 20 iterations end 5 % further from mel frames than 10 do from these.
+    at random points, from where 20 iterations end 5 % further from mel frames than 10 do from spread ones.
 
     Args:
         points: float32 (N, dimensions), contiguous, N >= n_clusters.
@@ -67,6 +75,7 @@ def lloyd(points: np.ndarray, n_clusters: int, n_iter: int, seed: int, spherical
         n_iter: Iterations.
         seed: Seed of the starting centroids.
         spherical: Assign points by the largest product, and scale centroids to length 1.
+        from_spread: Start from points that `spread_out` chooses, not from random ones.
 
     Returns:
         float32 (K, dimensions)
@@ -81,7 +90,7 @@ def lloyd(points: np.ndarray, n_clusters: int, n_iter: int, seed: int, spherical
         min_points_per_centroid=1,
         max_points_per_centroid=-(-len(points) // n_clusters),
     )
-    kmeans.train(points, init_centroids=spread_out(points, n_clusters, seed))
+    kmeans.train(points, init_centroids=spread_out(points, n_clusters, seed) if from_spread else None)
     assert kmeans.centroids is not None
     return kmeans.centroids
 
