@@ -292,6 +292,12 @@ def test_every_source_set_of_audioset_trains(tmp_path, tiny_audioset, sets):
     assert metrics["n_test_clips"] > 0
 
 
+def test_clips_that_are_said_to_be_tested_are_those_that_were(tmp_path):
+    metrics = run(tmp_path, "+trainer.limit_test_batches=1")
+    assert metrics["n_test_clips"] == 8
+    assert len(np.load(tmp_path / "predictions.npz")["ids"]) == 8
+
+
 # ---- torch.compile ----
 
 

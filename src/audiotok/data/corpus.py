@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from audiotok.data.catalogue import USABLE, Catalogue
-from audiotok.data.clip import SPLITS, Cache, SoundClass, Source, Split
+from audiotok.data.clip import SPLITS, Cache, Location, SoundClass, Source, Split
 from audiotok.data.manifest import Manifest, open_manifest
 from audiotok.errors import UserError
 from audiotok.store import Store
@@ -61,10 +61,10 @@ class Corpus:
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["id", "path", "reason"])
-            table = self.skipped.table()
-            details = zip(self.skipped, table["status"].to_pylist(), table["detail"].to_pylist(), strict=True)
-            for clip, status, detail in details:
-                writer.writerow([clip.id, clip.location or "", f"{status}: {detail}" if detail else status])
+            columns = self.skipped.table().select(["id", "layout", "path", "entry", "status", "detail"])
+            for id_, layout, place, entry, status, detail in zip(*columns.to_pydict().values(), strict=True):
+                location = "" if layout is None else str(Location(layout, place, entry))
+                writer.writerow([id_, location, f"{status}: {detail}" if detail else status])
 
 
 def open_corpus(source: Source, store: Store, skipped_csv: Path | None = None) -> Corpus:

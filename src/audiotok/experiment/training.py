@@ -64,6 +64,7 @@ def train(config: DictConfig, destination: Destination) -> dict[str, Any]:
         results = _results(parts, {**scores, **tested})
         if destination.leads:
             predictions = module.predictions()
+            results["n_test_clips"] = len(predictions.clips)  # fewer than there are under limit_test_batches
             write_results(destination.folder, parts.corpus, predictions, results, logger)
             log_examples(logger, parts.corpus, parts.vocabulary, predictions)
             _show(parts, logger)
