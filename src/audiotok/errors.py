@@ -9,3 +9,7 @@ class UserError(ValueError):
     def __init__(self, message: str) -> None:
         # torch re-raises a worker's error with the worker's traceback before the message: drop that
         super().__init__(message.rstrip().rpartition(f"{type(self).__name__}: ")[2])
+
+
+class UnreachableError(UserError):
+    """A server does not answer, or refuses; another time it may not."""

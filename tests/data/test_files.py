@@ -70,6 +70,17 @@ def test_a_url_whose_protocol_is_unknown_is_one_sentence():
         Files().exists("nope://x/y")
 
 
+def test_a_protocol_whose_package_is_missing_is_one_sentence_with_the_line_that_installs_it(monkeypatch):
+    def refuse(url):
+        raise ImportError("Install s3fs to access S3")
+
+    monkeypatch.setattr(fsspec.core, "url_to_fs", refuse)
+    with pytest.raises(
+        UserError, match=r"^s3://x/y cannot be opened: .*pip install 'audiotok\[s3\]', or .*\.$"
+    ):
+        Files().exists("s3://x/y")
+
+
 def test_folders_that_are_not_entered_are_not_listed(folder):
     entries = Files().walk(folder, enters=lambda name: name != "a")
     assert {entry.path for entry in entries} == {f"{folder}/b.txt", f"{folder}/-_x/Y.txt"}

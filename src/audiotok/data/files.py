@@ -1,11 +1,13 @@
 """Files on this machine, by os, and at URLs (`s3://`, `hf://`, `memory://`), by fsspec."""
 
 import hashlib
+import io
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, BinaryIO, NamedTuple
+from contextlib import contextmanager
+from typing import Any, BinaryIO, NamedTuple, cast
 
-from audiotok.errors import UserError
+from audiotok.errors import UnreachableError, UserError
 
 
 class Entry(NamedTuple):
@@ -45,7 +47,12 @@ def is_url(path: str) -> bool:
 
 
 class Files:
-    """What layouts know of a file system: nothing else of it is used."""
+    """What layouts know of a file system: nothing else of it is used.
+
+    Raises:
+        UserError: At a URL, the package that its protocol needs is not installed.
+        UnreachableError: The server of a URL does not answer, or refuses.
+    """
 
     def walk(self, folder: str, enters: Callable[[str], bool] = lambda name: True) -> Iterator[Entry]:
         """List the files of a folder and its sub-folders, in the order of their names; none where it is not.
@@ -66,8 +73,12 @@ class Files:
             OSError: The file cannot be read.
         """
         if is_url(path):
-            file_system, inner = _file_system(path)
-            return file_system.cat_file(inner, start, None if size is None else start + size)
+            with _reaching(path) as (file_system, inner):
+                end = None if size is None else start + size
+                content: bytes = file_system.cat_file(
+                    inner, start=start, end=end
+                )  # S3 has another second one
+                return content
         with self.open(path) as file:
             file.seek(start)
             return file.read(-1 if size is None else size)
@@ -75,17 +86,16 @@ class Files:
     def open(self, path: str) -> BinaryIO:
         """Open a file for reading; what is opened can seek, and fetches no more than it is asked for."""
         if is_url(path):
-            file_system, inner = _file_system(path)
-            return file_system.open(inner, "rb", cache_type="none")
+            return cast(BinaryIO, _Remote(path))
         return open(path, "rb")  # noqa: PTH123  # a str may be a path of 2 million
 
     def stat(self, path: str) -> Entry | None:
         """Return the size and time of a file, or None where there is no such file."""
         try:
             if is_url(path):
-                file_system, inner = _file_system(path)
-                info = file_system.info(inner)
-                return _entry(path, info) if info["type"] == "file" else None
+                with _reaching(path) as (file_system, inner):
+                    info = file_system.info(inner)
+                    return _entry(path, info) if info["type"] == "file" else None
             stat = os.stat(path)  # noqa: PTH116
         except OSError:
             return None
@@ -94,8 +104,8 @@ class Files:
     def exists(self, path: str) -> bool:
         """Tell whether there is a file or a folder."""
         if is_url(path):
-            file_system, inner = _file_system(path)
-            return bool(file_system.exists(inner))
+            with _reaching(path) as (file_system, inner):
+                return bool(file_system.exists(inner))
         return os.path.exists(path)  # noqa: PTH110
 
 
@@ -129,25 +139,81 @@ def _leads_back(entry: os.DirEntry[str]) -> bool:
 
 
 def _walk_url(folder: str, enters: Callable[[str], bool]) -> Iterator[Entry]:
-    file_system, inner = _file_system(folder)
-    for path, info in sorted(file_system.find(inner, detail=True).items()):
+    with _reaching(folder) as (file_system, inner):
+        found = file_system.find(inner, detail=True)
+    for path, info in sorted(found.items()):
         inside = path[len(inner.rstrip("/")) + 1 :]
         if all(enters(name) for name in inside.split("/")[:-1]):
             yield _entry(f"{folder.rstrip('/')}/{inside}", info)
 
 
-def _file_system(url: str) -> tuple[Any, str]:
-    """Return fsspec's file system of a URL, which it keeps, and the path in it.
+@contextmanager
+def _reaching(url: str) -> Iterator[tuple[Any, str]]:
+    """Hand out fsspec's file system of a URL, which it keeps, and the path in it; say what it cannot reach.
+
+    Clients of servers raise what they like, errors of no common kind. A file that is not there is an answer.
 
     Raises:
         UserError: A package that it needs is not installed.
+        UnreachableError: The server does not answer, or refuses.
+        FileNotFoundError: There is no such file.
     """
     import fsspec
 
     try:
-        return fsspec.core.url_to_fs(url)
-    except (ImportError, ValueError) as error:  # an unknown protocol is a ValueError
-        raise UserError(f"{url} cannot be opened: {error}; give a path, or install what it needs.") from error
+        file_system, inner = fsspec.core.url_to_fs(url)
+    except ImportError as error:
+        package = "'audiotok[s3]'" if url.startswith("s3://") else "that"
+        raise UserError(f"{url} cannot be opened: {error}; pip install {package}, or give a path.") from error
+    except ValueError as error:
+        raise UserError(f"{url} cannot be opened: {error}; give a path, or another URL.") from error
+    try:
+        yield file_system, inner
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        said = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise UnreachableError(
+            f"{url} cannot be reached ({said}); see to the address, to the credentials and to the network."
+        ) from error
+
+
+class _Remote(io.RawIOBase):
+    """A file at a URL, of which every read fetches what it asks for."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        with _reaching(url) as (file_system, inner):
+            self._file = file_system.open(inner, "rb", cache_type="none")
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def readinto(self, buffer: Any) -> int:
+        content = self._fetch(len(buffer))
+        buffer[: len(content)] = content
+        return len(content)
+
+    def readall(self) -> bytes:
+        return self._fetch(-1)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
+
+    def _fetch(self, size: int) -> bytes:
+        with _reaching(self._url):
+            return bytes(self._file.read(size))
 
 
 def _entry(path: str, info: dict[str, Any]) -> Entry:

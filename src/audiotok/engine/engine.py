@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from audiotok.errors import UserError
+from audiotok.errors import UnreachableError, UserError
 
 log = logging.getLogger(__name__)
 Part = TypeVar("Part")
@@ -95,6 +95,8 @@ def attempt(function: Callable[[Part], Made], part: Part) -> Made | Failed:
     """Return what a function makes of a part, or how it failed."""
     try:
         return function(part)
+    except UnreachableError as error:
+        return Failed(str(error).rstrip("."))
     except UserError as error:
         return Failed(str(error), is_final=True)
     except Exception as error:  # whatever it is, it is reported with the part
