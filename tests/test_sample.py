@@ -1,4 +1,6 @@
 import os
+import random
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -6,15 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import soundfile
 import torch
-from tiny import file_at
+from layouts import clips_of as clips_in
+from layouts import write_parquet
+from tiny import file_at, tiny_source
 
 from audiotok.data.audio import read_mono
 from audiotok.data.catalogue import Catalogue
 from audiotok.data.clip import Clip
-from audiotok.data.corpus import Corpus
+from audiotok.data.corpus import Corpus, open_corpus
 from audiotok.loader import clips as loader_clips
 from audiotok.loader.cache import ClipCache
 from audiotok.loader.clips import ClipDataset
@@ -166,6 +172,28 @@ def test_sampling_keeps_mel_frames_so_that_audio_is_decoded_once(store, tiny_tok
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "cache")
+
+
+def test_of_parquet_every_row_group_is_read_once(
+    tiny_corpus, tiny_audioset, tiny_tokenizer, tmp_path, monkeypatch
+):
+    shutil.copytree(tiny_audioset / "metadata", tmp_path / "metadata")
+    for name, clips in clips_in(tiny_audioset):
+        random.Random(0).shuffle(clips)
+        write_parquet(tmp_path / "audio" / name / "00.parquet", clips, row_group_size=4)
+    corpus = open_corpus(tiny_source(tmp_path), Store(tmp_path / "cache"))
+    read, groups = pq.ParquetFile.read_row_group, []
+
+    def noted(file: pq.ParquetFile, group: int, *arguments: object, **options: object) -> pa.Table:
+        groups.append(group)
+        return read(file, group, *arguments, **options)
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", noted)
+    tokenizer = tiny_tokenizer(sample_clips=15)
+    found = stacked(draw(tokenizer, corpus))
+    assert groups == sorted(set(groups))
+    assert len(groups) > 3
+    np.testing.assert_array_equal(found, stacked(draw(tokenizer, tiny_corpus)))
 
 
 # ---- memory ----

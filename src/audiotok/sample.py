@@ -129,7 +129,8 @@ def draw_sample(tokenizer: Tokenizer, corpus: Corpus, cache: ClipCache | None, n
     dataset = ClipDataset(corpus, "train", tokenizer.features, cache=cache)
     size = sample_size(tokenizer, corpus)
     rng = np.random.default_rng(tokenizer.codebooks.seed)
-    chosen = np.sort(rng.permutation(len(dataset))[: size.n_clips]).tolist()
+    chosen = np.zeros(len(dataset), bool)
+    chosen[rng.permutation(len(dataset))[: size.n_clips]] = True
     mel, n_mel = _read(dataset, chosen, n_workers, size)
     shares = size.n_frames // size.n_clips + (np.arange(size.n_clips) < size.n_frames % size.n_clips)
     n_positions = tokenizer.features.n_frames_of(n_mel).tolist()
@@ -137,15 +138,22 @@ def draw_sample(tokenizer: Tokenizer, corpus: Corpus, cache: ClipCache | None, n
     return Sample(tokenizer.features, mel, n_mel, drawn)
 
 
-def _read(dataset: ClipDataset, chosen: list[int], n_workers: int, size: SampleSize) -> tuple[Tensor, Tensor]:
-    """Read mel frames (clips, mel frames, M) and how many count (clips,) into memory that is taken once."""
+def _read(
+    dataset: ClipDataset, chosen: np.ndarray, n_workers: int, size: SampleSize
+) -> tuple[Tensor, Tensor]:
+    """Read mel frames (clips, mel frames, M) and how many count (clips,) into memory that is taken once.
+
+    They are read as they lie: of Parquet, a row group then serves all of its clips that are chosen.
+    """
+    order = dataset.clips.select(chosen).as_they_lie()
+    visits = np.flatnonzero(chosen)[order].tolist()
     mel = n_mel = None
     n_read = 0
-    for batch in _batches(dataset, chosen, n_workers, size):
+    for batch in _batches(dataset, visits, n_workers, size):
         if mel is None or n_mel is None:
-            mel = torch.empty(len(chosen), *batch["mel"].shape[1:], dtype=batch["mel"].dtype)
-            n_mel = torch.empty(len(chosen), dtype=torch.int64)
-        places = slice(n_read, n_read + len(batch["mel"]))
+            mel = torch.empty(len(visits), *batch["mel"].shape[1:], dtype=batch["mel"].dtype)
+            n_mel = torch.empty(len(visits), dtype=torch.int64)
+        places = torch.from_numpy(order[n_read : n_read + len(batch["mel"])].astype(np.int64))
         mel[places], n_mel[places] = batch["mel"], batch["n_mel"]
         n_read += len(batch["mel"])
     assert mel is not None
@@ -153,11 +161,11 @@ def _read(dataset: ClipDataset, chosen: list[int], n_workers: int, size: SampleS
     return mel, n_mel
 
 
-def _batches(dataset: ClipDataset, chosen: list[int], n_workers: int, size: SampleSize) -> Iterator[Batch]:
+def _batches(dataset: ClipDataset, visits: list[int], n_workers: int, size: SampleSize) -> Iterator[Batch]:
     """Read clips in batches; the first is timed, and says how long all will take."""
     start = time.perf_counter()
-    first = dataset.__getitems__(chosen[:_BATCH])
-    seconds = (time.perf_counter() - start) * len(chosen) / len(chosen[:_BATCH]) / max(1, n_workers)
+    first = dataset.__getitems__(visits[:_BATCH])
+    seconds = (time.perf_counter() - start) * len(visits) / len(visits[:_BATCH]) / max(1, n_workers)
     log.info(
         "Sampling %s frames of %s of %s training clips: about %.0f s and, with the fitting, %s of memory.",
         f"{size.n_frames:,}",
@@ -170,7 +178,7 @@ def _batches(dataset: ClipDataset, chosen: list[int], n_workers: int, size: Samp
     rest = DataLoader(
         dataset,
         batch_size=_BATCH,
-        sampler=chosen[_BATCH:],
+        sampler=visits[_BATCH:],
         collate_fn=as_it_is,
         num_workers=n_workers,
         generator=torch.Generator(),  # its own, so that fitting leaves the global one as it was

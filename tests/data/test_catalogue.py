@@ -70,6 +70,25 @@ def test_one_set_of_clips_has_one_name_and_another_has_another(listed):
         assert Catalogue.of([other, *listed[1:]]).fingerprint() != name
 
 
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 200), st.sampled_from(["", ":x"])), max_size=8)
+)
+def test_clips_lie_by_file_and_by_the_number_of_their_entry(places):
+    clips = [
+        Clip(f"{n}", Location("tar", path, f"{number}{rest}"), (), "train")
+        for n, (path, number, rest) in enumerate(places)
+    ]
+    order = Catalogue.of(clips).as_they_lie().tolist()
+    assert sorted(order) == list(range(len(clips)))
+    assert [places[i][:2] for i in order] == sorted(place[:2] for place in places)
+
+
+def test_files_that_are_one_clip_lie_by_name():
+    paths = ["b/1", "a/2", "a/1"]
+    clips = [Clip(f"{n}", Location("folders", path), (), "train") for n, path in enumerate(paths)]
+    assert Catalogue.of(clips).as_they_lie().tolist() == [2, 1, 0]
+
+
 def test_slices_and_single_clips_are_those_of_a_list():
     catalogue = clips_with(np.eye(5, dtype=bool))
     every = list(catalogue)

@@ -200,7 +200,8 @@ def test_a_file_that_vanished_after_inspection_is_one_sentence(make_clip: MakeCl
     clips = dataset(clip)
     path_of(clip).unlink()
     sentence = (
-        r"gone\.wav could be read when it was inspected and cannot be now \(.+\); start again, and .*\.$"
+        r"gone\.wav could be read when it was inspected and cannot be now \(.+\); "
+        r"start again with data\.scan=always, and .*\.$"
     )
     with pytest.raises(UserError, match=sentence):
         only(clips, 0)

@@ -1,7 +1,6 @@
 """Mel frames and tokens that are kept ahead of training: what becomes of parts. By engines: tests/engine."""
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from tiny import build_tiny_tokenizer
 
@@ -68,11 +67,6 @@ def test_a_disk_that_fills_up_is_told(tiny_corpus, tokenizer, tmp_path, monkeypa
     monkeypatch.setattr(Rows, "write", refuse)
     with pytest.raises(UserError, match=r"cannot be written \(No space left on device\).*goes on from there"):
         fill_tokens(tiny_corpus, tokenizer, Store(tmp_path), Local(1))
-
-
-def test_neighbours_in_a_container_stay_neighbours():
-    table = pa.table({"path": ["b", "a", "a", "a", "b"], "entry": ["", "10", "9", "100+5", ""]})
-    assert fill._order(table).tolist() == [2, 1, 3, 0, 4]
 
 
 def test_parts_hold_every_clip_once_and_no_other(tiny_corpus, tokenizer, tmp_path):

@@ -11,6 +11,7 @@ from typing import Any, overload
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from audiotok.data.clip import Clip, Location
 
@@ -140,6 +141,17 @@ class Catalogue(Sequence[Clip]):
         for array in (*_string_buffers(ids), self.digests):
             digest.update(array.tobytes())
         return digest.hexdigest()[:16]
+
+    def as_they_lie(self) -> np.ndarray:
+        """Return the places of the clips by file, and in it by the number that entries begin with, (clips,).
+
+        In this order, containers are read from their beginning to their end.
+        """
+        entries = self._take("entry", self._rows)
+        number = pc.replace_substring_regex(entries, r"\D.*", "")
+        number = pc.cast(pc.if_else(pc.equal(number, ""), "0", number), pa.int64())
+        places = pa.table({"path": self._take("path", self._rows), "number": number})
+        return pc.sort_indices(places, [("path", "ascending"), ("number", "ascending")]).to_numpy()
 
     def table(self) -> pa.Table:
         """Return the columns of the clips, as `SCHEMA` names them."""

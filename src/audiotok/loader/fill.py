@@ -11,7 +11,6 @@ from functools import partial
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from tqdm import tqdm
 
@@ -139,18 +138,10 @@ def _parts(kept: Kept, corpus: Corpus) -> Iterator[Part]:
     for clips in corpus.clips.values():
         rows = kept.rows_of(clips.digests)
         wanted = kept.rows.lengths(rows) == 0
-        rows, table = rows[wanted], clips.select(wanted).table()
-        order = _order(table)
+        rows, absent = rows[wanted], clips.select(wanted)
+        table, order = absent.table(), absent.as_they_lie()
         for chosen in np.split(order, range(PART_CLIPS, len(order), PART_CLIPS)):
             if len(chosen):
                 alone: dict[Split, Catalogue] = {"train": Catalogue(table.take(pa.array(np.sort(chosen))))}
                 visits = np.argsort(np.argsort(chosen))  # places among the sorted
                 yield Part(replace(corpus, clips=alone, skipped=Catalogue.of(())), visits, rows[chosen])
-
-
-def _order(table: pa.Table) -> np.ndarray:
-    """Return the rows of a table of clips as they lie: by file, and by the number that entries begin with."""
-    number = pc.replace_substring_regex(table["entry"], r"\D.*", "")
-    number = pc.cast(pc.if_else(pc.equal(number, ""), "0", number), pa.int64())
-    places = pa.table({"path": table["path"], "number": number})
-    return pc.sort_indices(places, [("path", "ascending"), ("number", "ascending")]).to_numpy()
