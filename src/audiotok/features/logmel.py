@@ -12,7 +12,6 @@ from audiotok.features.projection import Projection
 from audiotok.padding import is_position
 
 _LOWEST_FLOOR_DB = -300.0
-_PART = 216  # windows that are analysed at a time: with their spectra they stay in a CPU's cache
 _N_BLOCKS = 4  # parts of the mel filters, each a product with the few frequency bins that it covers
 Normalization = Literal["none", "clip_minmax", "clip_max", "corpus"]
 
@@ -156,17 +155,12 @@ class LogMel(nn.Module):
         before, after = waveforms[:, 1 : margin + 1].flip(1), waveforms[:, -margin - 1 : -1].flip(1)
         reflected = torch.cat([before, waveforms, after], 1)  # torch's own padding takes three times as long
         windows = reflected.unfold(1, self.n_fft, self.hop_length)  # (B, mel frames, n_fft), not a copy
+        squares = torch.view_as_real(torch.fft.rfft(windows * self.window)).flatten(2).square_()
         mel = windows.new_empty(*windows.shape[:2], self.n_mels)
-        for some_windows, some_mel in zip(windows.split(_PART, 1), mel.split(_PART, 1), strict=True):
-            self._analyse(some_windows, some_mel)
+        for parts, mels in self._blocks:  # real and imaginary parts stand in turn; the filters add them up
+            torch.matmul(squares[..., parts], self.mel_filters[parts, mels], out=mel[..., mels])
         decibels = mel.clamp_(min=10 ** (self.floor_db / 10)).log10_().mul_(10)
         return decibels.half(), n_samples // self.hop_length + 1
-
-    def _analyse(self, windows: Tensor, power: Tensor) -> None:
-        """Write the power in the mel bins (B, mel frames, M) of stretches of sound (B, mel frames, n_fft)."""
-        squares = torch.view_as_real(torch.fft.rfft(windows * self.window)).flatten(2).square_()
-        for parts, mels in self._blocks:  # real and imaginary parts stand in turn; the filters add them up
-            torch.matmul(squares[..., parts], self.mel_filters[parts, mels], out=power[..., mels])
 
     def normalize(self, mel: Tensor, n_mel: Tensor) -> Tensor:
         """Limit the range of mel frames (B, mel frames, M) and bring every clip to its own scale."""
