@@ -42,6 +42,7 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from audiotok.data.clip import SoundClass
 from audiotok.experiment import build_model, build_tokenizer
+from audiotok.experiment.parts import compile_model
 from audiotok.module import Tagger
 from audiotok.train import config_folder
 
@@ -118,8 +119,11 @@ def configured(overrides: Sequence[str]) -> DictConfig:
 def build_ours(config: DictConfig) -> tuple[Tagger, dict[str, Tensor]]:
     """Build the module that training trains, and a batch as its loader gives it."""
     tokenizer = build_tokenizer(config)
+    model = build_model(config, tokenizer, CLIP_SECONDS, N_CLASSES)
+    if config.compile:
+        compile_model(model)
     tagger = Tagger(
-        build_model(config, tokenizer, CLIP_SECONDS, N_CLASSES),
+        model,
         classes=[SoundClass(f"/m/{i}", f"class {i}") for i in range(N_CLASSES)],
         threshold=config.metrics.threshold,
         loss=instantiate(config.loss),
