@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple, cast
@@ -96,10 +97,10 @@ class Files:
                 with _reaching(path) as (file_system, inner):
                     info = file_system.info(inner)
                     return _entry(path, info) if info["type"] == "file" else None
-            stat = os.stat(path)  # noqa: PTH116
+            found = os.stat(path)  # noqa: PTH116
         except OSError:
             return None
-        return Entry(path, stat.st_size, stat.st_mtime_ns) if os.path.isfile(path) else None  # noqa: PTH113
+        return Entry(path, found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
 
     def exists(self, path: str) -> bool:
         """Tell whether there is a file or a folder."""
@@ -123,11 +124,11 @@ def _walk(folder: str, enters: Callable[[str], bool]) -> Iterator[Entry]:
                 yield from _walk(entry.path, enters)
             continue
         try:
-            stat = entry.stat()
+            found = entry.stat()
         except OSError:  # a link to nowhere
             continue
         if entry.is_file():
-            yield Entry(entry.path, stat.st_size, stat.st_mtime_ns)
+            yield Entry(entry.path, found.st_size, found.st_mtime_ns)
 
 
 def _leads_back(entry: os.DirEntry[str]) -> bool:

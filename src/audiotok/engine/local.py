@@ -4,6 +4,7 @@ Not threads: decoding works without Python's lock, but what surrounds it does no
 would wait for.
 """
 
+import gc
 import os
 import signal
 import sys
@@ -73,6 +74,7 @@ def n_cores() -> int:
 def _start_worker() -> None:
     """Leave it to the parent to end on Ctrl-C, and use one core."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.freeze()  # what is the parent's stays shared: looking through it would copy it
     os.environ["OMP_NUM_THREADS"] = "1"
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
