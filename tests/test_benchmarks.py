@@ -77,6 +77,14 @@ def test_kept_clips_and_a_training_step_are_measured(tmp_path, capsys):
     assert "kept clips" in capsys.readouterr().out
 
 
+def test_many_files_in_folders_are_looked_at_and_the_folder_is_left_empty(tmp_path):
+    main = runpy.run_path(str(SCRIPT.with_name("folders.py")))["main"]
+    results = main(["--clips=300", f"--folder={tmp_path}", f"--json={tmp_path}/found.json"])
+    assert results == json.loads((tmp_path / "found.json").read_text())
+    assert results.keys() == {"first_seconds", "beside_seconds", "look_seconds", "once_seconds", "peak_gb"}
+    assert [path.name for path in tmp_path.iterdir()] == ["found.json"]
+
+
 def test_what_a_large_corpus_costs_is_computed_from_a_small_one(tiny_audioset, tmp_path, monkeypatch):
     monkeypatch.setenv("AUDIOTOK_CACHE", str(tmp_path))
     few = ["--sample=4", "--clips=3600000", "--cores=2", "data.clip_seconds=1.0", "clustering.n_clusters=8"]
