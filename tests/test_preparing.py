@@ -66,7 +66,7 @@ def test_classes_with_few_positives_are_named_for_each_split(root, tmp_path, cap
 def test_training_opens_what_was_prepared(root, tmp_path, monkeypatch):
     cache = f"cache_dir={tmp_path}/cache"
     report = prepare(tmp_path / "prepared", cache, *of(root))
-    monkeypatch.setattr("audiotok.data.manifest.inspect_part", lambda _: pytest.fail("a clip is inspected"))
+    monkeypatch.setattr("audiotok.data.parts.inspect_part", lambda _: pytest.fail("a clip is inspected"))
     metrics = run(tmp_path / "run", cache, data=of(root))
     usable = {name: split["statuses"]["usable"] for name, split in report["splits"].items()}
     assert usable == {name: metrics[f"n_{name}_clips"] for name in ("train", "val", "test")}
@@ -75,7 +75,7 @@ def test_training_opens_what_was_prepared(root, tmp_path, monkeypatch):
 def test_header_checks_are_training_s_where_it_asks_for_them(root, tmp_path, monkeypatch):
     cache = f"cache_dir={tmp_path}/cache"
     prepare(tmp_path / "prepared", cache, *of(root), "check=header")
-    monkeypatch.setattr("audiotok.data.manifest.inspect_part", lambda _: pytest.fail("a clip is inspected"))
+    monkeypatch.setattr("audiotok.data.parts.inspect_part", lambda _: pytest.fail("a clip is inspected"))
     run(tmp_path / "run", cache, "data.check=header", data=of(root))
 
 

@@ -18,14 +18,10 @@ from tiny import SAMPLE_RATE, path_of, tiny_source
 from audiotok.data import manifest as manifests
 from audiotok.data.audioset import AudioSet
 from audiotok.data.catalogue import SCHEMA, Catalogue
-from audiotok.data.clip import Clip, Location
 from audiotok.data.limits import Limits
 from audiotok.data.manifest import (
-    CONDITIONS,
     Manifest,
-    inspect_part,
     open_manifest,
-    parts_of,
     update_manifest,
 )
 from audiotok.engine.local import Local
@@ -59,12 +55,6 @@ class Counting(Local):
 @pytest.fixture
 def engine() -> Counting:
     return Counting()
-
-
-@pytest.fixture
-def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make parts of about four clips."""
-    monkeypatch.setattr(manifests, "PART_CLIPS", 4)
 
 
 def rows(manifest: Manifest) -> list[dict]:
@@ -325,50 +315,7 @@ def test_a_broken_listing_is_refused_and_leaves_nothing(root, store):
     assert not [path for path in (store.root / "manifests").iterdir() if path.is_dir()]
 
 
-# ---- parts ----
-
-
-def clip(id_: str, path: Path, entry: str = "") -> Clip:
-    return Clip(id_, Location("folders", str(path), entry), (), "train")
-
-
-@pytest.mark.parametrize("n_clips", [0, 1, 3, 4, 17, 64])
-@pytest.mark.usefixtures("small_parts")
-def test_every_clip_that_is_there_is_in_one_part(tmp_path, n_clips):
-    clips = [clip(f"clip{n}", tmp_path / f"{n}.wav") for n in range(n_clips)]
-    for each in clips:
-        path_of(each).touch()
-    parts = parts_of([*clips, clip("gone", tmp_path / "gone.wav"), Clip("none", None, (), "val")], "decode")
-    placed = [row for _, rows in parts for row in rows]
-    assert sorted(placed) == list(range(n_clips))
-    for part, rows in parts:
-        assert [clips[row].location for row in rows] == list(part.locations)
-    assert len({part.key for part, _ in parts}) == len(parts)
-
-
-@pytest.mark.usefixtures("small_parts")
-def test_places_in_a_container_are_inspected_as_they_lie(tmp_path):
-    for name in ("a.tar", "b.tar"):
-        (tmp_path / name).touch()
-    rng = np.random.default_rng(0)
-    offsets = rng.permutation(np.arange(10) * 512).tolist()
-    clips = [clip(f"clip{n}", tmp_path / f"{'ab'[n % 2]}.tar", f"{offsets[n]}+500") for n in range(10)]
-    parts = [part for part, _ in parts_of(clips, "decode")]
-    assert [len(part.locations) for part in parts] == [4, 1, 4, 1]
-    for container in (parts[:2], parts[2:]):
-        locations = [location for part in container for location in part.locations]
-        assert len({location.path for location in locations}) == 1
-        found = [int(location.entry.partition("+")[0]) for location in locations]
-        assert found == sorted(found)
-
-
-def test_a_part_says_what_its_clips_are_like(root):
-    clips = tiny_source(root).read().clips
-    [(part, rows)] = parts_of(clips, "decode")
-    table = inspect_part(part)
-    assert table.schema == CONDITIONS
-    assert len(table) == len(rows) == 32
-    assert table == inspect_part(part)
+# ---- elsewhere ----
 
 
 def test_a_corpus_at_a_url_is_what_it_is_at_a_path(root, store, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tiny import build_tiny_tokenizer, tiny_source
 
-from audiotok.data import manifest
+from audiotok.data import parts
 from audiotok.data.manifest import update_manifest
 from audiotok.engine.local import Local
 from audiotok.errors import UserError
@@ -19,7 +19,7 @@ from audiotok.vocabulary import fit_or_load
 @pytest.fixture(autouse=True)
 def small_parts(monkeypatch):
     """Let four clips make a part, so that a tiny corpus has several."""
-    monkeypatch.setattr(manifest, "PART_CLIPS", 4)
+    monkeypatch.setattr(parts, "PART_CLIPS", 4)
     monkeypatch.setattr(fill, "PART_CLIPS", 4)
 
 
@@ -46,17 +46,17 @@ def fail(part):
 
 
 def test_a_manifest_of_which_a_part_failed_is_not_there(source, expected, tmp_path, monkeypatch):
-    inspect_part, failing = manifest.inspect_part, []
+    inspect_part, failing = parts.inspect_part, []
 
     def fail_once_chosen(part):
         failing.append(part.key) if not failing else None
         return fail(part) if part.key == failing[0] else inspect_part(part)
 
-    monkeypatch.setattr(manifest, "inspect_part", fail_once_chosen)
+    monkeypatch.setattr(parts, "inspect_part", fail_once_chosen)
     with pytest.raises(UserError, match=r"1 of \d+ parts failed, .*the disk is out of reach.*only these are"):
         update_manifest(source, Store(tmp_path), Local(1))
     assert not list((tmp_path / "manifests").glob("[!.]*/"))
-    monkeypatch.setattr(manifest, "inspect_part", inspect_part)
+    monkeypatch.setattr(parts, "inspect_part", inspect_part)
     assert update_manifest(source, Store(tmp_path), Local(1)).table.equals(expected.table)
 
 
