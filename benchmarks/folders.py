@@ -1,7 +1,7 @@
 """What it takes to look at a corpus of many files in folders: for its first manifest, and at every start.
 
     python benchmarks/folders.py                       100,000 files
-    python benchmarks/folders.py --clips 2000000       an hour on 2 cores
+    python benchmarks/folders.py --clips 2000000       half an hour on 2 cores
     python benchmarks/folders.py --folder DIR          written on that disk, and removed at the end
 
 The corpus is of AudioSet's shape: `audio/unbal_train/<id[:2]>/<id>.flac`, CSVs that list a tenth more. The

@@ -74,12 +74,10 @@ class Files:
             OSError: The file cannot be read.
         """
         if is_url(path):
-            with _reaching(path) as (file_system, inner):
-                end = None if size is None else start + size
-                content: bytes = file_system.cat_file(
-                    inner, start=start, end=end
-                )  # S3 has another second one
-                return content
+            end = None if size is None else start + size
+            with _reaching(path) as (file_system, inner):  # by name: S3's second argument is a version
+                content: bytes = file_system.cat_file(inner, start=start, end=end)
+            return content
         with self.open(path) as file:
             file.seek(start)
             return file.read(-1 if size is None else size)
@@ -96,7 +94,7 @@ class Files:
             if is_url(path):
                 with _reaching(path) as (file_system, inner):
                     info = file_system.info(inner)
-                    return _entry(path, info) if info["type"] == "file" else None
+                return _entry(path, info) if info["type"] == "file" else None
             found = os.stat(path)  # noqa: PTH116
         except OSError:
             return None

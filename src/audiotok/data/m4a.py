@@ -103,9 +103,8 @@ class M4A:
 
     def _blocks(self) -> Iterator[np.ndarray]:
         """Decode from the beginning: float32 (channels, some samples)."""
-        to_float = self._av.AudioResampler(
-            format="fltp"
-        )  # what AAC is decoded to anyway; others are converted
+        # AAC is decoded to planes of float32 anyway; other codecs are converted
+        to_float = self._av.AudioResampler(format="fltp")
         for decoded in self._file.decode(self._stream):
             for frame in to_float.resample(decoded):
                 yield frame.to_ndarray()
