@@ -240,6 +240,21 @@ def test_preparing_looks_at_the_files_whatever_scan_is(root, store):
     assert [row["status"] for row in rows(made)].count("missing") == 1
 
 
+def test_tables_that_take_long_are_no_look_at_files(root, store, caplog, monkeypatch):
+    caplog.set_level("INFO")
+    now = [0.0]
+
+    def slow(source: AudioSet) -> str:
+        now[0] += 100  # as the embedded corpus is written
+        return "tables"
+
+    monkeypatch.setattr(AudioSet, "fingerprint_of_tables", slow)
+    monkeypatch.setattr(manifests.time, "monotonic", lambda: now[0])
+    update_manifest(tiny_source(root), store, Local(1))
+    assert now == [100.0]
+    assert "data.scan=once" not in caplog.text
+
+
 def test_a_look_that_takes_long_names_the_setting(root, store, caplog, monkeypatch):
     caplog.set_level("INFO")
     open_manifest(tiny_source(root), store)

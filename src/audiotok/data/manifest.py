@@ -88,13 +88,7 @@ def update_manifest(source: Source, store: Store, engine: Engine | None = None) 
     Raises:
         UserError: The metadata is missing or broken, the cache cannot be written, or a part fails.
     """
-    start = time.monotonic()
     ingredients = made_of(source)
-    seconds = time.monotonic() - start
-    if seconds > _SLOW:
-        log.info(
-            "Looking at the files took %.0f s; data.scan=once would take the manifest as it is.", seconds
-        )
 
     def make(folder: Path) -> None:
         with _uncollected():
@@ -111,7 +105,15 @@ def update_manifest(source: Source, store: Store, engine: Engine | None = None) 
 
 def made_of(source: Source) -> dict[str, object]:
     """Return what the manifest of a source depends on, as it is now: its key is the content key of this."""
-    return {**_listed_by(source), "audio": source.fingerprint_of_audio()}
+    listed = _listed_by(source)  # writes the embedded corpus where it is not there, which is no look at files
+    start = time.monotonic()
+    audio = source.fingerprint_of_audio()
+    seconds = time.monotonic() - start
+    if seconds > _SLOW:
+        log.info(
+            "Looking at the files took %.0f s; data.scan=once would take the manifest as it is.", seconds
+        )
+    return {**listed, "audio": audio}
 
 
 def _listed_by(source: Source) -> dict[str, object]:
