@@ -21,7 +21,7 @@ class Server:
         cut_after: Bytes of a body after which the connection is cut, for each answer in turn.
         failures: Statuses to answer with before anything is sent, for each request in turn.
         requests: Path, Range and status of every request.
-        sent: Bytes of bodies sent.
+        sent: Bytes of the bodies it answered with.
     """
 
     files: dict[str, bytes] = field(default_factory=dict)
@@ -65,8 +65,8 @@ class Server:
         if status < 300 and self.cut_after:
             body = body[: self.cut_after.pop(0)]
             handler.close_connection = True
+        self.sent += len(body)  # before the other side can have it all, and ask how much it was
         handler.wfile.write(body)
-        self.sent += len(body)
 
 
 @contextmanager
