@@ -1,5 +1,6 @@
 """Every YAML option that is shipped is composed and built."""
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,9 @@ OPTIONS = sorted(
 )
 
 
+@cache  # composing takes longer than most of what is tested of it
 def composed(*overrides: str, program: str = "train"):
+    """Return a configuration that several tests read. Do not change it."""
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         return compose(program, list(overrides))
 
