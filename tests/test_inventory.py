@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from filelock import FileLock
 from runs import run
@@ -93,7 +94,14 @@ def test_a_whole_cache_is_verified(trained):
 
 
 @pytest.mark.parametrize(
-    ("kind", "name"), [("frames", "rows.npy"), ("tokens", "rows.npy"), ("centroids", "mean.npy")]
+    ("kind", "name"),
+    [
+        ("frames", "rows.npy"),
+        ("tokens", "rows.npy"),
+        ("centroids", "mean.npy"),
+        ("manifests", "manifest.parquet"),
+        ("inspections", "part.parquet"),
+    ],
 )
 def test_a_bit_that_has_flipped_is_found(cache, kind, name):
     item = of(cache, kind)
@@ -101,6 +109,10 @@ def test_a_bit_that_has_flipped_is_found(cache, kind, name):
     content = bytearray(path.read_bytes())
     if kind == "centroids":
         content[-1] ^= 1
+    elif path.suffix == ".parquet":
+        column = pq.read_metadata(path).row_group(0).column(0)
+        begin = column.dictionary_page_offset or column.data_page_offset
+        content[begin + column.total_compressed_size - 1] ^= 1
     else:
         [row, *_] = np.flatnonzero(np.load(item.entry.folder / "index.npy")["length"])
         content[-len(np.load(path)[row:].tobytes())] ^= 1

@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from audiotok.data import manifest, parts
 from audiotok.loader.rows import SIDECAR, VERSIONS, Rows
 from audiotok.store import Entry, StaleError, Store, arrays_key, readable_size
 
 _DAY = 24 * 60 * 60  # s
+_TABLES = {manifest.KIND: manifest.read_manifest, parts.KIND: parts.read_part}
 SIDECARS = {"centroids": "vocabulary.json", "manifests": "manifest.json", **dict.fromkeys(VERSIONS, SIDECAR)}
 
 
@@ -57,7 +59,7 @@ def take(store: Store) -> list[Item]:
 def faults_of(item: Item) -> list[str]:
     """Read what a thing holds against its sums, and return what is wrong with it, a sentence each.
 
-    Kinds that have no sums are left alone; whoever reads them checks them.
+    The clips of the embedded dataset have no sums, and are left alone.
     """
     folder = item.entry.folder
     try:
@@ -68,6 +70,8 @@ def faults_of(item: Item) -> list[str]:
             arrays = {path.stem: np.load(path) for path in sorted(folder.glob("*.npy"))}
             if arrays_key(arrays) != _sidecar(item.entry).get("checksum"):
                 return ["the arrays do not fit their sum; they are fitted again when they are needed"]
+        if item.entry.kind in _TABLES:
+            _TABLES[item.entry.kind](folder)
     except (StaleError, OSError, ValueError, EOFError) as error:
         return [f"it cannot be read ({error}); it is made again when it is needed"]
     return []

@@ -7,13 +7,11 @@ counts), so that forked workers would each come to own a copy. Here a `Clip` is 
 import hashlib
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any, overload
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from audiotok.data.clip import Clip, Location
 
@@ -209,14 +207,3 @@ def _string_buffers(strings: Any) -> tuple[np.ndarray, np.ndarray]:
     _, offsets, content = strings.buffers()
     ends = np.frombuffer(offsets, np.int32)[: len(strings) + 1]
     return ends, np.frombuffer(content, np.uint8)[: ends[-1]]
-
-
-def read_table(path: Path) -> pa.Table:
-    """Read a file column by column, each into one chunk.
-
-    All columns at once would take twice the memory, and `pq.read_table` imports a second's worth of modules.
-    """
-    with pq.ParquetFile(path) as file:
-        schema = file.schema_arrow
-        columns = [file.read([name]).combine_chunks().column(0) for name in schema.names]
-    return pa.table(columns, schema=schema)

@@ -20,14 +20,14 @@ from pathlib import Path
 from typing import Any, cast
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from audiotok.data import inspection
-from audiotok.data.catalogue import SCHEMA, USABLE, read_table, table_of
+from audiotok.data.catalogue import SCHEMA, USABLE, table_of
 from audiotok.data.clip import Clip, Findings, Listing, SoundClass, Source, Tally
 from audiotok.data.inspection import Condition
 from audiotok.data.limits import Limits
 from audiotok.data.parts import CONDITIONS, conditions_of, parts_of
+from audiotok.data.tables import read_table, write_table
 from audiotok.engine.engine import Engine
 from audiotok.engine.local import Local
 from audiotok.store import StaleError, Store, content_key
@@ -187,7 +187,7 @@ def write_manifest(folder: Path, table: pa.Table, listing: Listing, ingredients:
         "made_of": ingredients,
     }
     (folder / SIDECAR).write_text(json.dumps(sidecar, indent=1) + "\n", encoding="utf-8")
-    pq.write_table(table, folder / TABLE, row_group_size=max(1, len(table)))
+    write_table(table, folder / TABLE)
 
 
 def read_manifest(folder: Path) -> Manifest:

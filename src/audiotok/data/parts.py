@@ -16,14 +16,14 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from audiotok.data import inspection
-from audiotok.data.catalogue import Catalogue, read_table, table_of
+from audiotok.data.catalogue import Catalogue, table_of
 from audiotok.data.clip import Check, Clip, Location
 from audiotok.data.files import Entry, Files
 from audiotok.data.inspection import Condition, inspect_clip
+from audiotok.data.tables import read_table, write_table
 from audiotok.engine.engine import Engine
 from audiotok.store import StaleError, Store, content_key
 
@@ -114,12 +114,12 @@ def conditions_of(
     Raises:
         UserError: The cache cannot be written, or a part fails.
     """
-    known = {part.key: store.load(KIND, part.key, _read_part) for part, _ in parts}
+    known = {part.key: store.load(KIND, part.key, read_part) for part, _ in parts}
     wanting = [part for part, _ in parts if known[part.key] is None]
     n_wanting = sum(len(part.locations) for part in wanting)
     with tqdm(total=n_wanting, desc="Inspecting clips", unit="clip", disable=None, leave=False) as progress:
         for part, table in engine.map(inspect_part, wanting):
-            known[part.key] = store.load_or_make(KIND, part.key, _read_part, partial(_write_part, table))
+            known[part.key] = store.load_or_make(KIND, part.key, read_part, partial(_write_part, table))
             progress.update(len(part.locations))
     rows = np.fromiter((row for _, rows in parts for row in rows), np.int64)
     absent = np.setdiff1d(np.arange(n_clips), rows)
@@ -129,10 +129,15 @@ def conditions_of(
 
 
 def _write_part(table: pa.Table, folder: Path) -> None:
-    pq.write_table(table, folder / TABLE)
+    write_table(table, folder / TABLE)
 
 
-def _read_part(folder: Path) -> pa.Table:
+def read_part(folder: Path) -> pa.Table:
+    """Read what inspection found of a part.
+
+    Raises:
+        StaleError: It cannot be read.
+    """
     try:
         table = read_table(folder / TABLE)
     except (OSError, pa.ArrowException) as error:
