@@ -217,3 +217,10 @@ def test_the_line_does_not_claim_a_speed_that_nobody_measured(
     with caplog.at_level(logging.INFO, "audiotok"):
         fit(tmp_path, [EpochLine()])
     assert "clips/s" not in caplog.text
+
+
+def test_an_epoch_of_which_nothing_is_known_is_only_counted(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, "audiotok"):
+        trainer = SimpleNamespace(callback_metrics={}, current_epoch=0, max_epochs=30)  # stopped in mid-epoch
+        EpochLine().on_train_epoch_end(trainer, Learner())
+    assert caplog.messages == ["Epoch 1 of 30."]

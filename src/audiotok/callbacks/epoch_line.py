@@ -16,5 +16,6 @@ class EpochLine(pl.Callback):
         names = ("train/loss", "val/loss", "train/mAP", "val/mAP", "val/f1_micro_tuned")
         scores = ", ".join(f"{name} {metrics[name]:.4f}" for name in names if name in metrics)
         rate = metrics.get("train/clips_per_second")
-        speed = "" if rate is None else f"; {rate:.0f} clips/s"
-        log.info("Epoch %d of %s: %s%s.", trainer.current_epoch + 1, trainer.max_epochs, scores, speed)
+        said = "; ".join(filter(None, [scores, "" if rate is None else f"{rate:.0f} clips/s"]))
+        epoch = f"Epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
+        log.info("%s.", f"{epoch}: {said}" if said else epoch)
