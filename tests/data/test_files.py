@@ -31,7 +31,7 @@ def test_a_walk_lists_every_file_once_with_its_size_and_time(folder):
         f"{folder}/{name}": len(content) for name, content in CONTENT.items()
     }
     assert len(entries) == len(CONTENT)
-    assert all(entry.mtime_ns > 10**18 for entry in entries)
+    assert all(entry.version > 10**18 for entry in entries)
     assert [entry.path for entry in entries] == [entry.path for entry in Files().walk(folder)]
 
 

@@ -3,13 +3,13 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from layouts import WRITERS, write_layout
-from loopback import serve
+from loopback import Server, serve
 from tiny import tiny_source
 from torch.utils.data import DataLoader, Dataset
 
@@ -138,7 +138,7 @@ def test_a_server_that_does_not_answer_or_knows_nobody_is_one_sentence(s3, monke
 
 
 @pytest.fixture
-def hub(tiny_audioset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
+def hub(tiny_audioset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A server with the parquet shards of the tiny corpus, as the Hub has AudioSet's."""
     pytest.importorskip("huggingface_hub")
     write_layout("parquet", tiny_audioset, tmp_path / "hub")
@@ -169,8 +169,9 @@ print(table.select(["id", "status", "peak", "labels", "split"]).to_pylist())
 """
 
 
-def test_audioset_is_read_from_the_hub_as_it_lies_there(hub, tiny_audioset, tmp_path):
-    """In a process of its own: huggingface_hub reads its settings once."""
+@pytest.fixture
+def listed(hub: Server, tiny_audioset: Path, tmp_path: Path) -> Callable[[], str]:
+    """What the manifest of the hub says, in a process of its own: huggingface_hub reads its settings once."""
     metadata = str(tiny_audioset / "metadata")
     command = [sys.executable, "-c", LISTED, f"hf://{REPOSITORY}", metadata, str(tmp_path / "cache")]
     paths = ":".join(path for path in sys.path if path)
@@ -180,12 +181,34 @@ def test_audioset_is_read_from_the_hub_as_it_lies_there(hub, tiny_audioset, tmp_
         "PYTHONPATH": paths,
         "HOME": str(tmp_path),
     }
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+
+    def listed() -> str:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    return listed
+
+
+def test_audioset_is_read_from_the_hub_as_it_lies_there(hub, listed, tiny_audioset, tmp_path):
+    found = listed()
     table = open_manifest(tiny_source(tiny_audioset), Store(tmp_path / "here")).table
-    assert done.stdout.strip() == str(table.select(["id", "status", "peak", "labels", "split"]).to_pylist())
+    assert found == str(table.select(["id", "status", "peak", "labels", "split"]).to_pylist())
     read = {asked for path, asked, _ in hub.requests if "/resolve/" in path}
     assert all(asked.startswith("bytes=") for asked in read)  # parts, not whole shards
+
+
+def test_a_shard_of_the_hub_that_has_other_bytes_is_inspected_again(hub, listed):
+    before = listed()
+    n_asked = len(hub.requests)
+    assert listed() == before
+    assert not [path for path, *_ in hub.requests[n_asked:] if "/resolve/" in path]
+    for path, content in hub.files.items():
+        if "/tree/" in path:
+            hub.files[path] = content.replace(b'"oid": "0', b'"oid": "1')  # the Hub tells no times
+    n_asked = len(hub.requests)
+    assert listed() == before
+    assert [path for path, *_ in hub.requests[n_asked:] if "/resolve/" in path]
 
 
 # ---- what may be another time ----

@@ -12,15 +12,18 @@ from audiotok.errors import UnreachableError, UserError
 
 
 class Entry(NamedTuple):
-    """One file: where it is, its size in bytes, and when it was changed, ns (0 where nobody knows)."""
+    """One file: where it is, its size in bytes, and which version of it.
+
+    The version is the time of its last change, ns; where a server keeps none, its name for these bytes, or 0.
+    """
 
     path: str
     size: int
-    mtime_ns: int
+    version: int | str
 
 
 def fingerprint(entries: Iterable[Entry | None]) -> str:
-    """Return 16 hex digits that name the paths, sizes and times of files; None is one that is gone."""
+    """Return 16 hex digits that name the paths, sizes and versions of files; None is one that is gone."""
     digest = hashlib.sha256()
     for entry in entries:
         digest.update(repr(entry).encode())
@@ -89,7 +92,7 @@ class Files:
         return open(path, "rb")  # noqa: PTH123  # a str may be a path of 2 million
 
     def stat(self, path: str) -> Entry | None:
-        """Return the size and time of a file, or None where there is no such file."""
+        """Return the size and version of a file, or None where there is no such file."""
         try:
             if is_url(path):
                 with _reaching(path) as (file_system, inner):
@@ -216,6 +219,8 @@ class _Remote(io.RawIOBase):
 
 
 def _entry(path: str, info: dict[str, Any]) -> Entry:
-    changed = next((info[key] for key in ("mtime", "LastModified", "created") if info.get(key)), 0)
+    changed = next((info[key] for key in ("mtime", "LastModified", "created") if info.get(key)), None)
+    if changed is None:
+        return Entry(path, int(info["size"]), info.get("blob_id", 0))  # the Hub's
     seconds = changed.timestamp() if hasattr(changed, "timestamp") else float(changed)
     return Entry(path, int(info["size"]), round(seconds * 1e9))

@@ -95,9 +95,9 @@ def _groups(clips: Sequence[Clip]) -> Iterator[list[tuple[int, Location]]]:
         yield from (neighbours[i : i + PART_CLIPS] for i in range(0, len(neighbours), PART_CLIPS))
 
 
-def _stamp(location: Location, entry: Entry) -> tuple[str, str, int, int]:
+def _stamp(location: Location, entry: Entry) -> tuple[str, str, int, int | str]:
     """Say what tells a clip from others and from itself at another time, wherever its folder lies."""
-    return location.path.rpartition("/")[2], location.entry, entry.size, entry.mtime_ns
+    return location.path.rpartition("/")[2], location.entry, entry.size, entry.version
 
 
 def conditions_of(
