@@ -229,6 +229,7 @@ OPTIONS = {
     "scale of the corpus": ["features.normalization=corpus", "features.deltas=1"],
     "scale of the clip": ["features.normalization=clip_max", "features.range_db=40"],
     "averaging": ["callbacks=averaging"],
+    "bf16": ["trainer=gpu", "trainer.accelerator=cpu"],  # gradients of a fused optimiser are clipped
     "smoothing": ["loss.label_smoothing=0.2"],
 }
 

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import pytorch_lightning as pl
 import torch
+from pytorch_lightning.plugins.precision import MixedPrecision, Precision
+from pytorch_lightning.utilities import GradClipAlgorithmType
 from torch import Tensor, nn
 from torchmetrics import CatMetric
 
@@ -169,6 +171,15 @@ class Tagger(pl.LightningModule):
         """Build the optimiser and scale its learning rate at every step."""
         return configure(self, self.optimizer, self.schedule)
 
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: Any = None,
+        gradient_clip_algorithm: Any = None,
+    ) -> None:
+        """Clip gradients, in bf16 too."""
+        clip_gradients(self, optimizer, gradient_clip_val, gradient_clip_algorithm)
+
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Note what goes in and out: the vocabulary that the weights read, the classes that they score."""
         checkpoint["vocabulary_key"] = self.vocabulary_key
@@ -183,7 +194,7 @@ class Tagger(pl.LightningModule):
         vectors = self.model.embed(batch["inputs"], lengths)
         if self.training:
             vectors, lengths, targets = self.mixup(vectors, lengths, targets)
-        logits = self.model.classify(vectors, lengths).float()  # probabilities in bf16 tie, and move the mAP
+        logits = self.model.classify(vectors, lengths).float()
         loss = self.loss(logits, targets, self.training)
         self._loss(split).update(loss.detach(), len(targets))
         scored = logits.detach().sigmoid(), (targets > 0.5).int()
@@ -264,3 +275,17 @@ def configure(module: pl.LightningModule, optimizer: Optimizer, schedule: Schedu
     n_steps = int(module.trainer.estimated_stepping_batches)
     scheduler = torch.optim.lr_scheduler.LambdaLR(built, lambda step: schedule.factor(step, n_steps))
     return {"optimizer": built, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+
+def clip_gradients(module: pl.LightningModule, optimizer: Any, clip_val: Any, algorithm: Any) -> None:
+    """Clip the gradients of a module as its trainer says.
+
+    Lightning refuses fused optimisers in all mixed precision, for they undo a loss scale too late to clip; in
+    bf16 there is no scale.
+    """
+    plugin = module.trainer.precision_plugin
+    if isinstance(plugin, MixedPrecision) and plugin.scaler is None:
+        algorithm = GradClipAlgorithmType(algorithm or GradClipAlgorithmType.NORM)
+        Precision.clip_gradients(plugin, optimizer, clip_val or 0.0, algorithm)
+    else:
+        module.clip_gradients(optimizer, clip_val, algorithm)

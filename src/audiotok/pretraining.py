@@ -9,7 +9,16 @@ from torch import Tensor, nn
 from audiotok.augment.words import MASKED
 from audiotok.metrics.mean import Mean
 from audiotok.model.bert import Bert
-from audiotok.module import Optimizer, Schedule, batch_seed, check_vocabulary, configure, log_step, seed_batch
+from audiotok.module import (
+    Optimizer,
+    Schedule,
+    batch_seed,
+    check_vocabulary,
+    clip_gradients,
+    configure,
+    log_step,
+    seed_batch,
+)
 from audiotok.objective.masked_tokens import MaskedTokens
 
 
@@ -83,6 +92,15 @@ class Pretrainer(pl.LightningModule):
     def configure_optimizers(self) -> Any:
         """Build the optimiser and scale its learning rate at every step."""
         return configure(self, self.optimizer, self.schedule)
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: Any = None,
+        gradient_clip_algorithm: Any = None,
+    ) -> None:
+        """Clip gradients, in bf16 too."""
+        clip_gradients(self, optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Note the vocabulary that the weights read."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from audiotok.model.dropout import Dropout
-from audiotok.model.model import Model, Sizes, Start, check_counts, check_shares, start_at_prior
+from audiotok.model.model import Classifier, Model, Sizes, Start, check_counts, check_shares, start_at_prior
 from audiotok.padding import is_position
 
 
@@ -38,7 +38,7 @@ class Bag(Model):
         for n_in, n_out in pairwise(widths):
             layers += [nn.Linear(n_in, n_out), nn.GELU(), Dropout(dropout)]
         self.hidden = nn.Sequential(*layers)
-        self.classifier = nn.Linear(widths[-1], sizes.n_classes)
+        self.classifier = Classifier(widths[-1], sizes.n_classes)
         nn.init.zeros_(self.classifier.weight)
         nn.init.zeros_(self.classifier.bias)
         self.start_at_prior = start_at_prior

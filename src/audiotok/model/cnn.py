@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from audiotok.errors import UserError
 from audiotok.model.dropout import Dropout
 from audiotok.model.model import (
+    Classifier,
     Model,
     Sizes,
     Start,
@@ -45,7 +46,7 @@ class CNN(Model):
         widths = [1, *channels]
         self.blocks = nn.ModuleList(_Block(a, b) for a, b in pairwise(widths))
         self.dropout = Dropout(dropout)
-        self.classifier = nn.Linear(channels[-1], sizes.n_classes)
+        self.classifier = Classifier(channels[-1], sizes.n_classes)
         nn.init.zeros_(self.classifier.bias)
         self.start_at_prior = start_at_prior
 

@@ -10,6 +10,7 @@ from audiotok.errors import UserError
 from audiotok.model.dropout import Dropout
 from audiotok.model.embedding import TokenEmbedding
 from audiotok.model.model import (
+    Classifier,
     Model,
     Sizes,
     Start,
@@ -63,7 +64,7 @@ class LSTM(Model):
             dropout=dropout if num_layers > 1 else 0.0,  # torch drops between layers, and warns of one
         )
         self.dropout = Dropout(dropout)
-        self.classifier = nn.Linear(2 * (hidden_size // 2), sizes.n_classes)
+        self.classifier = Classifier(2 * (hidden_size // 2), sizes.n_classes)
         nn.init.zeros_(self.classifier.bias)
         self.embedding, self.start_at_prior = embedding, start_at_prior
 

@@ -79,6 +79,15 @@ class Model(nn.Module, ABC):
         return self.classify(self.embed(inputs, lengths), lengths)
 
 
+class Classifier(nn.Linear):
+    """The last layer, in the precision of its weights: logits in bf16 tie, and move the mAP."""
+
+    def forward(self, states: Tensor) -> Tensor:
+        """Return the logits (B, C) of states (B, width)."""
+        with torch.autocast(states.device.type, enabled=False):
+            return super().forward(states.to(self.weight.dtype))
+
+
 @torch.no_grad()
 def start_at_prior(classifier: nn.Linear, class_prior: Tensor) -> None:
     """Begin with the logits of how often each class is heard, so that training need not learn that first.

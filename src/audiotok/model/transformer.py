@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from audiotok.model.dropout import Dropout
 from audiotok.model.encoder import Encoder
-from audiotok.model.model import Model, Start, start_at_prior
+from audiotok.model.model import Classifier, Model, Start, start_at_prior
 
 
 class Transformer(Model):
@@ -22,7 +22,7 @@ class Transformer(Model):
         super().__init__()
         self.encoder = encoder
         self.dropout = Dropout(dropout)
-        self.classifier = nn.Linear(encoder.hidden_size, n_classes)
+        self.classifier = Classifier(encoder.hidden_size, n_classes)
         nn.init.normal_(self.classifier.weight, std=encoder.initializer_range)
         nn.init.zeros_(self.classifier.bias)
         self.start_at_prior = start_at_prior
