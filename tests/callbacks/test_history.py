@@ -26,6 +26,14 @@ def test_a_run_that_goes_on_in_its_folder_keeps_what_it_had(tmp_path):
     assert after[:2] == before
 
 
+def test_a_run_that_goes_on_in_another_folder_has_its_earlier_epochs(tmp_path):
+    run(tmp_path / "one", "trainer.max_epochs=2")
+    run(tmp_path / "two", "trainer.max_epochs=3", f"ckpt_path={tmp_path}/one/checkpoints/last.ckpt")
+    before, after = (read_history(tmp_path / folder / "history.csv") for folder in ("one", "two"))
+    assert [row["epoch"] for row in after] == [0, 1, 2]
+    assert after[:2] == before
+
+
 def test_a_new_run_in_an_old_folder_begins_anew(tmp_path):
     run(tmp_path, "trainer.max_epochs=2")
     run(tmp_path, "trainer.max_epochs=1")

@@ -1,5 +1,7 @@
 """Trials that fall behind stop; runs outside of a study do not know of it."""
 
+from types import SimpleNamespace
+
 import pytest
 import pytorch_lightning as pl
 from runs import run
@@ -46,6 +48,17 @@ def test_a_run_that_is_no_trial_is_left_alone(tmp_path):
     metrics = run(tmp_path / "run", "trainer.max_epochs=3", "optimizer.lr=0.5", *node(storage))
     assert "test/mAP" in metrics
     assert len(study.trials) == 1
+
+
+def test_a_process_that_follows_stops_with_the_one_that_leads(tmp_path):
+    """Only that one knows its trial; a process that went on alone would wait for the others for ever."""
+    callback = Pruning(study="tokens", storage="sqlite://", **SETTINGS)
+    for is_behind in (False, True):
+        strategy = SimpleNamespace(broadcast=lambda mine, leads=is_behind: leads)
+        trainer = SimpleNamespace(is_global_zero=False, strategy=strategy, should_stop=False)
+        callback.on_fit_start(trainer, pl.LightningModule())
+        callback.on_train_epoch_end(trainer, pl.LightningModule())
+        assert trainer.should_stop == is_behind
 
 
 def test_without_a_study_nothing_is_done(tmp_path):

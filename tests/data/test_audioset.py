@@ -159,6 +159,23 @@ def test_without_segments_labels_and_sets_are_those_of_the_layout(carrying):
     assert listing.findings.found_twice == Tally(1, ["aaaaaaaaaaa"])
 
 
+def test_names_that_only_look_like_ids_and_times_stay_what_they_are(carrying, monkeypatch):
+    """Eleven characters, an underscore and a number: recordings of one speaker, not one clip."""
+    names = ["speaker_001_0000", "speaker_001_0001", "aaaaaaaaaaa_30"]
+    for name in names:
+        monkeypatch.setitem(CARRIED, name, ("/m/0a",))
+    shutil.rmtree(carrying / "audio/bal_train")
+    for name in names:
+        touch(carrying / "audio/bal_train" / f"{name}.flac")
+    ids = [clip.id for clip in tiny_source(carrying).read().clips]
+    assert sorted(ids) == ["aaaaaaaaaaa", "speaker_001_0000", "speaker_001_0001", "zzzzzzzzzzz"]
+
+
+def test_a_label_that_is_carried_twice_counts_once(carrying, monkeypatch):
+    monkeypatch.setitem(CARRIED, "zzzzzzzzzzz", ("/m/0a", "/m/0a"))
+    assert [clip.labels for clip in tiny_source(carrying).read().clips][-1] == (2,)
+
+
 def test_without_any_table_classes_are_the_labels(carrying):
     shutil.rmtree(carrying / "metadata")
     listing = tiny_source(carrying).read()

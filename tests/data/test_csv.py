@@ -60,6 +60,13 @@ def test_audio_may_lie_elsewhere_and_paths_may_be_absolute(tmp_path):
     path = write(tmp_path, "path,labels,split\na.wav,x,train\n/abs/b.wav,x,train\n")
     listing = source(path, audio_folder="/audio").read()
     assert [path_of(clip) for clip in listing.clips] == [Path("/audio/a.wav"), Path("/abs/b.wav")]
+    below = source(path, audio_folder="sounds").read()
+    assert [path_of(clip) for clip in below.clips] == [tmp_path / "sounds/a.wav", Path("/abs/b.wav")]
+
+
+def test_a_label_that_a_row_repeats_counts_once(tmp_path):
+    listing = source(write(tmp_path, "path,labels,split\na.wav,x;y; x,train\n")).read()
+    assert [clip.labels for clip in listing.clips] == [(0, 1)]
 
 
 def test_present_keeps_the_classes_of_the_training_clips(tmp_path):

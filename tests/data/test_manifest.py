@@ -205,6 +205,16 @@ def test_with_scan_once_the_manifest_used_last_is_taken_and_no_file_looked_at(
     assert f"Took the manifest {second.folder}" in caplog.text
 
 
+def test_a_relative_root_is_another_corpus_in_another_folder(root, store, tmp_path, monkeypatch):
+    other = shutil.copytree(root, tmp_path / "other")
+    monkeypatch.chdir(root)
+    here = open_manifest(tiny_source("."), store)
+    monkeypatch.chdir(other)
+    there = open_manifest(tiny_source(".", scan="once"), store)
+    assert all(row["path"].startswith(f"{other}/") for row in rows(there))
+    assert open_manifest(tiny_source(root, scan="once"), store).folder == here.folder
+
+
 def test_with_scan_once_a_corpus_without_a_manifest_is_looked_at(root, store, caplog):
     caplog.set_level("INFO")
     made = open_manifest(tiny_source(root, scan="once"), store)

@@ -2,6 +2,7 @@
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 
@@ -10,6 +11,8 @@ HISTORY = "history.csv"
 
 class History(pl.Callback):
     """Write `history.csv` after every epoch: `epoch`, `step`, then all scores; empty where there is none.
+
+    Checkpoints carry it, so that a run that goes on in another folder has its earlier epochs too.
 
     Args:
         folder: The run's folder.
@@ -20,15 +23,23 @@ class History(pl.Callback):
         self._rows: list[dict[str, float]] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep what a run that is gone on with has written, up to where it is taken up."""
-        self._rows = [row for row in read_history(self.path) if row["epoch"] < trainer.current_epoch]
+        """Keep what a run that is gone on with has had, up to where it is taken up."""
+        self._rows = [row for row in self._rows if row["epoch"] < trainer.current_epoch]
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the epochs so far."""
+        return {"rows": self._rows}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the epochs so far."""
+        self._rows = state_dict["rows"]
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Add the scores of an epoch."""
-        if not trainer.is_global_zero:
-            return
         scores = {name: float(value) for name, value in trainer.callback_metrics.items()}
         self._rows.append({"epoch": trainer.current_epoch, "step": trainer.global_step, **scores})
+        if not trainer.is_global_zero:
+            return
         names = dict.fromkeys(name for row in self._rows for name in row)
         with self.path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, names)

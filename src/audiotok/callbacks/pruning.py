@@ -49,6 +49,8 @@ class Pruning(pl.Callback):
             raise UserError(
                 "callbacks.pruning needs optuna, which is not installed; pip install 'audiotok[sweep]'."
             ) from None
+        if not trainer.is_global_zero:  # only the process that leads knows its trial
+            return
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         pruner = optuna.pruners.MedianPruner(self.startup_trials, self.warmup_epochs)
         try:
@@ -62,17 +64,19 @@ class Pruning(pl.Callback):
                 return
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Report the score, and stop if the others were better by then."""
-        if self._trial is None:
-            return
+        """Report the score, and stop on all devices if the others were better by then."""
+        is_behind = self._trial is not None and self._is_behind(self._trial, trainer)
+        if trainer.strategy.broadcast(is_behind):
+            trainer.should_stop = True
+
+    def _is_behind(self, trial: int, trainer: pl.Trainer) -> bool:
         epoch, database = trainer.current_epoch, self._study._storage
-        database.set_trial_intermediate_value(
-            self._trial, epoch, float(trainer.callback_metrics[self.monitor])
-        )
-        if self._study.pruner.prune(self._study, database.get_trial(self._trial)):
+        database.set_trial_intermediate_value(trial, epoch, float(trainer.callback_metrics[self.monitor]))
+        is_behind = bool(self._study.pruner.prune(self._study, database.get_trial(trial)))
+        if is_behind:
             log.info(
                 "Stopped after epoch %d: %s is below the median of the study's trials.",
                 epoch + 1,
                 self.monitor,
             )
-            trainer.should_stop = True
+        return is_behind

@@ -1,6 +1,7 @@
 """AudioSet as it lies on disks: segment CSVs in one folder, audio files in another."""
 
 import os
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import islice
@@ -34,7 +35,7 @@ class AudioSet:
         limits: Which files are skipped.
         check: "decode" to decode every clip once, "header" to read its header.
         scan: "always" to look at every start which files came, went or changed; "once" to take the manifest.
-        cache: What is kept of decoded clips: "frames", their mel frames, or "none".
+        cache: What is kept of decoded clips: "tokens", "frames" (mel frames), or "none".
     """
 
     root: str | None
@@ -102,7 +103,7 @@ class AudioSet:
                 if row.id in clips:
                     findings.listed_twice.add(row.id)
                     continue
-                labels = tuple(sorted(index[label] for label in row.labels if label in index))
+                labels = tuple(sorted({index[label] for label in row.labels if label in index}))
                 clips[row.id] = Clip(row.id, locations.get(row.id), labels, self._split(name, row.id))
         return Listing(tuple(classes), tuple(clips.values()), findings)
 
@@ -171,12 +172,17 @@ class AudioSet:
 def _carried(
     found: list[Found], known: set[str] | None, findings: Findings, left_over: dict[str, str]
 ) -> tuple[list[Segment], dict[str, Location]]:
-    """Return clips with the labels that their layout carries as if a CSV had listed them."""
+    """Return clips with the labels that their layout carries as if a CSV had listed them.
+
+    A name that looks like a YouTube id and times is taken for one where no other times come with that id.
+    """
     rows: list[Segment] = []
-    ids = {id_of_stem(clip.name, None) or clip.name: None for clip in found}
-    locations = locate(found, ids.keys(), findings, left_over)
+    short = {clip.name: id_of_stem(clip.name, None) or clip.name for clip in found}
+    n_times = Counter(id_ for id_, _ in {(id_, name.rpartition(id_)[2]) for name, id_ in short.items()})
+    ids = {name: id_ if n_times[id_] == 1 else name for name, id_ in short.items()}
+    locations = locate(found, set(ids.values()), findings, left_over)
     for clip in found:
-        id_ = id_of_stem(clip.name, None) or clip.name
+        id_ = ids[clip.name]
         if locations[id_] != clip.location:
             continue
         for label in clip.labels or ():

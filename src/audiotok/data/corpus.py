@@ -24,7 +24,7 @@ class Corpus:
         classes: What may be heard, in the order of the model's outputs.
         clips: Usable clips of each split.
         clip_seconds: What every clip is padded or cropped to, s.
-        cache: What is kept of decoded clips: "frames", their mel frames, or "none".
+        cache: What is kept of decoded clips: "tokens", "frames" (mel frames), or "none".
         skipped: Clips that are listed but cannot be used.
     """
 

@@ -18,7 +18,7 @@ class CSV:
 
     Args:
         root: The CSV file.
-        audio_folder: What paths in the CSV are relative to; null for the CSV's own folder.
+        audio_folder: What paths in the CSV are relative to, below the CSV's own folder or absolute; None for that.
         path_column: Column with the audio file's path.
         labels_column: Column with the clip's labels.
         label_separator: What stands between several labels of a clip.
@@ -29,7 +29,7 @@ class CSV:
         limits: Which files are skipped.
         check: "decode" to decode every clip once, "header" to read its header.
         scan: "always" to look at every start which files came, went or changed; "once" to take the manifest.
-        cache: What is kept of decoded clips: "frames", their mel frames, or "none".
+        cache: What is kept of decoded clips: "tokens", "frames" (mel frames), or "none".
     """
 
     root: str | None
@@ -78,12 +78,12 @@ class CSV:
         )
         index = {name: i for i, name in enumerate(names)}
         has_val = any(row[self.split_column] == "val" for row in rows)
-        folder = Path(self.audio_folder).expanduser() if self.audio_folder else path.parent
+        folder = path.parent / Path(self.audio_folder or "").expanduser()
         clips = tuple(
             Clip(
                 row[self.path_column],
                 Location("folders", str(folder / row[self.path_column])),
-                tuple(sorted(index[name] for name in labels if name in index)),
+                tuple(sorted({index[name] for name in labels if name in index})),
                 self._split(row, has_val),
             )
             for row, labels in listed

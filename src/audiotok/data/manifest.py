@@ -15,7 +15,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,6 +24,7 @@ import pyarrow as pa
 from audiotok.data import inspection
 from audiotok.data.catalogue import SCHEMA, USABLE, table_of
 from audiotok.data.clip import Clip, Findings, Listing, SoundClass, Source, Tally
+from audiotok.data.files import is_url
 from audiotok.data.inspection import Condition
 from audiotok.data.limits import Limits
 from audiotok.data.parts import CONDITIONS, conditions_of, parts_of
@@ -68,6 +69,7 @@ def open_manifest(source: Source, store: Store) -> Manifest:
     Raises:
         UserError: The metadata is missing or broken, or the cache cannot be written.
     """
+    source = _anchored(source)
     if source.scan == "once":
         manifest = _used_last(source, store)
         if manifest is not None:
@@ -88,6 +90,7 @@ def update_manifest(source: Source, store: Store, engine: Engine | None = None) 
     Raises:
         UserError: The metadata is missing or broken, the cache cannot be written, or a part fails.
     """
+    source = _anchored(source)
     ingredients = made_of(source)
 
     def make(folder: Path) -> None:
@@ -114,6 +117,14 @@ def made_of(source: Source) -> dict[str, object]:
             "Looking at the files took %.0f s; data.scan=once would take the manifest as it is.", seconds
         )
     return {**listed, "audio": audio}
+
+
+def _anchored(source: Source) -> Source:
+    """Return a source that is the same from every working directory, as what is kept of it must be."""
+    root = getattr(source, "root", None)
+    if not root or is_url(root):
+        return source
+    return cast(Source, replace(cast(Any, source), root=str(Path(root).expanduser().absolute())))
 
 
 def _listed_by(source: Source) -> dict[str, object]:

@@ -44,7 +44,7 @@ class Synthetic:
         limits: Which files are skipped.
         check: "decode" to decode every clip once, "header" to read its header.
         scan: "always" to look at every start which files came, went or changed; "once" to take the manifest.
-        cache: What is kept of decoded clips: "frames", their mel frames, or "none".
+        cache: What is kept of decoded clips: "tokens", "frames" (mel frames), or "none".
     """
 
     n_train_clips: int
