@@ -1,3 +1,5 @@
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +8,7 @@ import soundfile
 from tiny import file_at
 
 from audiotok.data.clip import Check
+from audiotok.data.files import Files
 from audiotok.data.inspection import Condition, inspect_clip
 from audiotok.data.limits import Limits
 from audiotok.errors import UserError
@@ -188,6 +191,30 @@ def test_digest_names_the_content_and_not_the_file(tmp_path, check):
     digests = [condition_of(each, check).digest for each in (path, same, other)]
     assert digests[0] == digests[1] != digests[2]
     assert all(0 < digest < 2**64 for digest in digests)
+
+
+@pytest.mark.parametrize(("check", "n_digests"), [("decode", 2), ("header", 3)])
+def test_clips_that_differ_where_a_header_does_not_look_have_digests_of_their_own(tmp_path, check, n_digests):
+    """Two tones in the middle of silence, and one of them under another name."""
+    silence, middle = np.zeros(9 * RATE), np.sin(np.arange(2 * RATE))
+    waves = {"a": middle, "b": middle[::-1], "c": middle}
+    paths = [
+        write(tmp_path / f"{name}.wav", np.concatenate([silence, wave, silence]))
+        for name, wave in waves.items()
+    ]
+    assert len({condition_of(path, check).digest for path in paths}) == n_digests
+
+
+def test_what_the_machine_does_not_read_is_not_called_broken(tmp_path, monkeypatch):
+    path = write(tmp_path / "a.wav", noise(1.0))
+
+    def refuse(*_):
+        raise OSError(errno.ESTALE, os.strerror(errno.ESTALE), str(path))
+
+    monkeypatch.setattr(Files, "read", refuse)
+    for check in ("decode", "header"):
+        condition = condition_of(path, check)
+        assert (condition.fault, condition.detail) == ("unread", os.strerror(errno.ESTALE))
 
 
 def test_header_of_a_large_file_reads_its_ends(tmp_path):

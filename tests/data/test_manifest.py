@@ -1,5 +1,6 @@
 """A corpus is inspected once, in parts; what is kept is used again, or made again where it cannot be."""
 
+import errno
 import json
 import os
 import shutil
@@ -18,6 +19,7 @@ from tiny import SAMPLE_RATE, path_of, tiny_source
 from audiotok.data import manifest as manifests
 from audiotok.data.audioset import AudioSet
 from audiotok.data.catalogue import SCHEMA, Catalogue
+from audiotok.data.files import Files
 from audiotok.data.limits import Limits
 from audiotok.data.manifest import (
     Manifest,
@@ -185,6 +187,32 @@ def test_the_order_in_which_parts_are_done_does_not_matter(root, store, tmp_path
     assert made.table == expected.table
 
 
+def test_a_clip_that_could_not_be_read_is_looked_at_again_and_only_its_neighbours(
+    root, store, engine, small_parts, monkeypatch, caplog
+):
+    clips = tiny_source(root).read().clips
+    read = Files.read
+
+    def flaky(self, path, start=0, size=None):
+        if path == clips[0].location.path:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return read(self, path, start, size)
+
+    monkeypatch.setattr(Files, "read", flaky)
+    first = update_manifest(tiny_source(root), store, engine)
+    again = update_manifest(tiny_source(root), store, engine)
+    [row] = [row for row in rows(first) if row["status"] != "usable"]
+    assert (row["id"], row["status"], row["detail"]) == (clips[0].id, "unread", "Permission denied")
+    assert again.table == first.table
+    assert "clips could not be read that may be read now" in caplog.text
+    monkeypatch.setattr(Files, "read", read)
+    whole = update_manifest(tiny_source(root), store, engine)
+    assert {row["status"] for row in rows(whole)} == {"usable"}
+    n_all, *n_again = engine.n_clips
+    assert n_all == len(clips)
+    assert all(0 < n < n_all / 2 for n in n_again)
+
+
 # ---- without looking ----
 
 
@@ -289,10 +317,10 @@ def rewrite(folder: Path, change) -> None:
 
 
 DAMAGE = {
-    "older version": (age, "the manifest is of version 0, and this is 1.4"),
+    "older version": (age, "the manifest is of version 0, and this is 1.5"),
     "clips inspected otherwise": (
         partial(age, version="1.3"),
-        "the manifest is of version 1.3, and this is 1.4",
+        "the manifest is of version 1.3, and this is 1.5",
     ),
     "no sidecar": (lambda folder: (folder / "manifest.json").unlink(), "cannot be read"),
     "sidecar cut": (lambda folder: (folder / "manifest.json").write_text("{"), "cannot be read"),

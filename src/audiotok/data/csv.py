@@ -18,7 +18,7 @@ class CSV:
 
     Args:
         root: The CSV file.
-        audio_folder: What paths in the CSV are relative to, below the CSV's own folder or absolute; None for that.
+        audio_folder: What paths in the CSV are relative to, below its own folder or absolute; None for that.
         path_column: Column with the audio file's path.
         labels_column: Column with the clip's labels.
         label_separator: What stands between several labels of a clip.

@@ -17,7 +17,8 @@ from audiotok.data.files import Files
 from audiotok.data.layout.layout import layout_named, sound_of
 from audiotok.data.limits import Limits
 
-VERSION = 4  # raise it when a condition comes to mean something else: old results are then ignored
+VERSION = 5  # raise it when a condition comes to mean something else: old results are then ignored
+UNREAD = "unread"  # the fault of a clip that the machine did not read this time; another time it may
 _END = 2 * 65_536  # bytes; a page of Ogg has 65,307 at most, so two ends hold the last one
 
 
@@ -26,14 +27,14 @@ class Condition:
     """What was found in one clip.
 
     Args:
-        fault: "" or one of missing, empty, broken.
-        detail: What the decoder said about a broken clip.
+        fault: "" or one of missing, empty, broken, and `UNREAD`.
+        detail: What the decoder said about a broken clip, or the machine about one that it did not read.
         seconds: Length, s.
         rate: Sample rate, Hz.
         channels: How many.
         peak: Loudest sample of their mean, 1.0 being full scale; NaN where only the header was read.
         digest: Of the bytes: what is made from them is kept under this, not under a name. Where only the
-            header was read, of the length and of both ends.
+            header of a file was read, of both ends, and of its name, size and version for what lies between.
     """
 
     fault: str = ""
@@ -58,7 +59,7 @@ class Condition:
 
 
 def inspect_clip(location: Location, check: Check) -> Condition:
-    """Say what a clip is like; a function of its bytes alone.
+    """Say what a clip is like; but for clips that are `UNREAD`, a function of its bytes alone.
 
     Args:
         location: Where it is.
@@ -69,7 +70,9 @@ def inspect_clip(location: Location, check: Check) -> Condition:
     except FileNotFoundError:
         return Condition("missing")
     except OSError as error:
-        return Condition("broken", error.strerror or str(error))
+        if error.errno is not None:  # a right, a network or a disk is wanting: not the bytes' fault
+            return Condition(UNREAD, error.strerror or str(error))
+        return Condition("broken", str(error))
     except UnreadableError as error:
         return Condition("broken", str(error))
 
@@ -90,23 +93,25 @@ def _decode(location: Location) -> Condition:
 def _look(location: Location) -> Condition:
     source = sound_of(location)
     if isinstance(source, bytes):
-        size, start, end = len(source), source[:_END], source[-_END:]
+        name, start, end = source, source[:_END], source[-_END:]
     else:
-        size, start, end = _ends(source)
-    if not size:
+        name, start, end = _ends(source)
+    if not start:
         return Condition("empty")
     header = read_header(source)
     _require_end_of_ogg(start, end)
-    digest = _digest(b"%d:%b%b" % (size, start, end))
+    digest = _digest(name + start + end)
     return Condition("", "", header.seconds, header.rate, header.channels, float("nan"), digest)
 
 
-def _ends(path: Path) -> tuple[int, bytes, bytes]:
+def _ends(path: Path) -> tuple[bytes, bytes, bytes]:
+    """Return what stands for the bytes of a file that are not read, its first bytes, and its last."""
     entry = Files().stat(str(path))
     if entry is None:
         raise FileNotFoundError(path)
-    start = Files().read(entry.path, 0, _END)
-    return entry.size, start, Files().read(entry.path, max(0, entry.size - _END))
+    is_all = entry.size <= 2 * _END
+    name = b"" if is_all else repr((path.name, entry.size, entry.version)).encode()
+    return name, Files().read(entry.path, 0, _END), Files().read(entry.path, max(0, entry.size - _END))
 
 
 def _digest(content: bytes) -> int:

@@ -27,7 +27,7 @@ from audiotok.data.clip import Clip, Findings, Listing, SoundClass, Source, Tall
 from audiotok.data.files import is_url
 from audiotok.data.inspection import Condition
 from audiotok.data.limits import Limits
-from audiotok.data.parts import CONDITIONS, conditions_of, parts_of
+from audiotok.data.parts import CONDITIONS, conditions_of, is_unread, parts_of
 from audiotok.data.tables import read_table, write_table
 from audiotok.engine.engine import Engine
 from audiotok.engine.local import Local
@@ -92,8 +92,17 @@ def update_manifest(source: Source, store: Store, engine: Engine | None = None) 
     """
     source = _anchored(source)
     ingredients = made_of(source)
+    is_new = False
+
+    def load(folder: Path) -> Manifest:
+        manifest = read_manifest(folder)
+        if is_unread(manifest.table["status"]) and not is_new:
+            raise StaleError("when it was made, clips could not be read that may be read now")
+        return manifest
 
     def make(folder: Path) -> None:
+        nonlocal is_new
+        is_new = True
         with _uncollected():
             listing = source.read()
             clips = sorted(listing.clips, key=lambda clip: clip.id.encode())
@@ -103,7 +112,7 @@ def update_manifest(source: Source, store: Store, engine: Engine | None = None) 
             table = _table(clips, conditions, source.limits)
         write_manifest(folder, table, listing, ingredients)
 
-    return store.load_or_make(KIND, content_key(ingredients), read_manifest, make)
+    return store.load_or_make(KIND, content_key(ingredients), load, make)
 
 
 def made_of(source: Source) -> dict[str, object]:

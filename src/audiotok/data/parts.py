@@ -13,9 +13,11 @@ from dataclasses import asdict, dataclass
 from functools import cache, partial
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from tqdm import tqdm
 
 from audiotok.data import inspection
@@ -105,6 +107,8 @@ def conditions_of(
 ) -> pa.Table:
     """Return the conditions of clips, a row of `CONDITIONS` for each, inspecting the parts that are wanting.
 
+    A part with a clip that could not be read is not kept.
+
     Args:
         n_clips: All clips, in parts or missing.
         parts: What `parts_of` returned of them.
@@ -119,13 +123,20 @@ def conditions_of(
     n_wanting = sum(len(part.locations) for part in wanting)
     with tqdm(total=n_wanting, desc="Inspecting clips", unit="clip", disable=None, leave=False) as progress:
         for part, table in engine.map(inspect_part, wanting):
-            known[part.key] = store.load_or_make(KIND, part.key, read_part, partial(_write_part, table))
+            known[part.key] = table
+            if not is_unread(table["fault"]):
+                known[part.key] = store.load_or_make(KIND, part.key, read_part, partial(_write_part, table))
             progress.update(len(part.locations))
     rows = np.fromiter((row for _, rows in parts for row in rows), np.int64)
     absent = np.setdiff1d(np.arange(n_clips), rows)
     missing = pa.Table.from_pylist([asdict(Condition("missing"))], CONDITIONS).take(np.zeros_like(absent))
     conditions = pa.concat_tables([*(known[part.key] for part, _ in parts), missing])
     return conditions.take(np.argsort(np.concatenate([rows, absent])))
+
+
+def is_unread(faults: Any) -> bool:
+    """Tell whether any clip of a column of faults could not be read, and may be another time."""
+    return bool(pc.any(pc.equal(faults, inspection.UNREAD)).as_py())
 
 
 def _write_part(table: pa.Table, folder: Path) -> None:
