@@ -43,7 +43,7 @@ def mono(tmp_path: Path) -> Path:
     return encode(tmp_path / "mono.m4a", sweep(2.0)[:, None])
 
 
-@pytest.mark.parametrize("extension", ["m4a", "mp4", "M4A"])
+@pytest.mark.parametrize("extension", ["m4a", "mp4", "M4A", "wav"])  # a download is called as one likes
 def test_what_was_encoded_is_read_at_its_place(tmp_path: Path, extension: str) -> None:
     path = encode(tmp_path / f"clip.{extension}", sweep(2.0)[:, None])
     samples, rate = read_mono(path)

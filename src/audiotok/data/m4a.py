@@ -14,10 +14,14 @@ _SLACK = 4 * 1024  # samples by which a header may be wrong: the encoder's delay
 
 
 def is_m4a(source: Path | bytes) -> bool:
-    """Tell a file by its extension, bytes by what they begin with."""
-    if isinstance(source, bytes):
-        return source[4:8] == b"ftyp"
-    return source.suffix.lower()[1:] in EXTENSIONS
+    """Tell a file by what it begins with, whatever it is called: downloads are often named after another."""
+    if isinstance(source, Path):
+        try:
+            with source.open("rb") as file:
+                source = file.read(8)
+        except OSError:
+            return False
+    return source[4:8] == b"ftyp"
 
 
 class M4A:
