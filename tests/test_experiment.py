@@ -127,6 +127,19 @@ def test_a_resumed_run_ends_like_one_that_never_stopped(tmp_path):
     assert (scores[0] == scores[1]).all()
 
 
+def test_a_run_that_goes_on_elsewhere_takes_the_centroids_that_it_had(tmp_path, capsys):
+    """Another machine would fit others, under the same key."""
+    run(tmp_path / "a")
+    elsewhere = tmp_path / "elsewhere"
+    checkpoint = tmp_path / "a" / "checkpoints" / "last.ckpt"
+    capsys.readouterr()
+    run(tmp_path / "b", f"ckpt_path={checkpoint}", f"cache_dir={elsewhere}", "trainer.max_epochs=2")
+    assert "Took over 24 x 8 centroids" in capsys.readouterr().out
+    assert not (elsewhere / "centroids").exists()
+    for array in (tmp_path / "a" / "vocabulary").glob("*.npy"):
+        assert (tmp_path / "b" / "vocabulary" / array.name).read_bytes() == array.read_bytes()
+
+
 def test_another_model_reuses_the_centroids(tmp_path, capsys):
     first = run(tmp_path / "a", "clustering.n_clusters=9")
     capsys.readouterr()

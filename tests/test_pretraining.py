@@ -369,6 +369,7 @@ def test_a_model_without_masked_tokens_is_refused_before_centroids_are_fitted(re
         ("objective.share=1.5", "objective.share=1.5 is no share"),
         ("objective.span=0", "objective.span=0 is too small"),
         ("objective.share=half", "objective.share=half"),
+        ("augment.words.noise=0.1", "augment.words.noise=0.1"),
         ("optimized_metric=val/mAP", "optimized_metric=val/mAP"),
     ],
 )

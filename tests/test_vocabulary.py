@@ -83,6 +83,22 @@ def assert_same(one: list[np.ndarray], other: list[np.ndarray]) -> None:
 # ---- fitted once, on training clips ----
 
 
+@every_kind
+def test_the_vocabulary_of_the_run_before_is_taken_where_it_has_the_same_key(
+    tmp_path, store, tiny_corpus, tiny_tokenizer, clustering, changes
+):
+    fitted = fit_or_load(tiny_tokenizer(clustering, **changes), tiny_corpus, store)
+    moved = {name: array + np.float32(1) for name, array in fitted.tokenizer.arrays().items()}
+    fitted.tokenizer.load_arrays(moved)
+    fitted.save(tmp_path / "before")
+    for changed, is_taken in (({}, True), ({"seed": 1}, False)):
+        tokenizer = tiny_tokenizer(clustering, **{**changes, **changed})
+        found = fit_or_load(tokenizer, tiny_corpus, store, before=tmp_path / "before").tokenizer.arrays()
+        assert all(np.array_equal(found[name], moved[name]) for name in moved) == is_taken
+    none = fit_or_load(tiny_tokenizer(clustering, **changes), tiny_corpus, store, before=tmp_path / "none")
+    assert none.key == fitted.key
+
+
 def test_only_training_clips_are_opened(store, tiny_tokenizer, tiny_corpus, opened, tmp_path):
     nowhere = file_at(tmp_path / "must not be opened")
     poison = {

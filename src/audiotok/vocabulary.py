@@ -9,6 +9,7 @@ import json
 import logging
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,7 +76,12 @@ class Vocabulary:
 
 
 def fit_or_load(
-    tokenizer: Tokenizer, corpus: Corpus, store: Store, cache: ClipCache | None = None, n_workers: int = 0
+    tokenizer: Tokenizer,
+    corpus: Corpus,
+    store: Store,
+    cache: ClipCache | None = None,
+    n_workers: int = 0,
+    before: Path | None = None,
 ) -> Vocabulary:
     """Give a tokenizer the centroids of a corpus's training clips, fitting them where no run has yet.
 
@@ -85,6 +91,8 @@ def fit_or_load(
         store: Where centroids are kept, under the settings and the training clips.
         cache: Mel frames that are kept of them; None reads audio.
         n_workers: Processes that read clips.
+        before: Vocabulary of the run that this one goes on from, which is taken if it has the same key:
+            fitted anew, on another machine, centroids of the same settings and clips are others.
 
     Raises:
         UserError: There are fewer frames than clusters, or the cache cannot be written.
@@ -101,6 +109,11 @@ def fit_or_load(
     def load(folder: Path) -> Vocabulary:
         return load_vocabulary(tokenizer, folder, key)
 
+    if before is not None:
+        with suppress(StaleError):
+            vocabulary = load(before)
+            log.info("Took over %s", _summary(vocabulary))
+            return vocabulary
     vocabulary = store.load_or_make("centroids", key, load, make)
     log.info("%s %s", "Reused" if reused else "Fitted", _summary(vocabulary))
     return vocabulary

@@ -23,10 +23,15 @@ class OneRun(pl.Callback):
         """
         if trainer.world_size == 1:
             return
-        mine = (os.path.realpath(trainer.default_root_dir), str(pl_module.vocabulary_key))
+        tokenizer = trainer.datamodule.tokenizer  # type: ignore[attr-defined]
+        mine = (
+            os.path.realpath(trainer.default_root_dir),
+            str(pl_module.vocabulary_key),
+            tokenizer.checksum(),
+        )
         everyone: list[Any] = [mine] * trainer.world_size
         torch.distributed.all_gather_object(everyone, mine)
-        folders, keys = (sorted(set(column)) for column in zip(*everyone, strict=True))
+        folders, keys, checksums = (sorted(set(column)) for column in zip(*everyone, strict=True))
         if len(folders) > 1:
             raise UserError(
                 f"hydra.run.dir={folders[0]} is the run's folder of one process, and {folders[1]} that of "
@@ -36,4 +41,9 @@ class OneRun(pl.Callback):
             raise UserError(
                 f"data.root or its files differ between nodes: one has the centroids {keys[0]}, another "
                 f"{keys[1]}; give all of them the same data."
+            )
+        if len(checksums) > 1:
+            raise UserError(
+                f"cache_dir holds other centroids {keys[0]} on one node than on another, as both have fitted "
+                "them; give all of them one cache_dir, on a disk that all nodes share."
             )

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
@@ -74,7 +75,8 @@ def build(config: DictConfig, destination: Destination, logger: Logger | None) -
     trainer = build_trainer(config, destination, logger)
     _check_shares(corpus, trainer.world_size)
     with timed(seconds, "fit_centroids"):
-        vocabulary = fit_or_load(tokenizer, corpus, store, datamodule.cache, datamodule.n_workers)
+        before = _vocabulary_before(config)
+        vocabulary = fit_or_load(tokenizer, corpus, store, datamodule.cache, datamodule.n_workers, before)
         if destination.leads:
             copy_vocabulary(vocabulary, destination.folder / VOCABULARY)
     pl.seed_everything(config.seed, workers=True, verbose=False)
@@ -95,6 +97,14 @@ def build(config: DictConfig, destination: Destination, logger: Logger | None) -
         trainer=trainer,
         seconds=seconds,
     )
+
+
+def _vocabulary_before(config: DictConfig) -> Path | None:
+    """Return where the centroids are of the run that this one goes on from; None where it begins anew."""
+    if config.ckpt_path:
+        return Path(config.ckpt_path).absolute().parent.parent / VOCABULARY
+    start = config.model.get("init_from")
+    return Path(start) / VOCABULARY if start else None
 
 
 def compile_model(model: Model) -> None:

@@ -90,6 +90,11 @@ def pretrain(config: DictConfig, destination: Destination) -> dict[str, Any]:
         if not issubclass(kind, Bert):
             option = kind.__module__.rpartition(".")[2]
             raise UserError(f"model={option} has no masked tokens to fill; choose model=bert.")
+        if config.augment.words.noise:
+            raise UserError(
+                f"augment.words.noise={config.augment.words.noise} would have pretraining guess what was "
+                "misheard; choose augment.words.noise=0."
+            )
         objective = build_node(config.objective)
         parts = build(config, destination, logger)
         assert isinstance(parts.model, Bert)

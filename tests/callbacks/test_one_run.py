@@ -1,0 +1,48 @@
+"""Processes that are not of one run are refused, each difference in a sentence of its own."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from audiotok.callbacks.one_run import OneRun
+from audiotok.errors import UserError
+
+OURS = ("folder", "key", "centroids")
+
+
+@pytest.fixture
+def meet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Set up a process beside another one, which has what it is told of."""
+    monkeypatch.chdir(tmp_path)
+
+    def meet(folder: str, key: str, checksum: str) -> None:
+        def gather(everyone: list, mine: tuple) -> None:
+            everyone[:] = [mine, (str(tmp_path / folder), key, checksum)]
+
+        monkeypatch.setattr(torch.distributed, "all_gather_object", gather)
+        tokenizer = SimpleNamespace(checksum=lambda: OURS[2])
+        trainer = SimpleNamespace(
+            world_size=2, default_root_dir=OURS[0], datamodule=SimpleNamespace(tokenizer=tokenizer)
+        )
+        OneRun().setup(trainer, SimpleNamespace(vocabulary_key=OURS[1]), "fit")
+
+    return meet
+
+
+def test_processes_of_one_run_go_on(meet):
+    meet(*OURS)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "words"),
+    [
+        (("other", "key", "centroids"), "hydra.run.dir="),
+        (("folder", "other", "others"), "data.root or its files differ between nodes"),
+        (("folder", "key", "others"), "cache_dir holds other centroids key on one node"),
+    ],
+)
+def test_what_differs_between_processes_is_named(meet, theirs, words):
+    with pytest.raises(UserError, match=words):
+        meet(*theirs)
