@@ -1,12 +1,14 @@
 """Bad input ends in one clear sentence that names the key or file and says what to do."""
 
 import errno
+import io
 import os
 import re
 import shutil
 from pathlib import Path
 
 import pytest
+import torch
 from runs import SYNTHETIC, TINY, command, run
 
 
@@ -210,9 +212,33 @@ def test_a_checkpoint_of_another_model_is_refused(refused, tmp_path):
     assert "does not fit" in refused(f"ckpt_path={checkpoint}", "model.hidden_size=32")
 
 
-def test_a_file_that_is_no_checkpoint_is_refused(refused, tmp_path):
-    (tmp_path / "x.ckpt").write_text("not a checkpoint")
-    assert "x.ckpt" in refused(f"ckpt_path={tmp_path}/x.ckpt")
+def test_a_checkpoint_of_another_optimizer_is_refused(refused, tmp_path):
+    """Its state would bring the settings of before along, whatever config.yaml says."""
+    run(tmp_path / "first")
+    checkpoint = tmp_path / "first" / "checkpoints" / "last.ckpt"
+    message = refused(f"ckpt_path={checkpoint}", "optimizer.weight_decay=0.5")
+    assert "weight_decay=0.01" in message
+    assert "weight_decay=0.5" in message
+
+
+def test_what_is_no_checkpoint_is_refused(refused, tmp_path):
+    run(tmp_path / "first")
+    whole = (tmp_path / "first" / "checkpoints" / "last.ckpt").read_bytes()
+    with io.BytesIO() as file:
+        torch.save([1, 2], file)
+        other = file.getvalue()
+    for content in (b"", b"not a checkpoint", whole[: len(whole) // 2], other):
+        (tmp_path / "x.ckpt").write_bytes(content)
+        assert f"ckpt_path={tmp_path}/x.ckpt" in refused(f"ckpt_path={tmp_path}/x.ckpt")
+    path = tmp_path / "first" / "predictions.npz"
+    assert f"ckpt_path={path}" in refused(f"ckpt_path={path}")
+
+
+def test_a_run_that_diverges_is_told_and_not_scored(refused, tmp_path):
+    message = refused("optimizer.lr=1e30", "trainer.gradient_clip_val=null")
+    assert "scores are not finite in epoch 1" in message
+    assert "optimizer.lr" in message
+    assert not (tmp_path / "run" / "metrics.json").exists()
 
 
 def test_corrupt_centroids_are_fitted_again_with_a_warning(tmp_path, capsys):

@@ -140,7 +140,7 @@ class Tagger(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Choose the threshold and log the scores of the validation clips."""
-        self.tuned_threshold = best_threshold(*self._metrics("val").precision.gathered())
+        self.tuned_threshold = best_threshold(*self._gathered("val"))
         self.log("val/tuned_threshold", self.tuned_threshold, batch_size=1)
         self._log_scores("val")
 
@@ -151,7 +151,7 @@ class Tagger(pl.LightningModule):
     def on_test_epoch_end(self) -> None:
         """Log the scores of the test clips, and keep them for `predictions`."""
         precision = self._metrics("test").precision
-        scores, targets = precision.gathered()
+        scores, targets = self._gathered("test")
         with precision.sync_context():
             average_precision = precision.per_class()
         clips, order = self.seen.compute().sort()  # each process has had every n-th of them
@@ -182,12 +182,12 @@ class Tagger(pl.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Note what goes in and out: the vocabulary that the weights read, the classes that they score."""
-        checkpoint["vocabulary_key"] = self.vocabulary_key
+        note_origin(self, checkpoint)
         checkpoint["classes"] = [[sound_class.id, sound_class.name] for sound_class in self.classes]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse weights that were trained with another vocabulary."""
-        check_vocabulary(checkpoint, self.vocabulary_key)
+        """Refuse weights that were trained with another vocabulary, or by another optimiser."""
+        check_origin(self, checkpoint)
 
     def _score(self, split: str, batch: dict[str, Tensor]) -> Tensor:
         lengths, targets = batch["lengths"], batch["targets"]
@@ -203,6 +203,20 @@ class Tagger(pl.LightningModule):
         elif len(self._heard) * len(targets) * self.trainer.world_size < _TRAIN_SCORED:
             self._heard.append(scored)  # scored at once in the end: batch by batch takes 2 ms of 80
         return loss
+
+    def _gathered(self, split: str) -> tuple[Tensor, Tensor]:
+        """Return the probabilities and targets of a split, of all devices.
+
+        Raises:
+            UserError: A probability is not a number.
+        """
+        scores, targets = self._metrics(split).precision.gathered()
+        if not scores.isfinite().all():
+            raise UserError(
+                f"The model's {split} scores are not finite in epoch {self.current_epoch + 1}: training has "
+                "diverged; lower optimizer.lr, or clip gradients by trainer.gradient_clip_val."
+            )
+        return scores, targets
 
     def _log_scores(self, split: str) -> None:
         metrics, loss = self._metrics(split), self._loss(split)
@@ -255,17 +269,28 @@ def log_step(module: pl.LightningModule, scores: dict[str, Any]) -> None:
         module.log_dict(named, on_step=True, on_epoch=False)
 
 
-def check_vocabulary(checkpoint: dict[str, Any], vocabulary_key: str) -> None:
-    """Compare the vocabulary of a checkpoint with that of a run.
+def note_origin(module: Any, checkpoint: dict[str, Any]) -> None:
+    """Note in a checkpoint what only a run with the same may go on from."""
+    checkpoint["vocabulary_key"] = module.vocabulary_key
+    checkpoint["optimizer"] = repr(module.optimizer)
+
+
+def check_origin(module: Any, checkpoint: dict[str, Any]) -> None:
+    """Compare the vocabulary and the optimiser of a checkpoint with those of a run.
 
     Raises:
-        UserError: The keys differ.
+        UserError: They differ; the optimiser's state would bring the settings of before along.
     """
-    key = checkpoint.get("vocabulary_key")
-    if key != vocabulary_key:
+    key, optimizer = checkpoint.get("vocabulary_key"), checkpoint.get("optimizer")
+    if key != module.vocabulary_key:
         raise UserError(
             f"The checkpoint was trained with the centroids {key}, and these settings and clips give "
-            f"{vocabulary_key}; use the features, clustering, data and seed of the checkpoint's run."
+            f"{module.vocabulary_key}; use the features, clustering, data and seed of the checkpoint's run."
+        )
+    if optimizer != repr(module.optimizer):
+        raise UserError(
+            f"The checkpoint was trained by {optimizer}, and a run that goes on from it cannot change to "
+            f"{module.optimizer!r}; use the optimizer of the checkpoint's run."
         )
 
 

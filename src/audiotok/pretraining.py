@@ -13,10 +13,11 @@ from audiotok.module import (
     Optimizer,
     Schedule,
     batch_seed,
-    check_vocabulary,
+    check_origin,
     clip_gradients,
     configure,
     log_step,
+    note_origin,
     seed_batch,
 )
 from audiotok.objective.masked_tokens import MaskedTokens
@@ -103,12 +104,12 @@ class Pretrainer(pl.LightningModule):
         clip_gradients(self, optimizer, gradient_clip_val, gradient_clip_algorithm)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Note the vocabulary that the weights read."""
-        checkpoint["vocabulary_key"] = self.vocabulary_key
+        """Note the vocabulary that the weights read, and what they were trained by."""
+        note_origin(self, checkpoint)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse weights that were trained with another vocabulary."""
-        check_vocabulary(checkpoint, self.vocabulary_key)
+        """Refuse weights that were trained with another vocabulary, or by another optimiser."""
+        check_origin(self, checkpoint)
 
     def _guess(self, split: str, batch: dict[str, Tensor], seed: int) -> Tensor:
         tokens, lengths = batch["inputs"], batch["lengths"]

@@ -125,7 +125,7 @@ def test_silence_is_judged_by_the_loudest_sample(tmp_path):
 
 
 def test_samples_that_are_not_finite_are_broken(tmp_path):
-    for name, value in (("nan.wav", np.nan), ("inf.wav", np.inf)):
+    for name, value in (("nan.wav", np.nan), ("inf.wav", np.inf), ("huge.wav", 1e30)):
         wave = noise(1.0)
         wave[7] = value
         assert verdict(write(tmp_path / name, wave, subtype="FLOAT")) == "broken"

@@ -201,7 +201,7 @@ def test_a_file_that_vanished_after_inspection_is_one_sentence(make_clip: MakeCl
     path_of(clip).unlink()
     sentence = (
         r"gone\.wav could be read when it was inspected and cannot be now \(.+\); "
-        r"start again with data\.scan=always, and .*\.$"
+        r"start again with data\.scan=always and data\.check=decode, and .*\.$"
     )
     with pytest.raises(UserError, match=sentence):
         only(clips, 0)

@@ -61,7 +61,7 @@ def read_mono(
         The waveform, float32 (S,), and its sample rate in Hz.
 
     Raises:
-        UnreadableError: The file is missing, is not audio, or breaks off.
+        UnreadableError: The file is missing, is not audio, breaks off, or holds what is no number.
     """
     with _opened(source) as file:
         rate = file.samplerate
@@ -77,7 +77,10 @@ def read_mono(
         raise UnreadableError(f"breaks off after {len(samples)} of {expected} samples")
     n_channels = samples.shape[1]
     shares = np.full(n_channels, 1 / n_channels, dtype=np.float32)
-    return samples @ shares if n_channels > 1 else samples[:, 0], rate  # mean(axis=1) takes 7 ms of 10 s
+    mono = samples @ shares if n_channels > 1 else samples[:, 0]  # mean(axis=1) takes 7 ms of 10 s
+    if not np.isfinite(mono @ mono):  # their energy: huge samples overflow here, as they would in a spectrum
+        raise UnreadableError("samples that are not finite, or as good as")
+    return mono, rate
 
 
 @contextmanager

@@ -2,8 +2,6 @@
 
 import logging
 import os
-import pickle
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -13,6 +11,7 @@ from pytorch_lightning.loggers import Logger
 
 from audiotok.callbacks.checkpoint import BestCheckpoint
 from audiotok.callbacks.vocabulary_use import VocabularyUse
+from audiotok.checkpoint import check_checkpoint
 from audiotok.errors import UserError
 from audiotok.experiment.configuration import build_node, plain
 from audiotok.experiment.parts import VOCABULARY, Parts, build, timed
@@ -168,14 +167,10 @@ def _results(parts: Parts, scores: dict[str, Any]) -> dict[str, Any]:
 def _train(
     trainer: pl.Trainer, module: pl.LightningModule, datamodule: ClipDataModule, ckpt_path: str | None
 ) -> None:
-    if ckpt_path is not None and not Path(ckpt_path).is_file():
-        raise UserError(f"ckpt_path={ckpt_path} is no file; give a checkpoint, or null to start anew.")
+    if ckpt_path is not None:
+        check_checkpoint(ckpt_path)
     try:
         trainer.fit(module, datamodule, ckpt_path=ckpt_path, weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise UserError(
-            f"ckpt_path={ckpt_path} is no checkpoint; give one of a run's checkpoints/."
-        ) from error
     except RuntimeError as error:
         if ckpt_path is None or "state_dict" not in str(error):
             raise

@@ -130,7 +130,7 @@ class ClipDataset(Dataset[Batch]):
         except UnreadableError as error:
             raise UserError(
                 f"{clip.location} could be read when it was inspected and cannot be now ({error}); "
-                "start again with data.scan=always, and it is skipped."
+                "start again with data.scan=always and data.check=decode, and it is skipped."
             ) from error
 
     def _at_rate(self, samples: np.ndarray, rate: int) -> tuple[Tensor, int]:
