@@ -140,6 +140,13 @@ def test_a_run_that_goes_on_elsewhere_takes_the_centroids_that_it_had(tmp_path, 
         assert (tmp_path / "b" / "vocabulary" / array.name).read_bytes() == array.read_bytes()
 
 
+def test_chance_is_that_of_the_clips_that_are_scored(tmp_path):
+    metrics = run(tmp_path, "+trainer.limit_test_batches=1", "loader.batch_size=5")
+    shares = np.load(tmp_path / "predictions.npz")["targets"].mean(0)
+    assert metrics["n_test_clips"] == 5
+    assert metrics["chance/mAP"] == pytest.approx(shares[shares > 0].mean())
+
+
 def test_another_model_reuses_the_centroids(tmp_path, capsys):
     first = run(tmp_path / "a", "clustering.n_clusters=9")
     capsys.readouterr()

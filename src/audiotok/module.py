@@ -163,6 +163,12 @@ class Tagger(pl.LightningModule):
         )
         self._log_scores("test")
 
+    @property
+    def val_scores(self) -> set[str]:
+        """Names of what validation logs."""
+        tuned = ("loss", "tuned_threshold", "f1_micro_tuned", "f1_macro_tuned")
+        return {*map(str, self._metrics("val").keys()), *(f"val/{name}" for name in tuned)}
+
     def predictions(self) -> Predictions:
         """Return what the last test found."""
         return self._predictions

@@ -90,6 +90,11 @@ class Pretrainer(pl.LightningModule):
         """Log the scores of the validation clips."""
         self._log_scores("val")
 
+    @property
+    def val_scores(self) -> set[str]:
+        """Names of what validation logs."""
+        return {"val/loss", "val/accuracy"}
+
     def configure_optimizers(self) -> Any:
         """Build the optimiser and scale its learning rate at every step."""
         return configure(self, self.optimizer, self.schedule)

@@ -34,6 +34,13 @@ def test_a_run_that_goes_on_in_another_folder_has_its_earlier_epochs(tmp_path):
     assert after[:2] == before
 
 
+def test_a_finished_run_that_is_scored_in_another_folder_has_its_epochs(tmp_path):
+    run(tmp_path / "one", "trainer.max_epochs=1")
+    run(tmp_path / "two", "trainer.max_epochs=1", f"ckpt_path={tmp_path}/one/checkpoints/last.ckpt")
+    texts = [(tmp_path / folder / "history.csv").read_text() for folder in ("one", "two")]
+    assert texts[0] == texts[1]
+
+
 def test_a_new_run_in_an_old_folder_begins_anew(tmp_path):
     run(tmp_path, "trainer.max_epochs=2")
     run(tmp_path, "trainer.max_epochs=1")

@@ -38,8 +38,15 @@ class History(pl.Callback):
         """Add the scores of an epoch."""
         scores = {name: float(value) for name, value in trainer.callback_metrics.items()}
         self._rows.append({"epoch": trainer.current_epoch, "step": trainer.global_step, **scores})
-        if not trainer.is_global_zero:
-            return
+        if trainer.is_global_zero:
+            self._write()
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Write what a run that was finished already has had."""
+        if trainer.is_global_zero and self._rows and not self.path.exists():
+            self._write()
+
+    def _write(self) -> None:
         names = dict.fromkeys(name for row in self._rows for name in row)
         with self.path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, names)

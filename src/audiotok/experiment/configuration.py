@@ -1,5 +1,7 @@
 """A composed configuration: its checks, its copy in the run's folder, and what it names, built."""
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +17,7 @@ from audiotok.results import METRICS
 from audiotok.signature import check_signature
 
 CONFIG = "config.yaml"  # of a run's folder
+_N_SEEDS = 2**32  # of numpy's generators
 
 
 @dataclass(frozen=True)
@@ -60,13 +63,28 @@ def check(config: DictConfig, root: type[Root | PrepareRoot] = Root) -> None:
         UserError: A value is of the wrong type.
     """
     values = plain(config)
+    _check_finite("", values)
     groups = {key: node for key, node in values.items() if isinstance(node, dict)}
     for key, node in groups.items():
         check_signature(key, node)
     keys = {key: value for key, value in values.items() if key not in groups and key != "logger"}
     check_signature("", {"_target_": f"{__name__}.{root.__name__}", **keys})
-    if keys.get("seed", 0) < 0:
-        raise UserError(f"seed={keys['seed']} is no seed; choose 0 or more.")
+    if not 0 <= keys.get("seed", 0) < _N_SEEDS:
+        raise UserError(f"seed={keys['seed']} is no seed; choose 0 to {_N_SEEDS - 1}.")
+    if not keys.get("cache_dir", "."):
+        raise UserError("cache_dir is empty; give a folder.")
+
+
+def _check_finite(key: str, value: object) -> None:
+    items: Iterable[tuple[object, object]] = ()
+    if isinstance(value, dict):
+        items = value.items()
+    elif isinstance(value, list):
+        items = enumerate(value)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise UserError(f"{key}={value} is no finite number; give one.")
+    for name, inner in items:
+        _check_finite(f"{key}.{name}" if key else str(name), inner)
 
 
 def build_node(node: DictConfig, **derived: object) -> Any:

@@ -15,6 +15,7 @@ import torch
 from omegaconf import DictConfig
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch import nn
 
 from audiotok.augment.recipe import Recipe
@@ -155,15 +156,19 @@ def build_trainer(config: DictConfig, destination: Destination, logger: Logger |
     bar = sys.stderr.isatty() if bar is None else bar
     if bar:
         callbacks.append(Progress())
-    trainer = build_node(
-        config.trainer,
-        callbacks=callbacks,
-        logger=logger or False,
-        default_root_dir=destination.folder,
-        enable_progress_bar=bar,
-    )
-    assert isinstance(trainer, pl.Trainer)
     _check_training(config)
+    try:
+        trainer = build_node(
+            config.trainer,
+            callbacks=callbacks,
+            logger=logger or False,
+            default_root_dir=destination.folder,
+            enable_progress_bar=bar,
+        )
+    except (MisconfigurationException, ValueError) as error:
+        said = " ".join(str(error).split()).rstrip(".")
+        raise UserError(f"trainer: {said}.") from error
+    assert isinstance(trainer, pl.Trainer)
     return trainer
 
 
@@ -182,6 +187,17 @@ def _check_training(config: DictConfig) -> None:
             "optimizer.fused=true undoes the scaling of trainer.precision=16-mixed too late for gradients to "
             "be clipped; choose optimizer.fused=false, trainer.gradient_clip_val=null, or bf16-mixed."
         )
+    for name in ("accumulate_grad_batches", "log_every_n_steps"):
+        if config.trainer[name] < 1:
+            raise UserError(f"trainer.{name}={config.trainer[name]} is too small; choose 1 or more.")
+    if (config.trainer.gradient_clip_val or 0) < 0:
+        raise UserError(
+            f"trainer.gradient_clip_val={config.trainer.gradient_clip_val} is negative; choose more than 0, "
+            "or null for no clipping."
+        )
+    for name in ("limit_val_batches", "limit_test_batches"):
+        if config.trainer.get(name) == 0:
+            raise UserError(f"trainer.{name}=0 leaves no clip to score; choose more.")
     if config.trainer.max_epochs is None or config.trainer.max_epochs < 1:
         raise UserError(
             f"trainer.max_epochs={config.trainer.max_epochs} has no end, and schedules need one; "

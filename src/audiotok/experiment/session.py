@@ -53,6 +53,8 @@ def _quieten(leads: bool) -> None:
         r".*does not have many workers.*",  # the number of cores decides, see loader.n_workers
         r"The number of training batches .* is smaller than the logging interval.*",
         r"It is recommended to use .*sync_dist=True.*",  # what is logged has been gathered by its metric
+        r"Checkpoint directory .* exists and is not empty.*",  # as it does where a run goes on
+        r".*Please add the following callbacks.*",  # a run may go on with others
         r"The dirpath has changed.*",  # a resumed run writes its last checkpoint to a folder of its own
     ):
         warnings.filterwarnings("ignore", message=message)

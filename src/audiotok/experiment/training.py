@@ -63,7 +63,9 @@ def train(config: DictConfig, destination: Destination) -> dict[str, Any]:
         results = _results(parts, {**scores, **tested})
         if destination.leads:
             predictions = module.predictions()
-            results["n_test_clips"] = len(predictions.clips)  # fewer than there are under limit_test_batches
+            shares = predictions.targets.double().mean(0)  # of what is scored: less under limit_test_batches
+            results["n_test_clips"] = len(predictions.clips)
+            results["chance/mAP"] = float(shares[shares > 0].mean())
             write_results(destination.folder, parts.corpus, predictions, results, logger)
             log_examples(logger, parts.corpus, parts.vocabulary, predictions)
             _show(parts, logger)
@@ -124,8 +126,9 @@ def pretrain(config: DictConfig, destination: Destination) -> dict[str, Any]:
         return results
 
 
-def _fit(parts: Parts, module: pl.LightningModule) -> dict[str, Any]:
+def _fit(parts: Parts, module: Tagger | Pretrainer) -> dict[str, Any]:
     """Train a module, and return the validation scores of its best checkpoint, which it then has."""
+    _check_monitors(parts.config, module.val_scores)
     facts, trainer = _facts(parts), parts.trainer
     log.info(
         "Model: %s parameters, %d tokens a clip, a vocabulary of %s.",
@@ -147,6 +150,17 @@ def _fit(parts: Parts, module: pl.LightningModule) -> dict[str, Any]:
             module, parts.datamodule, ckpt_path=best, verbose=False, weights_only=True
         )
     return dict(scores)
+
+
+def _check_monitors(config: DictConfig, val_scores: set[str]) -> None:
+    """Look whether callbacks watch what there is, which Lightning would tell after an epoch."""
+    for name, node in config.callbacks.items():
+        monitor = str(node.get("monitor", "train/"))
+        if not monitor.startswith("train/") and monitor not in val_scores:
+            raise UserError(
+                f"callbacks.{name}.monitor={monitor} is not logged; choose one of "
+                f"{', '.join(sorted(val_scores))}."
+            )
 
 
 def _show(parts: Parts, logger: Logger | None) -> None:

@@ -11,7 +11,7 @@ from audiotok.errors import UserError
 from audiotok.features.projection import Projection
 from audiotok.padding import is_position
 
-_LOWEST_FLOOR_DB = -300.0
+_FLOAT32_DB = 300.0  # power between minus and plus this, dB, is a float32
 _N_BLOCKS = 4  # parts of the mel filters, each a product with the few frequency bins that it covers
 Normalization = Literal["none", "clip_minmax", "clip_max", "corpus"]
 
@@ -221,9 +221,10 @@ def _check_counts(**counts: int) -> None:
 
 
 def _check_levels(floor_db: float, range_db: float | None) -> None:
-    if floor_db < _LOWEST_FLOOR_DB:
+    if not -_FLOAT32_DB <= floor_db <= _FLOAT32_DB:
         raise UserError(
-            f"features.floor_db={floor_db} is below what float32 holds; choose {_LOWEST_FLOOR_DB:g} or more."
+            f"features.floor_db={floor_db} is beyond what float32 holds; choose -{_FLOAT32_DB:g} to "
+            f"{_FLOAT32_DB:g}."
         )
     if range_db is not None and range_db <= 0:
         raise UserError(

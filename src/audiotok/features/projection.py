@@ -175,4 +175,4 @@ def _check_nothing_needs_components(contexts: list[int], bands: list[int], white
 
 
 def _shown(numbers: list[int]) -> str:
-    return str(numbers if len(numbers) > 1 else numbers[0])
+    return str(numbers[0] if len(numbers) == 1 else numbers)
