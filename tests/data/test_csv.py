@@ -138,12 +138,26 @@ def test_missing_column_is_named_with_those_that_are_there(tmp_path, key):
     assert "['path', 'labels', 'split']" in message
 
 
-@pytest.mark.parametrize("row", ["a.wav,dog", "a.wav,dog,valid", ",dog,train", "a.wav"])
+@pytest.mark.parametrize("row", ["a.wav,dog", "a.wav,dog,valid", ",dog,train", "a.wav", "a\0.wav,dog,train"])
 def test_broken_row_is_refused_with_file_and_line(tmp_path, row):
     path = write(tmp_path, f"path,labels,split\nb.wav,dog,train\n{row}\n")
     with pytest.raises(UserError) as raised:
         source(path).read()
     assert str(raised.value).startswith(f"{path}:3: ")
+
+
+@pytest.mark.parametrize("n_rows", [100, 20_000])  # with so many, the field is longer than csv takes
+def test_a_quote_that_is_not_closed_is_one_short_sentence(tmp_path, n_rows):
+    path = write(tmp_path, 'path,labels,split\n"a.wav,dog,train\n' + "b.wav,dog,train\n" * n_rows)
+    with pytest.raises(UserError) as raised:
+        source(path).read()
+    assert str(raised.value).startswith(str(path))
+    assert len(str(raised.value)) < len(str(path)) + 300
+
+
+def test_a_file_without_a_row_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"is no column of .*, which has none; name one of these"):
+        source(write(tmp_path, "")).read()
 
 
 def test_file_that_is_not_utf8_is_refused_by_name(tmp_path):

@@ -3,6 +3,7 @@
 import csv
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from typing import Literal
 
 from audiotok.data.clip import Cache, Check, Clip, Findings, Listing, Location, Scan, SoundClass, Split
@@ -72,6 +73,8 @@ class CSV:
             rows = self._read_rows(path, findings)
         except UnicodeDecodeError as error:
             raise UserError(f"{path} is not UTF-8 text ({error.reason}); save it as UTF-8.") from error
+        except csv.Error as error:
+            raise UserError(f"{path} is no CSV ({error}); look for a quote that is not closed.") from error
         listed = [(row, self._labels(row)) for row in rows]
         names = sorted(
             {name for row, labels in listed for name in labels if self._counts(row[self.split_column])}
@@ -121,17 +124,20 @@ class CSV:
         rows: dict[str, dict[str, str]] = {}
         with path.open(newline="", encoding="utf-8-sig") as file:  # Excel puts a mark before the text
             reader = csv.DictReader(file)
+            names = reader.fieldnames or ()
             for key, column in columns.items():
-                if column not in (reader.fieldnames or ()):
+                if column not in names:
                     raise UserError(
-                        f"data.{key}={column} is no column of {path}, which has {reader.fieldnames}; "
+                        f"data.{key}={column} is no column of {path}, which has {', '.join(names) or 'none'}; "
                         "name one of these."
                     )
             for row in reader:
                 split, name = row[self.split_column], row[self.path_column]
-                if split not in {"train", "val", "test"} or not name or row[self.labels_column] is None:
+                is_path = bool(name) and "\0" not in name
+                if split not in {"train", "val", "test"} or not is_path or row[self.labels_column] is None:
+                    shown = shorten(str(list(row.values())), 200, placeholder="...")
                     raise UserError(
-                        f"{path}:{reader.line_num}: {list(row.values())} needs a path, labels, and train, "
+                        f"{path}:{reader.line_num}: {shown} needs a path, labels, and train, "
                         "val or test as its split; mend or delete that row."
                     )
                 if name in rows:
