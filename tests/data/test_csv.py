@@ -135,7 +135,7 @@ def test_missing_column_is_named_with_those_that_are_there(tmp_path, key):
         source(write(tmp_path), **{key: "nope"}).read()
     message = str(raised.value)
     assert message.startswith(f"data.{key}=nope ")
-    assert "['path', 'labels', 'split']" in message
+    assert "path, labels, split" in message
 
 
 @pytest.mark.parametrize("row", ["a.wav,dog", "a.wav,dog,valid", ",dog,train", "a.wav", "a\0.wav,dog,train"])

@@ -128,8 +128,8 @@ class CSV:
             for key, column in columns.items():
                 if column not in names:
                     raise UserError(
-                        f"data.{key}={column} is no column of {path}, which has {', '.join(names) or 'none'}; "
-                        "name one of these."
+                        f"data.{key}={column} is no column of {path}, which has "
+                        f"{', '.join(names) or 'none'}; name one of these."
                     )
             for row in reader:
                 split, name = row[self.split_column], row[self.path_column]
