@@ -5,6 +5,7 @@ import errno
 import json
 import os
 import shutil
+import signal
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from omegaconf import OmegaConf
 from runs import SYNTHETIC, TINY, command, run
 from sklearn.metrics import average_precision_score, f1_score, hamming_loss
 
+from audiotok.callbacks.epoch_line import EpochLine
 from audiotok.errors import UserError
 from audiotok.experiment.parts import build_model, build_tokenizer, compile_model
 from audiotok.train import config_folder
@@ -125,6 +127,23 @@ def test_a_resumed_run_ends_like_one_that_never_stopped(tmp_path):
     assert all(torch.equal(whole[name], rest[name]) for name in whole)
     scores = [np.load(tmp_path / name / "predictions.npz")["scores"] for name in ("whole", "rest")]
     assert (scores[0] == scores[1]).all()
+
+
+def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+    def interrupt(callback, trainer, *_):
+        if trainer.current_epoch == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(EpochLine, "on_train_epoch_start", interrupt)
+    monkeypatch.chdir(tmp_path)
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(SystemExit):
+        run(tmp_path / "run", "trainer.max_epochs=3")
+    signal.signal(signal.SIGINT, before)  # Lightning has switched it off for its own way out
+    said = "Stopped in epoch 2; ckpt_path=run/checkpoints/last.ckpt goes on from its beginning."
+    assert said in capsys.readouterr().out
+    monkeypatch.undo()
+    run(tmp_path / "rest", "trainer.max_epochs=3", f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt")
 
 
 def test_a_run_that_goes_on_elsewhere_takes_the_centroids_that_it_had(tmp_path, capsys):

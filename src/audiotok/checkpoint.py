@@ -9,6 +9,7 @@ import torch
 from audiotok.errors import UserError
 
 BEST = Path("checkpoints") / "best.ckpt"
+LAST = Path("checkpoints") / "last.ckpt"
 
 
 def check_checkpoint(path: str) -> None:

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -11,7 +12,7 @@ from pytorch_lightning.loggers import Logger
 
 from audiotok.callbacks.checkpoint import BestCheckpoint
 from audiotok.callbacks.vocabulary_use import VocabularyUse
-from audiotok.checkpoint import check_checkpoint
+from audiotok.checkpoint import LAST, check_checkpoint
 from audiotok.errors import UserError
 from audiotok.experiment.configuration import build_node, plain
 from audiotok.experiment.parts import VOCABULARY, Parts, build, timed
@@ -185,6 +186,12 @@ def _train(
         check_checkpoint(ckpt_path)
     try:
         trainer.fit(module, datamodule, ckpt_path=ckpt_path, weights_only=True)
+    except SystemExit:
+        if trainer.interrupted:  # Lightning has tidied up after Ctrl-C, and said nothing
+            last = Path(trainer.default_root_dir) / LAST
+            go_on = f"; ckpt_path={os.path.relpath(last)} goes on from its beginning" if last.exists() else ""
+            log.error("Stopped in epoch %d%s.", trainer.current_epoch + 1, go_on)
+        raise
     except RuntimeError as error:
         if ckpt_path is None or "state_dict" not in str(error):
             raise
