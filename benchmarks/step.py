@@ -25,6 +25,7 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ def build_ours(config: DictConfig) -> tuple[Tagger, dict[str, Tensor]]:
     tagger = Tagger(
         model,
         classes=[SoundClass(f"/m/{i}", f"class {i}") for i in range(N_CLASSES)],
-        threshold=config.metrics.threshold,
+        metrics=partial(instantiate, config.metrics, n_classes=N_CLASSES),
         loss=instantiate(config.loss),
         mixup=instantiate(config.augment).mixup,
         optimizer=instantiate(config.optimizer),

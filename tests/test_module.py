@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from audiotok.errors import UserError
 from audiotok.loader.clips import Draw
 from audiotok.loader.sampler import EpochSampler
 from audiotok.loss.bce import BCE
-from audiotok.metrics.multilabel import best_threshold
+from audiotok.metrics.multilabel import TaggingMetrics, best_threshold
 from audiotok.model.bert import Bert
 from audiotok.model.model import Sizes
 from audiotok.module import Tagger
@@ -93,7 +94,7 @@ def tagger(seed: int = 0, dropout: float = 0.2, **changes: Any) -> Tagger:
     )
     settings = {
         "classes": tuple(SoundClass(f"/m/{i}", f"class {i}") for i in range(N_CLASSES)),
-        "threshold": 0.5,
+        "metrics": partial(TaggingMetrics, N_CLASSES, 0.5),
         "loss": BCE(label_smoothing=0.0),
         "mixup": Mixup(share=0.0, alpha=0.5),
         "optimizer": AdamW(

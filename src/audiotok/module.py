@@ -1,6 +1,6 @@
 """The LightningModule: a model, its loss, its scores, and how it is trained."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -71,7 +71,8 @@ class Tagger(pl.LightningModule):
     Args:
         model: An option of the config group.
         classes: What the C logits stand for; kept with the weights.
-        threshold: Probability above which a class counts as heard.
+        metrics: Builds the scores of a split from the `prefix` of their names: an option of the config group
+            that knows how many classes there are.
         loss: An option of the config group.
         mixup: Mixes the vectors of clips in training.
         optimizer: An option of the config group.
@@ -85,7 +86,7 @@ class Tagger(pl.LightningModule):
         model: Model,
         *,
         classes: Sequence[SoundClass],
-        threshold: float,
+        metrics: Callable[..., TaggingMetrics],
         loss: Loss,
         mixup: Mixup,
         optimizer: Optimizer,
@@ -97,13 +98,10 @@ class Tagger(pl.LightningModule):
         self.model, self.optimizer, self.schedule = model, optimizer, schedule
         self.loss, self.mixup = loss, mixup
         self.classes, self.vocabulary_key, self.seed = classes, vocabulary_key, seed
-        n_classes = len(classes)
-        self.scores = nn.ModuleDict(
-            {f"{split}_scores": TaggingMetrics(n_classes, threshold, f"{split}/") for split in SPLITS}
-        )
+        self.scores = nn.ModuleDict({f"{split}_scores": metrics(prefix=f"{split}/") for split in SPLITS})
         self.losses = nn.ModuleDict({f"{split}_loss": Mean() for split in SPLITS})
         self.seen = CatMetric()  # indices of the test clips, in the order of their scores
-        self.tuned_threshold = threshold
+        self.tuned_threshold = self._metrics("val").threshold
         self._heard: list[tuple[Tensor, Tensor]] = []  # probabilities and targets of training batches
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:

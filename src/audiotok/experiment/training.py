@@ -2,6 +2,7 @@
 
 import logging
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def train(config: DictConfig, destination: Destination) -> dict[str, Any]:
         module = Tagger(
             parts.model,
             classes=parts.corpus.classes,
-            threshold=config.metrics.threshold,
+            metrics=partial(build_node, config.metrics, n_classes=len(parts.corpus.classes)),
             loss=loss,
             mixup=parts.recipe.mixup,
             optimizer=parts.optimizer,

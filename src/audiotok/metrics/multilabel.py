@@ -118,6 +118,7 @@ class TaggingMetrics(MetricCollection):
             },
             prefix=prefix,
         )
+        self.threshold = threshold
 
     @property
     def precision(self) -> MeanAveragePrecision:
