@@ -86,6 +86,18 @@ def test_a_cache_that_is_not_there_is_empty(tmp_path):
     assert "0 bytes" in output
 
 
+def test_names_in_the_list_are_no_markup(cache):
+    [about] = cache.glob("manifests/*/manifest.json")
+    sidecar = json.loads(about.read_text())
+    sidecar["made_of"] |= {"source": "[/red]", "root": "/data/[old]:cat:"}
+    about.write_text(json.dumps(sidecar))
+    folder = cache.rename(cache.with_name("[bold]"))
+    code, output = audiotok("list", "--cache-dir", folder)
+    assert code == 0
+    assert "[/red] /data/[old]:cat:" in output
+    assert "[bold]" in output
+
+
 def test_a_whole_cache_is_verified(trained):
     assert audiotok("verify", "--cache-dir", trained) == (
         0,
