@@ -180,6 +180,21 @@ def test_a_sweep_that_failed_throughout_has_no_means(tmp_path, capsys):
     assert capsys.readouterr().out.count("It is wrong; mend it.") == 2
 
 
+def test_settings_and_errors_are_shown_as_they_are(tmp_path, capsys):
+    folder = tmp_path / "[bold]"
+    for number, sets in enumerate(("[a,b]", "[/a]")):
+        for seed in range(2):
+            write_job(folder, 2 * number + seed, [f"data.sets={sets}", f"seed={seed}"], {"val/mAP": 0.5})
+    write_job(folder, 4, ["data.sets=:cat:"], error="data.root=[/x]:dog: is no folder; give another.")
+    with pytest.raises(SystemExit) as exit_:
+        end(folder)
+    assert exit_.value.code == 1
+    shown = capsys.readouterr().out
+    assert [shown.count(sets) for sets in ("[a,b]", "[/a]", ":cat:")] == [3, 3, 1]
+    assert "[bold]" in shown
+    assert "Job 4 failed: data.root=[/x]:dog: is no folder; give another.\n" in shown
+
+
 def test_single_jobs_give_no_second_table(tmp_path, capsys):
     for number in range(3):
         write_job(tmp_path, number, [f"model.num_layers={number}"], {"val/mAP": 0.1})

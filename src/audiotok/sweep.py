@@ -159,10 +159,17 @@ def show(jobs: list[Job], metric: str, folder: Path) -> None:
         absent = "failed" if job.error else ""
         values = [f"{job.scores[name]:.4f}" if name in job.scores else absent for name in scores]
         table.add_row(str(rank), job.folder.name, *overrides, *values)
-    Console().print(table)
+    console = _console()
+    console.print(table)
     for job in jobs:
         if job.error:
-            Console().print(f"Job {job.folder.name} failed: {job.error}", style="red", highlight=False)
+            error = f"Job {job.folder.name} failed: {job.error}"
+            console.print(error, style="red", highlight=False, soft_wrap=True)
+
+
+def _console() -> Console:
+    """Return what prints text as it is: settings and errors may have [brackets] and :colons: in them."""
+    return Console(markup=False, emoji=False)
 
 
 def write_means(path: Path, settings: list[Setting]) -> None:
@@ -191,7 +198,7 @@ def show_means(settings: list[Setting], folder: Path) -> None:
     for setting in settings:
         values = [_with_deviation(setting, name) for name in names]
         table.add_row(*map(short_value, setting.overrides.values()), str(setting.n_jobs), *values)
-    Console().print(table)
+    _console().print(table)
 
 
 def _with_deviation(setting: Setting, name: str) -> str:
