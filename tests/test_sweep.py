@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from runs import SYNTHETIC, TINY, command
 
 from audiotok.errors import UserError
-from audiotok.jobs import Job, ranked, read_jobs, short_names, short_value
+from audiotok.jobs import COLUMNS, Job, ranked, read_jobs, short_names, short_value
 from audiotok.sweep import Sweep, check_direction
 
 
@@ -193,6 +193,23 @@ def test_settings_and_errors_are_shown_as_they_are(tmp_path, capsys):
     assert [shown.count(sets) for sets in ("[a,b]", "[/a]", ":cat:")] == [3, 3, 1]
     assert "[bold]" in shown
     assert "Job 4 failed: data.root=[/x]:dog: is no folder; give another.\n" in shown
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_scores_are_shown_whole_however_narrow_the_screen(tmp_path, capsys, monkeypatch, is_terminal):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TTY_COMPATIBLE", str(int(is_terminal)))
+    for number in range(4):
+        scores = dict.fromkeys(COLUMNS, 0.1111 * (1 + number))
+        sets = "[bal_train,unbal_train]" if number < 2 else "[bal_train]"
+        write_job(tmp_path, number, [f"data.sets={sets}", f"seed={number % 2}"], scores)
+    end(tmp_path)
+    shown = capsys.readouterr().out
+    assert "…" not in shown
+    for number in range(4):
+        assert shown.count(f" {0.1111 * (1 + number):.4f} ") == len(COLUMNS)
+    assert shown.count(f"0.1667 ± {0.1111 / 2**0.5:.4f}") == len(COLUMNS)
+    assert ("[bal_train,unbal_train]" in shown) is not is_terminal
 
 
 def test_single_jobs_give_no_second_table(tmp_path, capsys):
