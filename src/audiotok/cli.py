@@ -191,9 +191,9 @@ def list_cache(cache_dir: CacheDir = DEFAULT_CACHE, kind: Kinds = None) -> None:
     from audiotok.inventory import chosen, table_of, take
     from audiotok.store import Store
 
-    _console().print(
-        table_of(chosen(take(Store(cache_dir)), kind or ()), f"Cache {cache_dir}"), soft_wrap=False
-    )
+    with _one_sentence():
+        items = chosen(take(Store(cache_dir)), kind or ())
+    _console().print(table_of(items, f"Cache {cache_dir}"), soft_wrap=False)
 
 
 @cache.command("verify")
@@ -202,7 +202,8 @@ def verify_cache(cache_dir: CacheDir = DEFAULT_CACHE, kind: Kinds = None) -> Non
     from audiotok.inventory import chosen, faults_of, take
     from audiotok.store import Store
 
-    items = chosen(take(Store(cache_dir)), kind or ())
+    with _one_sentence():
+        items = chosen(take(Store(cache_dir)), kind or ())
     faults = [f"{item.entry.folder}: {fault}" for item in items for fault in faults_of(item)]
     for fault in faults:
         typer.echo(fault, err=True)
@@ -229,7 +230,8 @@ def prune_cache(
         typer.echo("Without --kind, --days or --unused all would go; say what is to.", err=True)
         raise typer.Exit(2)
     store = Store(cache_dir)
-    items = chosen(take(store), kind or (), days, unused)
+    with _one_sentence():
+        items = chosen(take(store), kind or (), days, unused)
     if dry_run:
         _console().print(table_of(items, "Would be removed"), soft_wrap=False)
         return
