@@ -12,6 +12,8 @@ from runs import run
 from typer.testing import CliRunner
 
 from audiotok.cli import app
+from audiotok.data.clip import SoundClass
+from audiotok.prediction import Tag
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "pytorch_lightning", "torchmetrics", "transformers", "sklearn", "wandb", "faiss"}
@@ -105,6 +107,17 @@ def test_predict_prints_the_tags_of_a_sound(trained, sound):
     probabilities = [float(line.split()[0]) for line in lines[1:]]
     assert len(probabilities) == 3
     assert probabilities == sorted(probabilities, reverse=True)
+
+
+def test_predict_prints_names_as_they_are(monkeypatch):
+    classes = [SoundClass("/m/0k4j", name) for name in ("car [/m/0k4j]", ":cat: [red]mew", "[/]")]
+    monkeypatch.setattr("audiotok.experiment.restore", lambda run: None)
+    monkeypatch.setattr("audiotok.prediction.tag", lambda run, file: [Tag(c, 0.5) for c in classes])
+    result = CliRunner().invoke(app, ["predict", "run", "a[1] [red]:dog:.wav"])
+    assert result.exit_code == 0
+    assert result.output == (
+        "a[1] [red]:dog:.wav\n   0.500  car [/m/0k4j]\n   0.500  :cat: [red]mew\n   0.500  [/]\n"
+    )
 
 
 def test_predict_agrees_with_the_test_scores(trained, sound):

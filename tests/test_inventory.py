@@ -86,6 +86,32 @@ def test_a_cache_that_is_not_there_is_empty(tmp_path):
     assert "0 bytes" in output
 
 
+@pytest.mark.parametrize("verb", ["list", "verify", "prune"])
+def test_unknown_kinds_and_a_file_in_place_of_a_cache_are_one_sentence(verb, tmp_path):
+    known = "centroids, frames, inspections, manifests, synthetic, tokens"
+    assert audiotok(verb, "--cache-dir", tmp_path / "none", "--kind", "frames", "--kind", "nope") == (
+        1,
+        f"--kind=nope is not known; choose from {known}.\n",
+    )
+    (tmp_path / "file").touch()
+    assert audiotok(verb, "--cache-dir", tmp_path / "file", "--kind", "frames") == (
+        1,
+        f"--cache-dir={tmp_path}/file is a file; give the folder of a cache.\n",
+    )
+
+
+def test_names_in_the_list_are_no_markup(cache):
+    [about] = cache.glob("manifests/*/manifest.json")
+    sidecar = json.loads(about.read_text())
+    sidecar["made_of"] |= {"source": "[/red]", "root": "/data/[old]:cat:"}
+    about.write_text(json.dumps(sidecar))
+    folder = cache.rename(cache.with_name("[bold]"))
+    code, output = audiotok("list", "--cache-dir", folder)
+    assert code == 0
+    assert "[/red] /data/[old]:cat:" in output
+    assert "[bold]" in output
+
+
 def test_a_whole_cache_is_verified(trained):
     assert audiotok("verify", "--cache-dir", trained) == (
         0,
@@ -188,8 +214,9 @@ def test_what_lies_elsewhere_stays(cache, tmp_path):
     precious = tmp_path / "precious" / "0123456789abcdef"
     precious.mkdir(parents=True)
     (cache / "frames" / "fedcba9876543210").symlink_to(precious, target_is_directory=True)
-    (cache / "links").symlink_to(precious.parent, target_is_directory=True)
-    audiotok("prune", "--cache-dir", cache, "--kind", "frames", "--kind", "links")
+    shutil.rmtree(cache / "tokens")
+    (cache / "tokens").symlink_to(precious.parent, target_is_directory=True)
+    audiotok("prune", "--cache-dir", cache, "--kind", "frames", "--kind", "tokens")
     assert precious.is_dir()
 
 

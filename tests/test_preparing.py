@@ -1,13 +1,14 @@
 """audiotok prepare: the manifest of a corpus, and what is said of it."""
 
 import json
+import logging
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from runs import TINY, command, run
+from runs import SYNTHETIC, TINY, command, run
 from tiny import SAMPLE_RATE, path_of, tiny_source
 
 
@@ -77,6 +78,12 @@ def test_header_checks_are_training_s_where_it_asks_for_them(root, tmp_path, mon
     prepare(tmp_path / "prepared", cache, *of(root), "check=header")
     monkeypatch.setattr("audiotok.data.parts.inspect_part", lambda _: pytest.fail("a clip is inspected"))
     run(tmp_path / "run", cache, "data.check=header", data=of(root))
+
+
+def test_what_faiss_says_of_itself_is_left_out(tmp_path, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("faiss"), "level", logging.INFO)
+    prepare(tmp_path / "run", *SYNTHETIC)
+    assert logging.getLogger("faiss.loader").getEffectiveLevel() == logging.WARNING
 
 
 def test_the_folder_of_a_preparation_holds_its_configuration(root, tmp_path):

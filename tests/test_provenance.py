@@ -1,15 +1,19 @@
 """Where a run came from is in its folder, and repeats it."""
 
 import json
+import re
 import subprocess
 from importlib.metadata import version
 
 import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 from runs import SYNTHETIC, TINY, command, run
 from typer.testing import CliRunner
 
 from audiotok.cli import app
 from audiotok.provenance import checkout
+from audiotok.train import check_values, config_folder
 
 
 def test_command_code_packages_device_and_data_are_in_the_folder(tmp_path):
@@ -49,6 +53,44 @@ def test_a_run_is_repeated_from_its_folder(tmp_path):
     second = json.loads((tmp_path / "second" / "metrics.json").read_text())
     same = [key for key in first if not key.startswith(("seconds/", "vocabulary/seconds"))]
     assert {key: second[key] for key in same} == {key: first[key] for key in same}
+    logs = [(tmp_path / name / "train.log").read_text().splitlines() for name in ("first", "second")]
+    assert all(re.match(r"\d\d:\d\d:\d\d \w", log[0]) for log in logs)
+
+
+def test_repeats_may_be_a_sweep_with_its_table(tmp_path):
+    run(tmp_path / "first")
+    arguments = ["-m", "seed=0,1", f"hydra.sweep.dir={tmp_path}/sweep"]
+    assert CliRunner().invoke(app, ["repeat", str(tmp_path / "first"), *arguments]).exit_code == 0
+    assert (tmp_path / "sweep" / "means.csv").is_file()
+
+
+@pytest.mark.parametrize("override", ["model=bag", "+logger=none", "experiment=seed", "data=esc50,audioset"])
+def test_a_repeat_exchanges_no_options(tmp_path, override):
+    (tmp_path / "config.yaml").write_text("trainer: {}\n")
+    result = CliRunner().invoke(app, ["repeat", str(tmp_path), "seed=1", override])
+    assert (result.exit_code, result.output) == (
+        1,
+        f"{override} names an option of a group, and a repeat takes values of keys alone "
+        "(optimizer.lr=0.001, or logger=null); train anew with that option.\n",
+    )
+
+
+def test_a_repeat_takes_values_and_launchers():
+    check_values(
+        ["hydra/launcher=joblib", "-m", "~logger", "logger=null", "model={dropout: 0.1}", "seed=1,2"]
+    )
+
+
+@pytest.mark.parametrize("verb", ["prepare", "doctor"])
+def test_what_is_no_training_is_not_repeated(tmp_path, verb):
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        config = compose(verb, ["features=logmel"])
+    OmegaConf.save(config, tmp_path / "config.yaml", resolve=True)
+    result = CliRunner().invoke(app, ["repeat", str(tmp_path)])
+    assert (result.exit_code, result.output) == (
+        1,
+        f"{tmp_path} is no run of audiotok train or pretrain; give the folder of one.\n",
+    )
 
 
 def test_a_pretraining_run_is_repeated_too(tmp_path):

@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from runs import SYNTHETIC, TINY, command
 
 from audiotok.errors import UserError
-from audiotok.jobs import Job, ranked, read_jobs, short_names, short_value
+from audiotok.jobs import COLUMNS, Job, ranked, read_jobs, short_names, short_value
 from audiotok.sweep import Sweep, check_direction
 
 
@@ -178,6 +178,38 @@ def test_a_sweep_that_failed_throughout_has_no_means(tmp_path, capsys):
         end(tmp_path)
     assert not (tmp_path / "means.csv").exists()
     assert capsys.readouterr().out.count("It is wrong; mend it.") == 2
+
+
+def test_settings_and_errors_are_shown_as_they_are(tmp_path, capsys):
+    folder = tmp_path / "[bold]"
+    for number, sets in enumerate(("[a,b]", "[/a]")):
+        for seed in range(2):
+            write_job(folder, 2 * number + seed, [f"data.sets={sets}", f"seed={seed}"], {"val/mAP": 0.5})
+    write_job(folder, 4, ["data.sets=:cat:"], error="data.root=[/x]:dog: is no folder; give another.")
+    with pytest.raises(SystemExit) as exit_:
+        end(folder)
+    assert exit_.value.code == 1
+    shown = capsys.readouterr().out
+    assert [shown.count(sets) for sets in ("[a,b]", "[/a]", ":cat:")] == [3, 3, 1]
+    assert "[bold]" in shown
+    assert "Job 4 failed: data.root=[/x]:dog: is no folder; give another.\n" in shown
+
+
+@pytest.mark.parametrize("is_terminal", [True, False])
+def test_scores_are_shown_whole_however_narrow_the_screen(tmp_path, capsys, monkeypatch, is_terminal):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TTY_COMPATIBLE", str(int(is_terminal)))
+    for number in range(4):
+        scores = dict.fromkeys(COLUMNS, 0.1111 * (1 + number))
+        sets = "[bal_train,unbal_train]" if number < 2 else "[bal_train]"
+        write_job(tmp_path, number, [f"data.sets={sets}", f"seed={number % 2}"], scores)
+    end(tmp_path)
+    shown = capsys.readouterr().out
+    assert "…" not in shown
+    for number in range(4):
+        assert shown.count(f" {0.1111 * (1 + number):.4f} ") == len(COLUMNS)
+    assert shown.count(f"0.1667 ± {0.1111 / 2**0.5:.4f}") == len(COLUMNS)
+    assert ("[bal_train,unbal_train]" in shown) is not is_terminal
 
 
 def test_single_jobs_give_no_second_table(tmp_path, capsys):

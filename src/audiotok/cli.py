@@ -9,11 +9,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from audiotok.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 app = typer.Typer(
     help="Turn sound into words and find out what a language model can hear in them.", no_args_is_help=True
@@ -57,9 +60,14 @@ def _one_sentence() -> Iterator[None]:
 
 
 def _say_in_red(error: UserError) -> None:
+    _console(stderr=True).print(str(error), style="red")
+
+
+def _console(stderr: bool = False) -> "Console":
+    """Return what prints text as it is: classes and files may have [brackets] and :colons: in them."""
     from rich.console import Console
 
-    Console(stderr=True, highlight=False, soft_wrap=True).print(str(error), style="red", markup=False)
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 _OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -86,7 +94,7 @@ for _name, _says in _PROGRAMS.items():
 
 @app.command(context_settings=_OVERRIDES)
 def repeat(context: typer.Context, run: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None:
-    """Run again what is in a run's folder, in a new one; Hydra overrides may follow."""
+    """Run again what is in a run's folder, in a new one; Hydra overrides of values may follow."""
     from audiotok.train import repeat as hydra_repeat
 
     with _one_sentence():
@@ -108,15 +116,13 @@ def download(
     ] = None,
 ) -> None:
     """Fetch a corpus, or what is missing of it, and check it."""
-    from rich.console import Console
-
     from audiotok.download.corpus import download as fetch
 
     with _one_sentence(), _log_on_screen():
         done = fetch(name, to, mirror, sets)
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(f"{done.title} is in {done.root}; what came is in {to / 'download.json'}.", markup=False)
-    console.print(done.command, markup=False)
+    console = _console()
+    console.print(f"{done.title} is in {done.root}; what came is in {to / 'download.json'}.")
+    console.print(done.command)
 
 
 @app.command()
@@ -140,12 +146,10 @@ def predict(
     top: Annotated[int, typer.Option(help="Tags shown for each file.", min=1)] = 5,
 ) -> None:
     """Print the tags of your own sounds."""
-    from rich.console import Console
-
     from audiotok.experiment import restore
     from audiotok.prediction import tag
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = _console()
     failed = False
     with _one_sentence():
         restored = restore(run)
@@ -172,28 +176,24 @@ def compare(
     metric: Annotated[str, typer.Option(help="What runs are ranked by: a key of metrics.json.")] = "test/mAP",
 ) -> None:
     """Lay runs beside each other in one page that opens without a server: settings, scores, curves, luck."""
-    from rich.console import Console
-
     from audiotok.compare.page import compare as write_page
 
     with _one_sentence():
         runs = write_page(folders, to, metric)
     lacking = sum(bool(run.notes) for run in runs)
     noted = f"; {lacking} lack something, which the page names" if lacking else ""
-    Console(highlight=False, soft_wrap=True).print(
-        f"{len(runs)} runs are compared in {to} ({to.stat().st_size / 1e6:.1f} MB){noted}.", markup=False
-    )
+    _console().print(f"{len(runs)} runs are compared in {to} ({to.stat().st_size / 1e6:.1f} MB){noted}.")
 
 
 @cache.command("list")
 def list_cache(cache_dir: CacheDir = DEFAULT_CACHE, kind: Kinds = None) -> None:
     """List what is kept: what it is made of, its rows, its size, its last use."""
-    from rich.console import Console
-
     from audiotok.inventory import chosen, table_of, take
     from audiotok.store import Store
 
-    Console().print(table_of(chosen(take(Store(cache_dir)), kind or ()), f"Cache {cache_dir}"))
+    with _one_sentence():
+        items = chosen(take(Store(cache_dir)), kind or ())
+    _console().print(table_of(items, f"Cache {cache_dir}"), soft_wrap=False)
 
 
 @cache.command("verify")
@@ -202,7 +202,8 @@ def verify_cache(cache_dir: CacheDir = DEFAULT_CACHE, kind: Kinds = None) -> Non
     from audiotok.inventory import chosen, faults_of, take
     from audiotok.store import Store
 
-    items = chosen(take(Store(cache_dir)), kind or ())
+    with _one_sentence():
+        items = chosen(take(Store(cache_dir)), kind or ())
     faults = [f"{item.entry.folder}: {fault}" for item in items for fault in faults_of(item)]
     for fault in faults:
         typer.echo(fault, err=True)
@@ -222,8 +223,6 @@ def prune_cache(
     ] = False,
 ) -> None:
     """Remove what all options hold for, but nothing that is being made or read at this moment."""
-    from rich.console import Console
-
     from audiotok.inventory import chosen, table_of, take
     from audiotok.store import Store
 
@@ -231,11 +230,12 @@ def prune_cache(
         typer.echo("Without --kind, --days or --unused all would go; say what is to.", err=True)
         raise typer.Exit(2)
     store = Store(cache_dir)
-    items = chosen(take(store), kind or (), days, unused)
+    with _one_sentence():
+        items = chosen(take(store), kind or (), days, unused)
     if dry_run:
-        Console().print(table_of(items, "Would be removed"))
+        _console().print(table_of(items, "Would be removed"), soft_wrap=False)
         return
     removed = [item for item in items if store.remove(item.entry)]
-    Console().print(table_of(removed, "Removed"))
+    _console().print(table_of(removed, "Removed"), soft_wrap=False)
     if len(removed) < len(items):
         typer.echo(f"{len(items) - len(removed)} are in use and stay.")

@@ -15,12 +15,14 @@ import numpy as np
 from rich.table import Table
 
 from audiotok.data import manifest, parts
+from audiotok.errors import UserError
 from audiotok.loader.rows import SIDECAR, VERSIONS, Rows
 from audiotok.store import Entry, StaleError, Store, arrays_key, readable_size
 
 _DAY = 24 * 60 * 60  # s
 _TABLES = {manifest.KIND: manifest.read_manifest, parts.KIND: parts.read_part}
 SIDECARS = {"centroids": "vocabulary.json", "manifests": "manifest.json", **dict.fromkeys(VERSIONS, SIDECAR)}
+KINDS = (*SIDECARS, parts.KIND, "synthetic")
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,13 @@ class Item:
 
 
 def take(store: Store) -> list[Item]:
-    """Describe all that lies in a store."""
+    """Describe all that lies in a store; one that is not there is empty.
+
+    Raises:
+        UserError: It is a file.
+    """
+    if store.root.is_file():
+        raise UserError(f"--cache-dir={store.root} is a file; give the folder of a cache.")
     entries = store.entries()
     fitted = {_sidecar(entry).get("checksum") for entry in entries if entry.kind == "centroids"}
     return [_describe(entry, fitted) for entry in entries]
@@ -78,7 +86,7 @@ def faults_of(item: Item) -> list[str]:
 
 
 def chosen(
-    items: Iterable[Item], kinds: Collection[str], days: float = 0.0, unused: bool = False
+    items: Collection[Item], kinds: Collection[str], days: float = 0.0, unused: bool = False
 ) -> list[Item]:
     """Return the things that all conditions hold for.
 
@@ -87,7 +95,14 @@ def chosen(
         kinds: Of one of these; of any where there are none.
         days: Not used for so many days.
         unused: Only what nothing will read any more.
+
+    Raises:
+        UserError: There is no such kind.
     """
+    known = sorted({*KINDS, *(item.entry.kind for item in items)})  # earlier versions may have left others
+    for kind in kinds:
+        if kind not in known:
+            raise UserError(f"--kind={kind} is not known; choose from {', '.join(known)}.")
     return [
         item
         for item in items
@@ -104,7 +119,7 @@ def table_of(items: Sequence[Item], title: str) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for kind, group in groupby(items, key=lambda item: item.entry.kind):
         of_kind = list(group)
-        if kind == "inspections":
+        if kind == parts.KIND:
             last = max(item.last_use for item in of_kind)
             table.add_row(kind, "", f"{len(of_kind):,} parts", "", _size(of_kind), _day(last))
             continue

@@ -32,8 +32,10 @@ def tag(run: Restored, path: Path) -> list[Tag]:
         path: An audio file.
 
     Raises:
-        UserError: The file cannot be read.
+        UserError: The file cannot be read, or is a folder.
     """
+    if path.is_dir():
+        raise UserError(f"{path} is a folder; give the files in it that are to be tagged.")
     rate = run.tokenizer.features.sample_rate
     try:
         waveform = torch.from_numpy(read_waveform(path, rate))

@@ -26,6 +26,7 @@ from audiotok.jobs import (
 )
 
 log = logging.getLogger(__name__)
+_WIDE = 10_000  # characters in a line of a file or a pipe
 
 
 class Sweep(Callback):
@@ -153,16 +154,29 @@ def show(jobs: list[Job], metric: str, folder: Path) -> None:
     for name in ["rank", "job", *short_names(varied)]:
         table.add_column(name, overflow="fold")
     for name in scores:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold", min_width=len("12.3456"))
     for rank, job in enumerate(jobs, start=1):
         overrides = [short_value(job.overrides.get(key, "")) for key in varied]
         absent = "failed" if job.error else ""
         values = [f"{job.scores[name]:.4f}" if name in job.scores else absent for name in scores]
         table.add_row(str(rank), job.folder.name, *overrides, *values)
-    Console().print(table)
+    console = _console()
+    console.print(table, crop=False)  # a line too long for a terminal goes on in the next
     for job in jobs:
         if job.error:
-            Console().print(f"Job {job.folder.name} failed: {job.error}", style="red", highlight=False)
+            error = f"Job {job.folder.name} failed: {job.error}"
+            console.print(error, style="red", highlight=False, soft_wrap=True)
+
+
+def _console() -> Console:
+    """Return what prints text as it is: settings and errors may have [brackets] and :colons: in them.
+
+    Tables are as wide as they need to be where output is no terminal; in one, names and settings are folded.
+    """
+    console = Console(markup=False, emoji=False)
+    if not console.is_terminal:
+        console.width = _WIDE
+    return console
 
 
 def write_means(path: Path, settings: list[Setting]) -> None:
@@ -187,11 +201,11 @@ def show_means(settings: list[Setting], folder: Path) -> None:
     for name in [*short_names(list(settings[0].overrides)), "jobs"]:
         table.add_column(name, overflow="fold")
     for name in names:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold", min_width=len("0.1234 ± 0.1234"))
     for setting in settings:
         values = [_with_deviation(setting, name) for name in names]
         table.add_row(*map(short_value, setting.overrides.values()), str(setting.n_jobs), *values)
-    Console().print(table)
+    _console().print(table, crop=False)
 
 
 def _with_deviation(setting: Setting, name: str) -> str:

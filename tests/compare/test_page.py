@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from compare import write_runs
 from typer.testing import CliRunner
 
@@ -68,6 +69,22 @@ def test_runs_on_the_same_clips_are_resampled_alike_and_others_stand_apart(twelv
     metrics = json.loads((tmp_path / "one" / "metrics.json").read_text())
     assert one["mAP"] == pytest.approx(metrics["test/mAP"], rel=1e-5)
     assert np.mean(one["resampled"]) / 1e5 == pytest.approx(one["mAP"], abs=0.05)
+
+
+def test_settings_and_scores_that_are_no_numbers_do_not_stop_the_page(twelve_runs, tmp_path):
+    shutil.copytree(twelve_runs, tmp_path / "runs")
+    config, metrics = (tmp_path / "runs" / "003" / name for name in ("config.yaml", "metrics.json"))
+    settings = yaml.safe_load(config.read_text())
+    settings["optimizer"]["lr"] = float("nan")
+    config.write_text(yaml.safe_dump(settings))
+    scores = json.loads(metrics.read_text()) | {"test/mAP": float("nan"), "test/top1": float("inf")}
+    metrics.write_text(json.dumps(scores))
+    assert "NaN" in metrics.read_text()
+    code, output = audiotok_compare(tmp_path / "runs", "--to", tmp_path / "page.html")
+    assert (code, output[:20]) == (0, "12 runs are compared")
+    data = embedded((tmp_path / "page.html").read_text(encoding="utf-8"))
+    cells = dict(zip((column["label"] for column in data["columns"]), data["runs"][3]["cells"], strict=True))
+    assert (cells["lr"], cells["test/mAP"], data["runs"][3]["notes"]) == ("nan", None, [])
 
 
 def test_200_runs_take_less_than_5_mb(tmp_path):

@@ -57,6 +57,12 @@ def test_null_and_a_missing_key_are_different_values():
     assert setting.values == ("null", None)
 
 
+def test_what_is_no_finite_number_is_text():
+    nan, inf = float("nan"), float("inf")
+    [setting] = differing([{"a": nan, "b": nan}, {"a": inf, "b": nan}, {"a": 0.5, "b": nan}])
+    assert (setting.key, setting.values) == ("a", ("nan", "inf", 0.5))
+
+
 def column(label: str, values) -> Setting:
     return Setting(label, label, tuple(values), ())
 

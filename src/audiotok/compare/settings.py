@@ -1,6 +1,7 @@
 """In what runs differ: one column for each setting that says something, and no more."""
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ class Setting:
     Args:
         key: Dotted, as on the command line.
         label: The shortest end of the key that no other setting has.
-        values: Of every run: a number, a text, or ABSENT.
+        values: Of every run: a finite number, a text, or ABSENT.
         implied: Other keys that tell the runs apart as this one does, and are left out for it.
     """
 
@@ -87,7 +88,8 @@ def _plain(value: Any, present: bool) -> Value:
         return ABSENT
     if value is None or isinstance(value, bool):
         return json.dumps(value)
-    return value if isinstance(value, int | float) else str(value)
+    is_number = isinstance(value, int | float) and math.isfinite(value)
+    return value if is_number else str(value)  # nan is a text: JSON has none, and it equals no other
 
 
 def _shown(key: str, values: tuple[Value, ...]) -> tuple[Value, ...]:

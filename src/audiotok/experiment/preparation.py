@@ -11,6 +11,7 @@ from audiotok.data.manifest import update_manifest
 from audiotok.engine.engine import Engine
 from audiotok.experiment.configuration import PrepareRoot, begin, build_node
 from audiotok.experiment.parts import build_tokenizer
+from audiotok.experiment.session import quieten
 from audiotok.loader.datamodule import default_workers
 from audiotok.loader.fill import fill_frames, fill_tokens
 from audiotok.loader.kept import Kept
@@ -34,6 +35,7 @@ def prepare(config: DictConfig, destination: Destination) -> dict[str, Any]:
     Raises:
         UserError: Something in the configuration or on the disk is for the user to mend.
     """
+    quieten(destination.leads)
     begin(config, destination, PrepareRoot)
     source, engine = build_node(config.data), build_node(config.engine)
     store = Store(config.cache_dir)

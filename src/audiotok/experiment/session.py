@@ -19,7 +19,7 @@ def open_session(config: DictConfig, destination: Destination) -> Iterator[Logge
 
     A process that follows another one does all the same, writes nothing, and leaves the talking to that.
     """
-    _quieten(destination.leads)
+    quieten(destination.leads)
     logger = None
     succeeded = False
     try:
@@ -36,7 +36,7 @@ def build_logger(config: DictConfig, destination: Destination) -> Logger | None:
     return build_node(config.logger, destination=destination) if config.get("logger") else None
 
 
-def _quieten(leads: bool) -> None:
+def quieten(leads: bool) -> None:
     """Leave out what libraries say of themselves and users can do nothing about; our own lines remain.
 
     Of several processes, one speaks.
