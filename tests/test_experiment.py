@@ -17,6 +17,7 @@ from sklearn.metrics import average_precision_score, f1_score, hamming_loss
 
 from audiotok.callbacks.epoch_line import EpochLine
 from audiotok.errors import UserError
+from audiotok.experiment import parts
 from audiotok.experiment.parts import build_model, build_tokenizer, compile_model
 from audiotok.train import config_folder
 
@@ -127,6 +128,17 @@ def test_a_resumed_run_ends_like_one_that_never_stopped(tmp_path):
     assert all(torch.equal(whole[name], rest[name]) for name in whole)
     scores = [np.load(tmp_path / name / "predictions.npz")["scores"] for name in ("whole", "rest")]
     assert (scores[0] == scores[1]).all()
+
+
+def test_ctrl_c_before_training_is_one_word(tmp_path, monkeypatch, capsys):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(parts, "open_corpus", interrupt)
+    with pytest.raises(SystemExit) as exit_:
+        run(tmp_path)
+    assert exit_.value.code == 130
+    assert capsys.readouterr().out.strip().endswith("Stopped.")
 
 
 def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):

@@ -64,6 +64,15 @@ def test_classes_with_few_positives_are_named_for_each_split(root, tmp_path, cap
     assert prepare(tmp_path / "none", *of(root), "min_positives=0")["few_positives"]["train"] == []
 
 
+def test_names_are_printed_as_they_are(root, tmp_path, capsys):
+    """What looks like markup, or like an emoji, is none."""
+    table = root / "metadata" / "class_labels_indices.csv"
+    table.write_text(table.read_text().replace("Low tone", "car [/m/0k4j] :cat:"))
+    assert "car [/m/0k4j] :cat:" in table.read_text()
+    prepare(tmp_path / "run", *of(root), "min_positives=1000")
+    assert "car [/m/0k4j] :cat:" in " ".join(capsys.readouterr().out.replace("│", " ").split())
+
+
 def test_training_opens_what_was_prepared(root, tmp_path, monkeypatch):
     cache = f"cache_dir={tmp_path}/cache"
     report = prepare(tmp_path / "prepared", cache, *of(root))

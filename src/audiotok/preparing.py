@@ -82,7 +82,7 @@ def _few_positives(manifest: Manifest, splits: dict[Split, Catalogue], least: in
 
 def show(found: dict[str, Any]) -> None:
     """Print a report."""
-    console = Console()
+    console = Console(markup=False, emoji=False)  # ids and names are what they are
     console.print(_clips_table(found))
     console.print(_few_table(found))
     for line in sentences(found):

@@ -22,6 +22,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from audiotok.errors import ERROR, UserError
 
 log = logging.getLogger(__name__)
+_BY_CTRL_C = 130  # exit status, as shells have it
 PLUGINS = {  # what a command line may name: the package of Hydra's plugin, and the extra that installs it
     "hydra/launcher=jobs": ("hydra_joblib_launcher", "joblib"),
     "hydra/launcher=joblib": ("hydra_joblib_launcher", "joblib"),
@@ -73,6 +74,9 @@ def run(config: DictConfig) -> float:
             with logging_redirect_tqdm():  # log lines go above progress bars, not into them
                 results = getattr(experiment, program)(config, destination)
         return float(results["n_bad"]) if "n_bad" in results else _optimized(config, results, folder)
+    except KeyboardInterrupt:
+        log.error("Stopped.")
+        raise SystemExit(_BY_CTRL_C) from None
     except UserError as error:
         log.error("%s", error)
         _leave_error(folder, str(error))

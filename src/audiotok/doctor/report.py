@@ -39,7 +39,7 @@ def write(found: Mapping[str, Any], folder: Path) -> None:
 
 def show(findings: Sequence[Finding], not_made: Mapping[str, str]) -> None:
     """Print what was found, the classes that tokens tell most and least of, and what was not looked at."""
-    console = Console()
+    console = Console(emoji=False)
     console.print(_table(findings))
     for finding in findings:
         if finding.topic == "information":
