@@ -3,7 +3,7 @@
 Guarantees: a folder under its key is complete or absent, whatever is killed in between; of several
 processes that want the same key, one computes and the others wait and read. A process that dies while
 it holds the lock frees it (the lock is the operating system's, not a file's existence). What is being made
-or held is not removed.
+or held is not removed; only what is broken is made again although it is held.
 """
 
 import errno
