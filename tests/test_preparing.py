@@ -11,6 +11,8 @@ import soundfile
 from runs import SYNTHETIC, TINY, command, run
 from tiny import SAMPLE_RATE, path_of, tiny_source
 
+from audiotok.data.clip import SPLITS
+
 
 @pytest.fixture
 def root(tiny_audioset: Path, tmp_path: Path) -> Path:
@@ -54,6 +56,22 @@ def test_report_counts_what_is_there_against_what_is_listed(root, tmp_path, caps
     shown = capsys.readouterr().out
     for words in ("31 of 32 listed clips are there", "list an id again", train[2].id, "usable", "missing"):
         assert words in shown
+
+
+def test_clips_of_two_splits_that_have_the_same_bytes_are_counted(root, tmp_path, capsys):
+    clips = {split: [c for c in tiny_source(root).read().clips if c.split == split] for split in SPLITS}
+    train, test = clips["train"], clips["test"]
+    for clip in (train[1], *test[:2]):
+        shutil.copy(path_of(train[0]), path_of(clip))
+    report = prepare(tmp_path / "run", *of(root))
+    [twins] = [twins for twins in report["twins"] if twins["of"] == "train"]
+    assert (twins["split"], twins["n"]) == ("test", 2)
+    first = min(test[:2], key=lambda clip: clip.id.encode()).id
+    assert twins["examples"][0][0] == first
+    assert twins["examples"][0][1] in {train[0].id, train[1].id}
+    assert f"2 clips of the test split have the bytes of a training clip, for example {first}" in (
+        capsys.readouterr().out
+    )
 
 
 def test_classes_with_few_positives_are_named_for_each_split(root, tmp_path, capsys):

@@ -178,6 +178,15 @@ def test_a_file_outside_the_cache_is_not_blamed_on_cache_dir(tmp_path):
 # ---- several processes ----
 
 
+def test_what_another_has_removed_first_is_gone(tmp_path):
+    store = Store(tmp_path)
+    store.load_or_make("kind", "key", read, writes("x"))
+    [entry] = store.entries()
+    assert store.remove(entry)
+    assert store.remove(entry)
+    assert store.entries() == []
+
+
 def test_of_two_processes_at_once_one_computes_and_both_load(tmp_path):
     barrier = SPAWN.Barrier(2)
     processes = [SPAWN.Process(target=load_or_make, args=(tmp_path, make_slowly, barrier)) for _ in range(2)]

@@ -13,6 +13,7 @@ from rich.table import Table
 from audiotok.data.catalogue import USABLE, Catalogue
 from audiotok.data.clip import SPLITS, Split
 from audiotok.data.manifest import Manifest
+from audiotok.data.twins import Twins, find_twins
 
 log = logging.getLogger(__name__)
 REPORT = "report.json"
@@ -48,6 +49,7 @@ def report(manifest: Manifest, min_positives: int) -> dict[str, Any]:
         "rates": _counts(usable, "rate"),
         "channels": _counts(usable, "channels"),
         **asdict(manifest.findings),
+        "twins": [asdict(twins) for twins in find_twins(usable)],
         "min_positives": min_positives,
         "few_positives": _few_positives(manifest, splits, min_positives),
     }
@@ -100,7 +102,7 @@ def sentences(found: dict[str, Any]) -> list[str]:
         if found[name]["n"]:
             examples = ", ".join(found[name]["examples"])
             lines.append(f"{found[name]['n']:,} {sentence} (for example {examples}).")
-    return lines
+    return lines + [f"{Twins(**twins)}." for twins in found["twins"]]
 
 
 _FINDINGS = {

@@ -3,7 +3,7 @@
 Guarantees: a folder under its key is complete or absent, whatever is killed in between; of several
 processes that want the same key, one computes and the others wait and read. A process that dies while
 it holds the lock frees it (the lock is the operating system's, not a file's existence). What is being made
-or held is not removed.
+or held is not removed; only what is broken is made again although it is held.
 """
 
 import errno
@@ -179,16 +179,18 @@ class Store:
         return descriptor
 
     def remove(self, entry: Entry) -> bool:
-        """Remove what nobody makes or holds at this moment, and return whether it was so.
+        """Remove what nobody makes or holds at this moment, and return whether it is gone.
 
+        It is, too, where another process has removed it first.
         Its empty lock files stay: another process may just be waiting at them.
         """
         try:
             with _lock(entry.folder, timeout=0), _hold_file(entry.folder).open("a") as file:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                doomed = entry.folder.with_name(f".{entry.key.lstrip('.')}-removed")
-                entry.folder.rename(doomed)  # so that it is never seen half
-                shutil.rmtree(doomed)
+                if entry.folder.is_dir():
+                    doomed = entry.folder.with_name(f".{entry.key.lstrip('.')}-removed")
+                    entry.folder.rename(doomed)  # so that it is never seen half
+                    shutil.rmtree(doomed)
         except (Timeout, BlockingIOError):
             return False
         return True

@@ -1,4 +1,5 @@
 import csv
+import multiprocessing
 from pathlib import Path
 
 import numpy as np
@@ -120,6 +121,20 @@ def test_corpus_that_lost_its_metadata_is_written_again(tmp_path):
     [lost] = tmp_path.glob(f"synthetic/*/metadata/{SEGMENTS['eval']}")
     lost.unlink()
     assert source(tmp_path, n_train_clips=3, n_test_clips=1).read() == first
+
+
+def write_and_end(cache_dir: Path) -> None:
+    source(cache_dir, n_train_clips=3, n_test_clips=1).read()
+
+
+def test_corpus_stays_as_long_as_a_process_lives_that_reads_it(tmp_path):
+    other = multiprocessing.get_context("spawn").Process(target=write_and_end, args=(tmp_path,))
+    other.start()
+    other.join()
+    [entry] = Store(tmp_path).entries("synthetic")
+    assert Store(tmp_path).remove(entry)
+    source(tmp_path, n_train_clips=3, n_test_clips=1).read()
+    assert not Store(tmp_path).remove(entry)
 
 
 @pytest.mark.parametrize("key", ["n_train_clips", "n_test_clips", "clip_seconds"])

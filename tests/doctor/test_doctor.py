@@ -41,7 +41,7 @@ def test_nothing_is_bad_where_all_is_well(examined):
 
 def test_every_topic_is_looked_at_and_written(examined):
     folder, report, _ = examined
-    assert list(states(report)) == ["clips", "positives", "rates", *OF_THE_RUN]
+    assert list(states(report)) == ["clips", "positives", "twins", "rates", *OF_THE_RUN]
     assert report["not_made"] == {}
     assert report["n_good"] + report["n_doubtful"] + report["n_bad"] == len(report["findings"])
     assert report["seconds"].keys() == states(report).keys()
@@ -128,6 +128,18 @@ def test_a_validation_split_without_positives_is_found_and_the_rest_says_why_it_
     found = states(report)
     assert (found["positives"], found["setup"], found["clips"], status) == ("bad", "bad", "good", 1)
     assert set(report["not_made"]) == set(OF_THE_RUN)
+
+
+def test_a_test_clip_that_is_trained_on_is_found(tmp_path):
+    table = write_sounds(tmp_path / "sounds", without_positives=("val",))  # so that nothing is trained
+    shutil.copy(table.parent / "train003.wav", table.parent / "test005.wav")
+    report, _ = examine(tmp_path / "run", table)
+    [twins] = [finding for finding in report["findings"] if finding["topic"] == "twins"]
+    assert twins["state"] == "doubtful"
+    assert twins["says"] == (
+        "1 clips of the test split have the bytes of a training clip, "
+        "for example test005.wav and train003.wav."
+    )
 
 
 def test_silent_clips_are_found_where_they_are_decoded(tmp_path):

@@ -2,6 +2,9 @@
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -43,6 +46,15 @@ def die_at_first(part):
     return number
 
 
+def sleep_long(part):
+    part.touch()
+    time.sleep(60)
+
+
+def map_sleepers(folder):
+    list(Local(2).map(sleep_long, [folder / "one", folder / "other"]))
+
+
 def test_every_part_comes_with_what_is_made_of_it(engine):
     assert sorted(engine.map(square, list(range(20)))) == [(i, i * i) for i in range(20)]
 
@@ -76,6 +88,19 @@ def test_what_the_user_can_mend_is_said_as_it_is(engine, caplog):
 def test_a_process_that_ends_takes_no_part_with_it(engine, tmp_path):
     parts = [(i, str(tmp_path)) for i in range(12)]
     assert sorted(made for _, made in engine.map(die_at_first, parts)) == list(range(12))
+
+
+def test_workers_do_not_outlive_a_process_that_is_killed(tmp_path):
+    call = "import pathlib, sys, test_every_engine as t; t.map_sleepers(pathlib.Path(sys.argv[1]))"
+    command = [sys.executable, "-c", call, str(tmp_path)]
+    with subprocess.Popen(command, cwd=Path(__file__).parent, stdout=subprocess.PIPE) as parent:
+        deadline = time.monotonic() + 60
+        while len(list(tmp_path.iterdir())) < 2:
+            assert time.monotonic() < deadline, "the workers never began"
+            time.sleep(0.02)
+        parent.kill()
+        # its output ends when nobody has it open any more, and a lock is free then
+        parent.communicate(timeout=20)
 
 
 @pytest.mark.parametrize("arguments", [{"n_workers": 0}, {"retries": -1}, {"n_workers": -2}])

@@ -25,7 +25,7 @@ from audiotok.errors import UserError
 from audiotok.loader import cache as loader_cache
 from audiotok.loader.cache import ClipCache
 from audiotok.loader.clips import Batch, ClipDataset, Draw, as_it_is
-from audiotok.loader.rows import SIDECAR
+from audiotok.loader.rows import SIDECAR, VERSIONS
 from audiotok.store import Store
 from audiotok.tokenizer import Stage, Tokenizer
 
@@ -625,14 +625,14 @@ def change(**changes: Any) -> Callable[[Path], object]:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (change(version=0), "the tokens in it are of version 0, not 1"),
+        (change(version=0), "the tokens in it are of version 0, not 2"),
         (lambda folder: (folder / SIDECAR).unlink(), "about.json cannot be read"),
         (lambda folder: (folder / SIDECAR).write_text("[]"), "about.json cannot be read"),
         (lambda folder: (folder / "rows.npy").unlink(), "the rows cannot be read"),
         (lambda folder: np.save(folder / "rows.npy", np.zeros((15, 3, 1), np.uint8)), "not of the shape"),
     ],
 )
-def test_rows_of_another_version_or_broken_ones_are_ignored_and_this_is_said(
+def test_broken_rows_are_ignored_and_this_is_said(
     kept: Corpus,
     store: Store,
     tokenizer: Tokenizer,
@@ -653,6 +653,20 @@ def test_rows_of_another_version_or_broken_ones_are_ignored_and_this_is_said(
     assert warning.endswith("it is made again.")
     assert_same(all_of(clips), expected)
     assert dataset(cache_of(kept, tokenizer, store)).is_kept
+
+
+def test_rows_of_another_version_lie_beside_these_and_stay(
+    kept: Corpus, store: Store, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    all_of(dataset(cache_of(kept, tokenizer, store)))
+    with monkeypatch.context() as patch:
+        patch.setitem(VERSIONS, "tokens", VERSIONS["tokens"] + 1)
+        clips = dataset(cache_of(kept, tokenizer, store))
+        assert not clips.is_kept
+        all_of(clips)
+    assert dataset(cache_of(kept, tokenizer, store)).is_kept
+    assert len(store.entries("tokens")) == 2
+    assert messages(caplog) == []
 
 
 def test_rows_that_a_run_reads_are_not_removed(kept: Corpus, store: Store, tokenizer: Tokenizer) -> None:

@@ -5,6 +5,7 @@ without data goes through every step that AudioSet goes through.
 """
 
 import csv
+import functools
 import os
 import string
 from concurrent.futures import ThreadPoolExecutor
@@ -25,6 +26,7 @@ from audiotok.data.validation import Validation
 from audiotok.errors import UserError
 from audiotok.store import StaleError, Store, content_key
 
+_KIND = "synthetic"
 _VERSION = 1  # raise it when the sounds change: a cache written by other code is then left alone
 _SAMPLE_RATE = 16_000  # Hz; enough for these sounds, and a third less to write than 22,050
 _ID_CHARACTERS = string.ascii_letters + string.digits + "-_"
@@ -81,9 +83,9 @@ class Synthetic:
         if self.seed < 0:
             raise UserError(f"data.seed={self.seed} is no seed; choose 0 or more.")
         settings = [_VERSION, self.n_train_clips, self.n_test_clips, self.seed, self.clip_seconds]
-        root = Store(self.cache_dir).load_or_make(
-            "synthetic", content_key(settings), _existing_root, self._write
-        )
+        key = content_key(settings)
+        root = Store(self.cache_dir).load_or_make(_KIND, key, _existing_root, self._write)
+        _hold(self.cache_dir, key)
         return AudioSet(
             str(root),
             metadata_folder="metadata",
@@ -116,6 +118,12 @@ class Synthetic:
                 written = pool.map(_write_clip, jobs)
                 progress = tqdm(written, f"Synthesising {name}", n_clips, disable=None, leave=False)
                 _write_segments(metadata / SEGMENTS[name], list(progress), self.clip_seconds)
+
+
+@functools.cache
+def _hold(cache_dir: str, key: str) -> None:
+    """Keep others from removing the corpus until this process ends: its clips are read by their paths."""
+    Store(cache_dir).hold(_KIND, key)
 
 
 def _existing_root(root: Path) -> Path:

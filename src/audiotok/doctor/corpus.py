@@ -1,10 +1,13 @@
-"""What the manifest alone tells: clips, positives, sample rates. No clip is opened."""
+"""What the manifest alone tells: clips, positives, clips in two splits, sample rates. No clip is opened."""
+
+from dataclasses import asdict
 
 import numpy as np
 
 from audiotok.data.catalogue import USABLE, Catalogue
 from audiotok.data.clip import SPLITS
 from audiotok.data.manifest import Manifest
+from audiotok.data.twins import find_twins
 from audiotok.doctor.finding import Finding, State, graded, worst
 
 # AudioSet's clips vanish from the network: copies made years later lack a tenth to a fifth.
@@ -62,6 +65,23 @@ def positives(manifest: Manifest) -> Finding:
 
 
 _OF_POSITIVES = "Choose another data.validation or data.classes, or check the labels of that split."
+
+
+def twins(manifest: Manifest) -> Finding:
+    """Find clips that have the bytes of a clip of another split."""
+    found = find_twins(_usable(manifest))
+    return Finding(
+        "twins",
+        "doubtful" if found else "good",
+        "; ".join(map(str, found)) + "."
+        if found
+        else "No clip is found to have the bytes of another split's.",
+        _OF_TWINS if found else "",
+        {"twins": [asdict(twins) for twins in found]},
+    )
+
+
+_OF_TWINS = "Scores of these clips are of what was learnt by heart: leave them in one split."
 
 
 def rates(manifest: Manifest, sample_rate: int) -> Finding:

@@ -42,6 +42,7 @@ class Examination:
         """Look at what is listed and what is there."""
         self._make("clips", lambda: corpus.clips(manifest))
         self._make("positives", lambda: corpus.positives(manifest))
+        self._make("twins", lambda: corpus.twins(manifest))
         self._make("rates", lambda: corpus.rates(manifest, sample_rate))
 
     def note_no_run(self, error: UserError) -> None:

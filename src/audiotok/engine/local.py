@@ -5,9 +5,11 @@ would wait for.
 """
 
 import gc
+import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -72,12 +74,21 @@ def n_cores() -> int:
 
 
 def _start_worker() -> None:
-    """Leave it to the parent to end on Ctrl-C, and use one core."""
+    """Leave it to the parent to end on Ctrl-C, end with it, and use one core."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.freeze()  # what is the parent's stays shared: looking through it would copy it
     os.environ["OMP_NUM_THREADS"] = "1"
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
+
+
+def _end_with_parent() -> None:
+    """Wait until the parent has ended, killed or not: whoever outlived it would keep its locks."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()  # the last worker first: the others' pipes are open in those forked after them
+    os._exit(1)
 
 
 def _reason(error: BaseException) -> str:

@@ -53,7 +53,7 @@ class Kept(ABC):
 
     @cached_property
     def made_of(self) -> dict[str, object]:
-        """What the sidecar says of the rows, and the key depends on."""
+        """What the sidecar says of the rows; the key depends on it and on their version."""
         clips = hashlib.blake2b(self.digests.tobytes(), digest_size=8).hexdigest()
         return {
             **self.settings,
@@ -65,7 +65,7 @@ class Kept(ABC):
     @property
     def folder(self) -> Path:
         """Where the rows are, or will be."""
-        return self.store.folder(self.kind, content_key(self.made_of))
+        return self.store.folder(self.kind, content_key([VERSIONS[self.kind], self.made_of]))
 
     @property
     def row_bytes(self) -> int:
@@ -84,7 +84,7 @@ class Kept(ABC):
         return self._rows
 
     def open(self) -> None:
-        """Open the rows; make their folder where there is none, or one of another version.
+        """Open the rows; make their folder where there is none, or a broken one.
 
         Raises:
             UserError: The cache cannot be written.
