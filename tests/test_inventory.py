@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +149,13 @@ def test_a_bit_that_has_flipped_is_found(cache, kind, name):
     assert code == 1
     assert str(item.entry.folder) in output
     assert "1 faults" in output
+
+
+def test_what_another_process_removes_while_it_is_listed_is_left_out(trained, monkeypatch):
+    there = Store(trained).entries()
+    gone = [replace(there[0], folder=there[0].folder.with_name("gone"))]
+    monkeypatch.setattr(Store, "entries", lambda store: gone + there)
+    assert [item.entry for item in take(Store(trained))] == there
 
 
 def test_prune_wants_to_know_what(cache):

@@ -6,6 +6,7 @@ Reads sidecars, not settings: it needs no configuration and no corpus.
 import json
 import time
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
@@ -61,7 +62,11 @@ def take(store: Store) -> list[Item]:
         raise UserError(f"--cache-dir={store.root} is a file; give the folder of a cache.")
     entries = store.entries()
     fitted = {_sidecar(entry).get("checksum") for entry in entries if entry.kind == "centroids"}
-    return [_describe(entry, fitted) for entry in entries]
+    items = []
+    for entry in entries:
+        with suppress(FileNotFoundError):  # another process has removed it just now
+            items.append(_describe(entry, fitted))
+    return items
 
 
 def faults_of(item: Item) -> list[str]:

@@ -166,7 +166,7 @@ def test_silent_clips_are_found_where_only_headers_are_read(tmp_path):
         ("doctor.n_steps=many", "doctor.n_steps=many is of the wrong type"),
         ("doctor.seed=-1", "doctor.seed=-1 is no seed"),
         ("optimizer.lr=fast", "optimizer.lr=fast is of the wrong type"),
-        ("data.root=nowhere.csv", "data.root=nowhere.csv is no file"),
+        ("data.root=nowhere.csv", "/nowhere.csv is no file"),
     ],
 )
 def test_wrong_values_are_one_sentence(healthy, tmp_path, override, words):

@@ -157,7 +157,7 @@ def _fit(parts: Parts, module: Tagger | Pretrainer) -> dict[str, Any]:
 def _check_monitors(config: DictConfig, val_scores: set[str]) -> None:
     """Look whether callbacks watch what there is, which Lightning would tell after an epoch."""
     for name, node in config.callbacks.items():
-        monitor = str(node.get("monitor", "train/"))
+        monitor = str((node or {}).get("monitor", "train/"))
         if not monitor.startswith("train/") and monitor not in val_scores:
             raise UserError(
                 f"callbacks.{name}.monitor={monitor} is not logged; choose one of "
