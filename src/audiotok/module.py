@@ -3,17 +3,14 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
-import pytorch_lightning as pl
 import torch
-from pytorch_lightning.plugins.precision import MixedPrecision, Precision
-from pytorch_lightning.utilities import GradClipAlgorithmType
 from torch import Tensor, nn
 from torchmetrics import CatMetric
 
 from audiotok.augment.mixup import Mixup
 from audiotok.data.clip import SPLITS, SoundClass
 from audiotok.errors import UserError
+from audiotok.learner import Learner, Optimizer, Schedule
 from audiotok.metrics.mean import Mean
 from audiotok.metrics.multilabel import TaggingMetrics, best_threshold, f1_at
 from audiotok.model.model import Model
@@ -37,14 +34,6 @@ class Predictions(NamedTuple):
     average_precision: Tensor
 
 
-class Optimizer(Protocol):
-    """What every option of the config group `optimizer` builds."""
-
-    def build(self, model: nn.Module) -> torch.optim.Optimizer:
-        """Return the optimiser of a model's parameters."""
-        ...
-
-
 class Loss(Protocol):
     """What every option of the config group `loss` builds."""
 
@@ -53,15 +42,7 @@ class Loss(Protocol):
         ...
 
 
-class Schedule(Protocol):
-    """What every option of the config group `schedule` builds."""
-
-    def factor(self, step: int, n_steps: int) -> float:
-        """Return what the learning rate is multiplied by at a step."""
-        ...
-
-
-class Tagger(pl.LightningModule):
+class Tagger(Learner):
     """Train and score a model that tags clips.
 
     Logs `loss`, `mAP`, `f1_micro`, `f1_macro`, `hamming_loss`, `top1` and `n_scored_classes` under `train/`,
@@ -94,10 +75,8 @@ class Tagger(pl.LightningModule):
         vocabulary_key: str,
         seed: int,
     ) -> None:
-        super().__init__()
-        self.model, self.optimizer, self.schedule = model, optimizer, schedule
-        self.loss, self.mixup = loss, mixup
-        self.classes, self.vocabulary_key, self.seed = classes, vocabulary_key, seed
+        super().__init__(optimizer, schedule, vocabulary_key, seed)
+        self.model, self.loss, self.mixup, self.classes = model, loss, mixup, classes
         self.scores = nn.ModuleDict({f"{split}_scores": metrics(prefix=f"{split}/") for split in SPLITS})
         self.losses = nn.ModuleDict({f"{split}_loss": Mean() for split in SPLITS})
         self.seen = CatMetric()  # indices of the test clips, in the order of their scores
@@ -112,14 +91,10 @@ class Tagger(pl.LightningModule):
         """Forget the training clips of an epoch that was broken off."""
         self._heard.clear()
 
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Seed dropout for this batch, whatever was drawn before it."""
-        seed_batch(self, batch_idx)
-
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """Return the loss of a batch."""
         loss = self._score("train", batch)
-        log_step(self, {"loss_step": loss.detach()})
+        self.log_step({"loss_step": loss.detach()})
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
@@ -171,27 +146,10 @@ class Tagger(pl.LightningModule):
         """Return what the last test found."""
         return self._predictions
 
-    def configure_optimizers(self) -> Any:
-        """Build the optimiser and scale its learning rate at every step."""
-        return configure(self, self.optimizer, self.schedule)
-
-    def configure_gradient_clipping(
-        self,
-        optimizer: torch.optim.Optimizer,
-        gradient_clip_val: Any = None,
-        gradient_clip_algorithm: Any = None,
-    ) -> None:
-        """Clip gradients, in bf16 too."""
-        clip_gradients(self, optimizer, gradient_clip_val, gradient_clip_algorithm)
-
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Note what goes in and out: the vocabulary that the weights read, the classes that they score."""
-        note_origin(self, checkpoint)
+        """Note besides which classes the weights score."""
+        super().on_save_checkpoint(checkpoint)
         checkpoint["classes"] = [[sound_class.id, sound_class.name] for sound_class in self.classes]
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse weights that were trained with another vocabulary, or by another optimiser."""
-        check_origin(self, checkpoint)
 
     def _score(self, split: str, batch: dict[str, Tensor]) -> Tensor:
         lengths, targets = batch["lengths"], batch["targets"]
@@ -244,77 +202,3 @@ class Tagger(pl.LightningModule):
         metrics = self.scores[f"{split}_scores"]
         assert isinstance(metrics, TaggingMetrics)
         return metrics
-
-
-def batch_seed(module: Any, batch_index: int) -> int:
-    """Return the seed of what is random in a training batch: of the seed, epoch, batch and device."""
-    seeds = np.random.SeedSequence([module.seed, module.current_epoch, batch_index, module.global_rank])
-    return int(seeds.generate_state(1)[0])
-
-
-def seed_batch(module: pl.LightningModule, batch_index: int) -> None:
-    """Seed what a training batch draws from torch's global generators."""
-    seed = batch_seed(module, batch_index)
-    if module.device.type == "cpu":  # torch.manual_seed, for GPUs that are not there, takes 3 ms of 80
-        torch.default_generator.manual_seed(seed)
-    else:
-        torch.manual_seed(seed)
-
-
-def log_step(module: pl.LightningModule, scores: dict[str, Any]) -> None:
-    """Log the learning rate and scores of a training step, if the logger takes those of this step.
-
-    Lightning looks at all that was ever logged at each call: 2 ms, for what it then throws away.
-    """
-    trainer = module.trainer
-    if (trainer.global_step + 1) % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
-        scores = {**scores, "learning_rate": trainer.optimizers[0].param_groups[0]["lr"]}
-        named = {f"train/{name}": value for name, value in scores.items()}
-        module.log_dict(named, on_step=True, on_epoch=False)
-
-
-def note_origin(module: Any, checkpoint: dict[str, Any]) -> None:
-    """Note in a checkpoint what only a run with the same may go on from."""
-    checkpoint["vocabulary_key"] = module.vocabulary_key
-    checkpoint["optimizer"] = repr(module.optimizer)
-
-
-def check_origin(module: Any, checkpoint: dict[str, Any]) -> None:
-    """Compare the vocabulary and the optimiser of a checkpoint with those of a run.
-
-    Raises:
-        UserError: They differ; the optimiser's state would bring the settings of before along.
-    """
-    key, optimizer = checkpoint.get("vocabulary_key"), checkpoint.get("optimizer")
-    if key != module.vocabulary_key:
-        raise UserError(
-            f"The checkpoint was trained with the centroids {key}, and these settings and clips give "
-            f"{module.vocabulary_key}; use the features, clustering, data and seed of the checkpoint's run."
-        )
-    if optimizer != repr(module.optimizer):
-        raise UserError(
-            f"The checkpoint was trained by {optimizer}, and a run that goes on from it cannot change to "
-            f"{module.optimizer!r}; use the optimizer of the checkpoint's run."
-        )
-
-
-def configure(module: pl.LightningModule, optimizer: Optimizer, schedule: Schedule) -> Any:
-    """Build the optimiser of a module, and scale its learning rate at every step."""
-    built = optimizer.build(module)
-    n_steps = int(module.trainer.estimated_stepping_batches)
-    scheduler = torch.optim.lr_scheduler.LambdaLR(built, lambda step: schedule.factor(step, n_steps))
-    return {"optimizer": built, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
-
-
-def clip_gradients(module: pl.LightningModule, optimizer: Any, clip_val: Any, algorithm: Any) -> None:
-    """Clip the gradients of a module as its trainer says.
-
-    Lightning refuses fused optimisers in all mixed precision, for they undo a loss scale too late to clip; in
-    bf16 there is no scale.
-    """
-    plugin = module.trainer.precision_plugin
-    if isinstance(plugin, MixedPrecision) and plugin.scaler is None:
-        algorithm = GradClipAlgorithmType(algorithm or GradClipAlgorithmType.NORM)
-        Precision.clip_gradients(plugin, optimizer, clip_val or 0.0, algorithm)
-    else:
-        module.clip_gradients(optimizer, clip_val, algorithm)

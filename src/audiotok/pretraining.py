@@ -2,28 +2,17 @@
 
 from typing import Any
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
 from audiotok.augment.words import MASKED
+from audiotok.learner import Learner, Optimizer, Schedule
 from audiotok.metrics.mean import Mean
 from audiotok.model.bert import Bert
-from audiotok.module import (
-    Optimizer,
-    Schedule,
-    batch_seed,
-    check_origin,
-    clip_gradients,
-    configure,
-    log_step,
-    note_origin,
-    seed_batch,
-)
 from audiotok.objective.masked_tokens import MaskedTokens
 
 
-class Pretrainer(pl.LightningModule):
+class Pretrainer(Learner):
     """Train a model on masked tokens, for `model.init_from`.
 
     Logs `loss`, nats a token, and `accuracy`, the share of hidden tokens that are guessed, under `train/` and
@@ -52,9 +41,8 @@ class Pretrainer(pl.LightningModule):
         vocabulary_key: str,
         seed: int,
     ) -> None:
-        super().__init__()
-        self.model, self.objective, self.optimizer, self.schedule = model, objective, optimizer, schedule
-        self.vocabulary_key, self.seed = vocabulary_key, seed
+        super().__init__(optimizer, schedule, vocabulary_key, seed)
+        self.model, self.objective = model, objective
         self.n_codebooks, self.n_clusters = n_codebooks, n_clusters
         self.head = nn.Linear(model.encoder.hidden_size, n_codebooks * n_clusters)
         for part in (
@@ -67,14 +55,10 @@ class Pretrainer(pl.LightningModule):
             {f"{split}_{name}": Mean() for split in ("train", "val") for name in ("loss", "accuracy")}
         )
 
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Seed dropout for this batch, whatever was drawn before it."""
-        seed_batch(self, batch_idx)
-
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """Return the loss of a batch."""
-        loss = self._guess("train", batch, batch_seed(self, batch_index))
-        log_step(self, {})
+        loss = self._guess("train", batch, self.batch_seed(batch_index))
+        self.log_step({})
         return loss
 
     def validation_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
@@ -94,27 +78,6 @@ class Pretrainer(pl.LightningModule):
     def val_scores(self) -> set[str]:
         """Names of what validation logs."""
         return {"val/loss", "val/accuracy"}
-
-    def configure_optimizers(self) -> Any:
-        """Build the optimiser and scale its learning rate at every step."""
-        return configure(self, self.optimizer, self.schedule)
-
-    def configure_gradient_clipping(
-        self,
-        optimizer: torch.optim.Optimizer,
-        gradient_clip_val: Any = None,
-        gradient_clip_algorithm: Any = None,
-    ) -> None:
-        """Clip gradients, in bf16 too."""
-        clip_gradients(self, optimizer, gradient_clip_val, gradient_clip_algorithm)
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Note the vocabulary that the weights read, and what they were trained by."""
-        note_origin(self, checkpoint)
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse weights that were trained with another vocabulary, or by another optimiser."""
-        check_origin(self, checkpoint)
 
     def _guess(self, split: str, batch: dict[str, Tensor], seed: int) -> Tensor:
         tokens, lengths = batch["inputs"], batch["lengths"]

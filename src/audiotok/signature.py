@@ -5,6 +5,7 @@ a type stands, and Hydra does not look at them.
 """
 
 import inspect
+import math
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,12 +26,14 @@ def check_signature(key: str, node: object) -> None:
         node: Plain dictionaries, lists and values; a dictionary with `_target_` names what it configures.
 
     Raises:
-        UserError: A value is not of the type that the constructor wants, the constructor lacks the key, or
-            there is no such constructor.
+        UserError: A value is not of the type that the constructor wants or no finite number, the constructor
+            lacks the key, or there is no such constructor.
     """
     if isinstance(node, list):
         for i, value in enumerate(node):
             check_signature(f"{key}.{i}", value)
+    if isinstance(node, float) and not math.isfinite(node):
+        raise UserError(f"{key}={node} is no finite number; give one.")
     if not isinstance(node, Mapping):
         return
     for name, value in node.items():

@@ -13,10 +13,11 @@ from torch.utils.data import DataLoader
 from audiotok.data.clip import Split
 from audiotok.data.corpus import Corpus
 from audiotok.doctor.extent import Extent
+from audiotok.learner import Optimizer
 from audiotok.loader.clips import ClipDataset, as_it_is
 from audiotok.loader.datamodule import ClipDataModule
 from audiotok.model.model import Model
-from audiotok.module import Loss, Optimizer
+from audiotok.module import Loss
 from audiotok.padding import is_position
 from audiotok.tokenizer import Stage, Tokenizer
 from audiotok.vocabulary import Vocabulary

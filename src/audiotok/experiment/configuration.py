@@ -1,7 +1,5 @@
 """A composed configuration: its checks, its copy in the run's folder, and what it names, built."""
 
-import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -63,7 +61,6 @@ def check(config: DictConfig, root: type[Root | PrepareRoot] = Root) -> None:
         UserError: A value is of the wrong type.
     """
     values = plain(config)
-    _check_finite("", values)
     groups = {key: node for key, node in values.items() if isinstance(node, dict)}
     for key, node in groups.items():
         check_signature(key, node)
@@ -73,18 +70,6 @@ def check(config: DictConfig, root: type[Root | PrepareRoot] = Root) -> None:
         raise UserError(f"seed={keys['seed']} is no seed; choose 0 to {_N_SEEDS - 1}.")
     if not keys.get("cache_dir", "."):
         raise UserError("cache_dir is empty; give a folder.")
-
-
-def _check_finite(key: str, value: object) -> None:
-    items: Iterable[tuple[object, object]] = ()
-    if isinstance(value, dict):
-        items = value.items()
-    elif isinstance(value, list):
-        items = enumerate(value)
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise UserError(f"{key}={value} is no finite number; give one.")
-    for name, inner in items:
-        _check_finite(f"{key}.{name}" if key else str(name), inner)
 
 
 def build_node(node: DictConfig, **derived: object) -> Any:

@@ -27,11 +27,11 @@ from audiotok.checkpoint import BEST
 from audiotok.data.corpus import Corpus, open_corpus
 from audiotok.errors import UserError
 from audiotok.experiment.configuration import build_node
+from audiotok.learner import Optimizer, Schedule
 from audiotok.loader.datamodule import ClipDataModule
 from audiotok.logger.destination import Destination
 from audiotok.model.model import Model, Sizes, Start
 from audiotok.model.transformer import Transformer
-from audiotok.module import Optimizer, Schedule
 from audiotok.store import Store
 from audiotok.tokenizer import Tokenizer
 from audiotok.vocabulary import Vocabulary, copy_vocabulary, fit_or_load
