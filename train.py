@@ -1,6 +1,6 @@
 """`python train.py [overrides]`: train and score a tagger. See README.md, or `python train.py --help`."""
 
-from audiotok.train import train
+from audiotok.programs import train
 
 if __name__ == "__main__":
     train()

@@ -24,14 +24,14 @@ from hydra.utils import instantiate
 from rich.console import Console
 from rich.table import Table
 
-from audiotok.data.catalogue import Catalogue
 from audiotok.data.clip import Clip, SoundClass
-from audiotok.data.corpus import Corpus
+from audiotok.data.corpus.catalogue import Catalogue
+from audiotok.data.corpus.corpus import Corpus
 from audiotok.experiment import build_model, build_tokenizer
 from audiotok.loader.datamodule import ClipDataModule
+from audiotok.programs import config_folder
 from audiotok.store import Store
-from audiotok.tokenizer import Tokenizer
-from audiotok.train import config_folder
+from audiotok.tokens.tokenizer import Tokenizer
 
 N_CLASSES, CLIP_SECONDS, BATCH = 527, 10.0, 64
 OVERRIDES = ["clustering.n_codebooks=8", "augment=none", "logger=none"]

@@ -27,7 +27,7 @@ from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from audiotok.train import config_folder
+from audiotok.programs import config_folder
 
 N_EPOCHS, LABELS_PER_CLIP = 20, 2
 

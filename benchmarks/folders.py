@@ -32,10 +32,10 @@ from rich.console import Console
 from rich.table import Table
 
 from audiotok.data.clip import Source
-from audiotok.data.manifest import open_manifest
-from audiotok.data.segments import CLASS_TABLE, SEGMENTS
+from audiotok.data.corpus.manifest import open_manifest
+from audiotok.data.layout.segments import CLASS_TABLE, SEGMENTS
+from audiotok.programs import config_folder
 from audiotok.store import Store
-from audiotok.train import config_folder
 
 N_CLASSES, LINKS = 527, 50_000  # classes; links to one file, of which ext4 allows 65,000
 

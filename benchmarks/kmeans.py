@@ -36,11 +36,11 @@ from rich.console import Console
 from rich.table import Table
 
 from audiotok.clustering.codebooks import Codebooks
-from audiotok.data.corpus import open_corpus
+from audiotok.data.corpus.corpus import open_corpus
 from audiotok.experiment import build_tokenizer
-from audiotok.sample import draw_sample
+from audiotok.programs import config_folder
 from audiotok.store import Store
-from audiotok.train import config_folder
+from audiotok.tokens.sample import draw_sample
 
 N_BOOKS, N_DIMENSIONS = 8, 64
 Rebuild = Callable[[np.ndarray], np.ndarray]  # points (N, D) to what their tokens stand for (N, D)

@@ -28,7 +28,7 @@ from omegaconf import OmegaConf
 
 from audiotok import experiment
 from audiotok.logger.destination import Destination
-from audiotok.train import config_folder
+from audiotok.programs import config_folder
 
 ROOT = Path(__file__).parents[1]
 RUNGS = Path(__file__).with_suffix(".yaml")

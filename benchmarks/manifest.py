@@ -24,11 +24,11 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from audiotok.data.catalogue import SCHEMA, Catalogue
 from audiotok.data.clip import Cache, Check, Listing, Scan, SoundClass
-from audiotok.data.corpus import open_corpus
+from audiotok.data.corpus.catalogue import SCHEMA, Catalogue
+from audiotok.data.corpus.corpus import open_corpus
+from audiotok.data.corpus.manifest import made_of, write_manifest
 from audiotok.data.limits import Limits
-from audiotok.data.manifest import made_of, write_manifest
 from audiotok.store import Store, content_key
 
 CLASSES = tuple(SoundClass(f"/m/{n}", f"class {n}") for n in range(527))

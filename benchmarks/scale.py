@@ -29,19 +29,19 @@ from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
-from audiotok.data.catalogue import Catalogue
-from audiotok.data.corpus import Corpus, open_corpus
-from audiotok.data.files import Files
-from audiotok.data.inspection import inspect_clip
+from audiotok.data.corpus.catalogue import Catalogue
+from audiotok.data.corpus.corpus import Corpus, open_corpus
+from audiotok.data.corpus.inspection import inspect_clip
+from audiotok.data.reading.files import Files
 from audiotok.experiment import build_model, build_tokenizer
+from audiotok.loader.clip_rows import KeptFrames, KeptTokens
 from audiotok.loader.fill import Part, frames_of_part, tokens_of_part
-from audiotok.loader.kept import KeptFrames, KeptTokens
 from audiotok.model.model import Model
-from audiotok.sample import sample_size
+from audiotok.programs import config_folder
 from audiotok.store import Store
-from audiotok.tokenizer import Tokenizer
-from audiotok.train import config_folder
-from audiotok.vocabulary import fit_or_load
+from audiotok.tokens.sample import sample_size
+from audiotok.tokens.tokenizer import Tokenizer
+from audiotok.tokens.vocabulary import fit_or_load
 
 AUDIOSET = 2_041_789 + 22_160 + 20_371  # rows of the unbalanced, balanced and evaluation CSVs
 

@@ -43,9 +43,9 @@ from transformers import BertConfig, BertForSequenceClassification
 
 from audiotok.data.clip import SoundClass
 from audiotok.experiment import build_model, build_tokenizer
-from audiotok.experiment.parts import compile_model
-from audiotok.module import Tagger
-from audiotok.train import config_folder
+from audiotok.experiment.build import compile_model
+from audiotok.programs import config_folder
+from audiotok.training.tagger import Tagger
 
 CLIP_SECONDS, N_CLASSES, N_EPOCH_CLIPS = 10.0, 527, 20_000
 

@@ -42,16 +42,16 @@ from rich.table import Table
 from sklearn.cluster import KMeans
 from torch.utils.data import DataLoader, Dataset
 
-from audiotok.data.audio import read_mono
 from audiotok.data.clip import Clip
-from audiotok.data.corpus import open_corpus
+from audiotok.data.corpus.corpus import open_corpus
 from audiotok.data.layout.layout import sound_of
+from audiotok.data.reading.audio import read_mono
 from audiotok.experiment import build_tokenizer
 from audiotok.loader.clips import ClipDataset, as_it_is
-from audiotok.loader.preparation import Preparation
+from audiotok.loader.collate import Preparation
+from audiotok.programs import config_folder
 from audiotok.store import Store
-from audiotok.tokenizer import Tokenizer
-from audiotok.train import config_folder
+from audiotok.tokens.tokenizer import Tokenizer
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:

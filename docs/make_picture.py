@@ -17,14 +17,14 @@ from matplotlib.axes import Axes
 from torch import Tensor
 
 from audiotok.data.clip import Clip
-from audiotok.data.corpus import Corpus, open_corpus
+from audiotok.data.corpus.corpus import Corpus, open_corpus
 from audiotok.experiment import build_tokenizer
 from audiotok.features.logmel import LogMel
 from audiotok.loader.clips import ClipDataset
+from audiotok.programs import config_folder
 from audiotok.store import Store
-from audiotok.tokenizer import Tokenizer
-from audiotok.train import config_folder
-from audiotok.vocabulary import fit_or_load
+from audiotok.tokens.tokenizer import Tokenizer
+from audiotok.tokens.vocabulary import fit_or_load
 
 SOUNDS = {"Telephone dialing, DTMF", "Theremin", "Smoke detector, smoke alarm"}
 PICTURE = Path(__file__).with_name("tokens.png")

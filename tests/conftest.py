@@ -12,9 +12,9 @@ import torch
 from hypothesis import settings
 from tiny import build_tiny_tokenizer, tiny_source, write_tiny_audioset
 
-from audiotok.data.corpus import Corpus, open_corpus
+from audiotok.data.corpus.corpus import Corpus, open_corpus
 from audiotok.store import Store
-from audiotok.tokenizer import Tokenizer
+from audiotok.tokens.tokenizer import Tokenizer
 
 settings.register_profile("audiotok", deadline=None, derandomize=True)
 settings.load_profile("audiotok")

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import soundfile
 
-from audiotok.data.segments import CLASS_TABLE, SEGMENTS, read_class_table, read_segments
+from audiotok.data.layout.segments import CLASS_TABLE, SEGMENTS, read_class_table, read_segments
 
 # What the file of a set is called by those who publish or pack each layout.
 PANNS_NAMES = {"bal_train": "balanced_train", "unbal_train": "unbalanced_train", "eval": "eval"}

@@ -31,11 +31,11 @@ SYNTHETIC = ("data.n_train_clips=24", "data.n_test_clips=12", "data.clip_seconds
 
 def command(*arguments: str, verb: str = "train") -> None:
     """Run `audiotok VERB ARGUMENTS` in this process; SystemExit and exceptions come through."""
-    from audiotok import train
+    from audiotok import programs
 
     GlobalHydra.instance().clear()
     with patch.object(sys, "argv", [f"audiotok {verb}", *arguments]):
-        getattr(train, verb)()
+        getattr(programs, verb)()
 
 
 def run(folder: Path, *overrides: str, data: tuple[str, ...] = SYNTHETIC, verb: str = "train") -> dict:

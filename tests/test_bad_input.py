@@ -284,7 +284,7 @@ def test_a_full_disk_under_the_run_folder_is_named(tmp_path, monkeypatch, capsys
     def full(*arguments: object, **options: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("audiotok.results.np.savez_compressed", full)
+    monkeypatch.setattr("audiotok.run.results.np.savez_compressed", full)
     with pytest.raises(SystemExit) as exit_:
         run(tmp_path / "run")
     assert exit_.value.code == 1
@@ -295,7 +295,7 @@ def test_a_full_disk_is_named(refused, tmp_path, monkeypatch):
     def full(*arguments: object, **options: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("audiotok.vocabulary.np.save", full)
+    monkeypatch.setattr("audiotok.tokens.vocabulary.np.save", full)
     message = refused(f"cache_dir={tmp_path}/cache")
     assert "No space left on device" in message
     assert f"cache_dir={tmp_path}/cache" in message

@@ -35,7 +35,7 @@ def modules_after(code: str, *arguments: str) -> tuple[set[str], str]:
 
 @pytest.mark.parametrize("argument", ["--help", "--cfg=job"])
 def test_looking_at_the_configuration_loads_no_heavy_library(argument):
-    modules, output = modules_after("from audiotok.train import train; train()", *argument.split("="))
+    modules, output = modules_after("from audiotok.programs import train; train()", *argument.split("="))
     assert "n_clusters: 256" in output
     assert not HEAVY & modules
 
@@ -53,7 +53,7 @@ def test_audiotok_train_is_train_py():
         "from audiotok.cli import app; app()", "train", "model.num_layers=7", "--cfg", "job"
     )
     _, by_script = modules_after(
-        "from audiotok.train import train; train()", "model.num_layers=7", "--cfg", "job"
+        "from audiotok.programs import train; train()", "model.num_layers=7", "--cfg", "job"
     )
     assert "num_layers: 7" in by_verb
     assert by_verb == by_script

@@ -14,13 +14,13 @@ from pytorch_lightning.strategies import DDPStrategy
 
 from audiotok import experiment
 from audiotok.errors import UserError
+from audiotok.experiment.build import build_trainer
 from audiotok.experiment.configuration import build_node
-from audiotok.experiment.parts import build_trainer
 from audiotok.experiment.session import build_logger
 from audiotok.logger.closing import finish
 from audiotok.logger.destination import Destination
 from audiotok.model.model import Model
-from audiotok.train import PLUGINS, config_folder
+from audiotok.programs import PLUGINS, config_folder
 
 OPTIONS = sorted(
     f"{path.parent.name}={path.stem}"
@@ -165,7 +165,7 @@ def test_the_seed_experiment_is_the_original_set_up():
     assert (config.model.stochastic_depth, config.model.init_from) == (0, None)
     assert config.augment == composed("augment=none").augment
     assert (config.loader.sampling, config.loader.random_crop) == ("uniform", False)
-    assert config.loss == {"_target_": "audiotok.loss.bce.BCE", "label_smoothing": 0.0}
+    assert config.loss == {"_target_": "audiotok.training.loss.BCE", "label_smoothing": 0.0}
     assert "averaging" not in config.callbacks
     assert (config.trainer.max_epochs, config.loader.batch_size, config.optimizer.lr) == (20, 16, 5e-5)
     assert config.schedule._target_.endswith("Constant")

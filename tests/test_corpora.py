@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from hydra import compose, initialize_config_dir
 
-from audiotok.data.corpus import open_corpus
+from audiotok.data.corpus.corpus import open_corpus
 from audiotok.experiment.configuration import build_node
+from audiotok.programs import config_folder
 from audiotok.store import Store
-from audiotok.train import config_folder
 
 CORPORA = Path(__file__).parents[2] / "shared" / "data"
 pytestmark = pytest.mark.corpus

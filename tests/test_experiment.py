@@ -17,9 +17,9 @@ from sklearn.metrics import average_precision_score, f1_score, hamming_loss
 
 from audiotok.callbacks.epoch_line import EpochLine
 from audiotok.errors import UserError
-from audiotok.experiment import parts
-from audiotok.experiment.parts import build_model, build_tokenizer, compile_model
-from audiotok.train import config_folder
+from audiotok.experiment import build as building
+from audiotok.experiment.build import build_model, build_tokenizer, compile_model
+from audiotok.programs import config_folder
 
 EXPECTED = {
     *(
@@ -134,7 +134,7 @@ def test_ctrl_c_before_training_is_one_word(tmp_path, monkeypatch, capsys):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(parts, "open_corpus", interrupt)
+    monkeypatch.setattr(building, "open_corpus", interrupt)
     with pytest.raises(SystemExit) as exit_:
         run(tmp_path)
     assert exit_.value.code == 130

@@ -9,7 +9,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 
 from audiotok import experiment
-from audiotok.train import config_folder
+from audiotok.programs import config_folder
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "ladder.py"
 ROOTS = {"soundscapes": Path("/nowhere"), "esc10": Path("/nowhere")}

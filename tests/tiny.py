@@ -18,13 +18,13 @@ from audiotok.clustering.random import Random
 from audiotok.clustering.residual import Residual
 from audiotok.clustering.spherical import Spherical
 from audiotok.data.audioset import AudioSet
-from audiotok.data.catalogue import Catalogue
 from audiotok.data.clip import Clip, Location, Split
+from audiotok.data.corpus.catalogue import Catalogue
+from audiotok.data.layout.segments import CLASS_TABLE, SEGMENTS
 from audiotok.data.limits import Limits
-from audiotok.data.segments import CLASS_TABLE, SEGMENTS
 from audiotok.data.validation import Validation
 from audiotok.features.logmel import LogMel
-from audiotok.tokenizer import Tokenizer
+from audiotok.tokens.tokenizer import Tokenizer
 
 ODD_IDS = [
     "--PJHxphWEs",

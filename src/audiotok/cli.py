@@ -82,7 +82,7 @@ _PROGRAMS = {  # of Hydra, which take its overrides and have a --help of their o
 def _add_program(name: str, says: str) -> None:
     @app.command(name, help=says, context_settings=_OVERRIDES, add_help_option=False)
     def program(context: typer.Context) -> None:
-        from audiotok import train as programs
+        from audiotok import programs
 
         sys.argv = [f"audiotok {name}", *context.args]
         getattr(programs, name)()
@@ -95,7 +95,7 @@ for _name, _says in _PROGRAMS.items():
 @app.command(context_settings=_OVERRIDES)
 def repeat(context: typer.Context, run: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None:
     """Run again what is in a run's folder, in a new one; Hydra overrides of values may follow."""
-    from audiotok.train import repeat as hydra_repeat
+    from audiotok.programs import repeat as hydra_repeat
 
     with _one_sentence():
         hydra_repeat(run, context.args)
@@ -116,7 +116,7 @@ def download(
     ] = None,
 ) -> None:
     """Fetch a corpus, or what is missing of it, and check it."""
-    from audiotok.download.corpus import download as fetch
+    from audiotok.download.download import download as fetch
 
     with _one_sentence(), _log_on_screen():
         done = fetch(name, to, mirror, sets)
@@ -133,7 +133,7 @@ def workspace(
     ] = None,
 ) -> None:
     """Make the dashboard of a W&B project: scores, what matters, examples, vocabulary."""
-    from audiotok.workspace import save
+    from audiotok.logger.workspace import save
 
     with _one_sentence():
         typer.echo(save(project, entity))

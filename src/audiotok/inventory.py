@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from audiotok.data import manifest, parts
+from audiotok.data.corpus import manifest, parts
 from audiotok.errors import UserError
 from audiotok.loader.rows import SIDECAR, VERSIONS, Rows
 from audiotok.store import Entry, StaleError, Store, arrays_key, readable_size

@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from audiotok.data.audio import EXTENSIONS, UnreadableError, read_waveform
 from audiotok.data.clip import SoundClass
+from audiotok.data.reading.audio import EXTENSIONS, UnreadableError, read_waveform
 from audiotok.errors import UserError
 from audiotok.experiment import Restored
 

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from audiotok.errors import UserError
-from audiotok.jobs import (
+from audiotok.run.jobs import (
     REPLICATED,
     Job,
     Setting,

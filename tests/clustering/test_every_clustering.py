@@ -13,7 +13,7 @@ from tiny import CLUSTERINGS
 
 from audiotok.clustering.codebooks import PART, Codebooks
 from audiotok.errors import UserError
-from audiotok.train import config_folder
+from audiotok.programs import config_folder
 
 every_kind = pytest.mark.parametrize("kind", CLUSTERINGS)
 

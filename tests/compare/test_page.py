@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from audiotok.cli import app
 from audiotok.compare.page import contents
-from audiotok.compare.runs import find_runs, read_runs
+from audiotok.run.reader import find_runs, read_runs
 
 
 def audiotok_compare(*arguments: str | Path) -> tuple[int, str]:

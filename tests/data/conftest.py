@@ -2,7 +2,7 @@
 
 import pytest
 
-from audiotok.data import parts
+from audiotok.data.corpus import parts
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from tiny import file_at, path_of, tiny_source
 
 from audiotok.data.clip import Tally
 from audiotok.data.layout.folders import Folders
-from audiotok.data.segments import CLASS_TABLE, SEGMENTS
+from audiotok.data.layout.segments import CLASS_TABLE, SEGMENTS
 from audiotok.data.validation import Validation
 from audiotok.errors import UserError
 

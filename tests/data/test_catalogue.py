@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import clips_with, targets_of
 
-from audiotok.data.catalogue import SCHEMA, Catalogue
 from audiotok.data.clip import Clip, Location
+from audiotok.data.corpus.catalogue import SCHEMA, Catalogue
 
 ids = st.text(min_size=1, max_size=12)
 locations = st.none() | st.builds(

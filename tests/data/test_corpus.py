@@ -8,11 +8,11 @@ import soundfile
 from sklearn.metrics import average_precision_score
 from tiny import LIMITS, file_at, targets_of, tiny_source
 
-from audiotok.data.catalogue import Catalogue
 from audiotok.data.clip import Cache, Check, Clip, Listing, Location, Scan, SoundClass
-from audiotok.data.corpus import Corpus, open_corpus
-from audiotok.data.files import Files, fingerprint
+from audiotok.data.corpus.catalogue import Catalogue
+from audiotok.data.corpus.corpus import Corpus, open_corpus
 from audiotok.data.limits import Limits
+from audiotok.data.reading.files import Files, fingerprint
 from audiotok.errors import UserError
 from audiotok.store import Store
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import fsspec
 import pytest
 
-from audiotok.data.files import Files, is_url
+from audiotok.data.reading.files import Files, is_url
 from audiotok.errors import UserError
 
 CONTENT = {"b.txt": b"beta", "a/c.txt": b"", "a/a.txt": b"alpha", "-_x/Y.txt": b"y"}

@@ -4,8 +4,8 @@ import pytest
 from tiny import LIMITS
 
 from audiotok.data.clip import Location, SoundClass
+from audiotok.data.corpus.manifest import made_of
 from audiotok.data.fsd50k import FSD50K
-from audiotok.data.manifest import made_of
 from audiotok.data.validation import Validation
 from audiotok.errors import UserError
 

@@ -16,16 +16,16 @@ import pytest
 import soundfile
 from tiny import SAMPLE_RATE, path_of, tiny_source
 
-from audiotok.data import manifest as manifests
 from audiotok.data.audioset import AudioSet
-from audiotok.data.catalogue import SCHEMA, Catalogue
-from audiotok.data.files import Files
-from audiotok.data.limits import Limits
-from audiotok.data.manifest import (
+from audiotok.data.corpus import manifest as manifests
+from audiotok.data.corpus.catalogue import SCHEMA, Catalogue
+from audiotok.data.corpus.manifest import (
     Manifest,
     open_manifest,
     update_manifest,
 )
+from audiotok.data.limits import Limits
+from audiotok.data.reading.files import Files
 from audiotok.engine.local import Local
 from audiotok.errors import UserError
 from audiotok.store import Store

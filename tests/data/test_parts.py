@@ -7,7 +7,7 @@ import pytest
 from tiny import path_of, tiny_source
 
 from audiotok.data.clip import Clip, Location
-from audiotok.data.parts import CONDITIONS, inspect_part, parts_of
+from audiotok.data.corpus.parts import CONDITIONS, inspect_part, parts_of
 
 
 def clip(id_: str, path: Path, entry: str = "") -> Clip:

@@ -2,7 +2,7 @@ import pytest
 from tiny import ODD_IDS
 
 from audiotok.data.clip import SoundClass
-from audiotok.data.segments import Segment, read_class_table, read_segments
+from audiotok.data.layout.segments import Segment, read_class_table, read_segments
 from audiotok.errors import UserError
 
 MIDS = {"/m/09x0r", "/t/dd00088", "/m/0a"}

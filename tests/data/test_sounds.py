@@ -4,8 +4,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from audiotok.data.mixture import mix_clip
-from audiotok.data.sounds import DTMF_HIGH_HZ, DTMF_LOW_HZ, SOUNDS, Sound
+from audiotok.data.synthesis.mixture import mix_clip
+from audiotok.data.synthesis.sounds import DTMF_HIGH_HZ, DTMF_LOW_HZ, SOUNDS, Sound
 
 SAMPLE_RATE = 16000
 BY_NAME = {sound.name: sound for sound in SOUNDS}

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from tiny import ODD_IDS, file_at
 
 from audiotok.data.clip import Findings, Location
-from audiotok.data.files import Files
 from audiotok.data.layout.folders import Folders
-from audiotok.data.spelling import id_of_stem, locate
+from audiotok.data.layout.spelling import id_of_stem, locate
+from audiotok.data.reading.files import Files
 
 characters = string.ascii_letters + string.digits + "-_"
 ids = st.text(characters, min_size=11, max_size=11)

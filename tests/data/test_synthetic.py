@@ -7,9 +7,9 @@ import pytest
 import soundfile
 from tiny import LIMITS, path_of, tiny_source
 
-from audiotok.data.corpus import open_corpus
-from audiotok.data.segments import CLASS_TABLE, SEGMENTS
-from audiotok.data.sounds import SOUNDS
+from audiotok.data.corpus.corpus import open_corpus
+from audiotok.data.layout.segments import CLASS_TABLE, SEGMENTS
+from audiotok.data.synthesis.sounds import SOUNDS
 from audiotok.data.synthetic import Synthetic
 from audiotok.data.validation import Validation
 from audiotok.errors import UserError

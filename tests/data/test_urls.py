@@ -13,12 +13,12 @@ from loopback import Server, serve
 from tiny import tiny_source
 from torch.utils.data import DataLoader, Dataset
 
-from audiotok.data.audio import read_mono
-from audiotok.data.catalogue import Catalogue
 from audiotok.data.clip import Location
-from audiotok.data.files import Files
+from audiotok.data.corpus.catalogue import Catalogue
+from audiotok.data.corpus.manifest import open_manifest, update_manifest
 from audiotok.data.layout.layout import sound_of
-from audiotok.data.manifest import open_manifest, update_manifest
+from audiotok.data.reading.audio import read_mono
+from audiotok.data.reading.files import Files
 from audiotok.engine.local import Local
 from audiotok.errors import UnreachableError, UserError
 from audiotok.store import Store
@@ -160,7 +160,7 @@ def hub(tiny_audioset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 LISTED = """
 import sys
-from audiotok.data.manifest import open_manifest
+from audiotok.data.corpus.manifest import open_manifest
 from audiotok.store import Store
 from tiny import tiny_source
 source = tiny_source(sys.argv[1], metadata_folder=sys.argv[2])

@@ -10,7 +10,7 @@ from runs import TINY, command
 from sounds import LEARNING, call_doctor, examine, states, write_sounds
 
 from audiotok.doctor.examination import OF_THE_RUN
-from audiotok.vocabulary import SIDECAR
+from audiotok.tokens.vocabulary import SIDECAR
 
 SMALL = {
     "bag": (),
@@ -62,7 +62,9 @@ def test_the_table_on_screen_has_every_topic_and_the_best_classes(healthy, exami
 
 def test_training_finds_the_centroids_that_the_doctor_fitted(healthy, examined, tmp_path, monkeypatch):
     folder, _, _ = examined
-    monkeypatch.setattr("audiotok.vocabulary._fit", lambda *_: pytest.fail("centroids are fitted again"))
+    monkeypatch.setattr(
+        "audiotok.tokens.vocabulary._fit", lambda *_: pytest.fail("centroids are fitted again")
+    )
     data = ("data=csv", f"data.root={healthy}", "data.clip_seconds=0.6", f"cache_dir={folder}/cache")
     command(f"hydra.run.dir={tmp_path}", *TINY, *LEARNING, *data, "logger=none")
     assert (tmp_path / "metrics.json").is_file()

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from audiotok.doctor.training import FACTORS, judge
+from audiotok.doctor.short_training import FACTORS, judge
 
 
 @pytest.mark.parametrize(

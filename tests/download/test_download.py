@@ -12,9 +12,9 @@ from tiny import write_tiny_audioset
 from typer.testing import CliRunner
 
 from audiotok.cli import app
-from audiotok.data.segments import CLASS_TABLE, SEGMENTS
-from audiotok.download.corpus import SOURCES
-from audiotok.download.source import Archive, Remote, Source
+from audiotok.data.layout.segments import CLASS_TABLE, SEGMENTS
+from audiotok.download.download import SOURCES
+from audiotok.download.release import Archive, Remote, Source
 
 
 def md5(content):

@@ -8,7 +8,7 @@ import pytest
 
 from audiotok.download.fetch import fetch
 from audiotok.download.record import Record
-from audiotok.download.source import Remote
+from audiotok.download.release import Remote
 from audiotok.errors import UserError
 
 BLOCK = 1 << 16

@@ -115,7 +115,7 @@ def test_the_command_brings_tables_and_audio_from_the_endpoint_of_the_environmen
     code = (
         "import dataclasses, sys\n"
         "from audiotok.download import corpus\n"
-        "from audiotok.download.source import Remote\n"
+        "from audiotok.download.release import Remote\n"
         "tables = corpus.SOURCES['audioset']\n"
         "files = tuple(Remote(file.name) for file in tables.files)\n"
         f"tables = dataclasses.replace(tables, base_url={hub.url!r}, files=files)\n"

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from tiny import build_tiny_tokenizer, tiny_source
 
-from audiotok.data import parts
-from audiotok.data.manifest import update_manifest
+from audiotok.data.corpus import parts
+from audiotok.data.corpus.manifest import update_manifest
 from audiotok.engine.local import Local
 from audiotok.errors import UserError
 from audiotok.loader import fill
+from audiotok.loader.clip_rows import KeptTokens
 from audiotok.loader.clips import ClipDataset
 from audiotok.loader.fill import fill_frames, fill_tokens
-from audiotok.loader.kept import KeptTokens
 from audiotok.store import Store
-from audiotok.vocabulary import fit_or_load
+from audiotok.tokens.vocabulary import fit_or_load
 
 
 @pytest.fixture(autouse=True)

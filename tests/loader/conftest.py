@@ -8,12 +8,12 @@ import soundfile
 import torch
 from tiny import file_at
 
-from audiotok.data.catalogue import Catalogue
 from audiotok.data.clip import Clip, SoundClass, Split
-from audiotok.data.corpus import Corpus
+from audiotok.data.corpus.catalogue import Catalogue
+from audiotok.data.corpus.corpus import Corpus
 from audiotok.loader import clips as loader_clips
 from audiotok.store import Store
-from audiotok.tokenizer import Tokenizer
+from audiotok.tokens.tokenizer import Tokenizer
 
 SAMPLE_RATE = 8000  # Hz
 

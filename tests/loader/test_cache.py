@@ -18,16 +18,16 @@ from tiny import build_tiny_recipe, build_tiny_tokenizer, file_at, path_of
 from torch.utils.data import DataLoader
 
 from audiotok.augment.recipe import Recipe
-from audiotok.data.catalogue import Catalogue
 from audiotok.data.clip import SPLITS, Cache, Clip, Location, Split
-from audiotok.data.corpus import Corpus
+from audiotok.data.corpus.catalogue import Catalogue
+from audiotok.data.corpus.corpus import Corpus
 from audiotok.errors import UserError
 from audiotok.loader import cache as loader_cache
 from audiotok.loader.cache import ClipCache
 from audiotok.loader.clips import Batch, ClipDataset, Draw, as_it_is
 from audiotok.loader.rows import SIDECAR, VERSIONS
 from audiotok.store import Store
-from audiotok.tokenizer import Stage, Tokenizer
+from audiotok.tokens.tokenizer import Stage, Tokenizer
 
 MakeClip = Callable[..., Clip]
 ANEW = "what is not kept yet is made anew in every epoch."

@@ -5,9 +5,9 @@ import pytest
 import torch
 from tiny import build_tiny_tokenizer, path_of
 
-from audiotok.data.catalogue import Catalogue
 from audiotok.data.clip import Clip, SoundClass
-from audiotok.data.corpus import Corpus
+from audiotok.data.corpus.catalogue import Catalogue
+from audiotok.data.corpus.corpus import Corpus
 from audiotok.errors import UserError
 from audiotok.loader.clips import Batch, ClipDataset, Draw
 

@@ -12,13 +12,13 @@ from tiny import build_tiny_recipe, path_of, targets_of
 from torch import Tensor
 
 from audiotok.augment.recipe import Recipe
-from audiotok.data.corpus import Corpus
+from audiotok.data.corpus.corpus import Corpus
 from audiotok.errors import UserError
 from audiotok.loader.clips import ClipDataset
 from audiotok.loader.datamodule import ClipDataModule, default_workers
 from audiotok.loader.sampler import balancing_weights
 from audiotok.store import Store
-from audiotok.tokenizer import Tokenizer
+from audiotok.tokens.tokenizer import Tokenizer
 
 Batch = dict[str, Tensor]
 Build = Callable[..., ClipDataModule]

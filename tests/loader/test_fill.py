@@ -10,7 +10,7 @@ from audiotok.loader import fill
 from audiotok.loader.fill import fill_frames, fill_tokens
 from audiotok.loader.rows import Rows
 from audiotok.store import Store
-from audiotok.vocabulary import fit_or_load
+from audiotok.tokens.vocabulary import fit_or_load
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ import pytorch_lightning as pl
 from torch import Tensor
 
 from audiotok.padding import is_position
-from audiotok.vocabulary import token_counts, token_use
+from audiotok.tokens.vocabulary import token_counts, token_use
 
 
 class VocabularyUse(pl.Callback):

@@ -19,10 +19,10 @@ import numpy as np
 
 from audiotok.compare.bootstrap import N_RESAMPLES, draw_resamples, resampled_map
 from audiotok.compare.importance import MIN_RUNS, importance
-from audiotok.compare.runs import Run, find_runs, read_runs
 from audiotok.compare.settings import Setting, differing
 from audiotok.errors import UserError
-from audiotok.jobs import COLUMNS
+from audiotok.run.jobs import COLUMNS
+from audiotok.run.reader import Run, find_runs, read_runs
 
 SCORES = (*COLUMNS, "chance/mAP", "n_parameters", "seconds/train")  # shown beside the chosen metric
 _MAX_POINTS = 200  # of one learning curve

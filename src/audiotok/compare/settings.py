@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from audiotok.jobs import REPLICATED, short_names
+from audiotok.run.jobs import REPLICATED, short_names
 
 ABSENT = None  # a key that a run's configuration lacks; null in YAML is the text "null"
 Value = float | str | None

@@ -8,11 +8,18 @@ from itertools import islice
 from typing import Literal
 
 from audiotok.data.clip import Cache, Check, Clip, Findings, Listing, Location, Scan, SoundClass, Split
-from audiotok.data.files import Files, fingerprint, fingerprint_of_content, join
 from audiotok.data.layout.layout import Found, choose_layout
+from audiotok.data.layout.segments import (
+    CLASS_TABLE,
+    SEGMENTS,
+    Segment,
+    SourceSet,
+    read_class_table,
+    read_segments,
+)
+from audiotok.data.layout.spelling import id_of_stem, locate
 from audiotok.data.limits import Limits
-from audiotok.data.segments import CLASS_TABLE, SEGMENTS, Segment, SourceSet, read_class_table, read_segments
-from audiotok.data.spelling import id_of_stem, locate
+from audiotok.data.reading.files import Files, fingerprint, fingerprint_of_content, join
 from audiotok.data.validation import Validation
 from audiotok.errors import UserError
 

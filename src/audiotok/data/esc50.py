@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from audiotok.data.clip import Cache, Check, Clip, Listing, Location, Scan, SoundClass, Split
-from audiotok.data.files import Files, fingerprint, fingerprint_of_content
 from audiotok.data.limits import Limits
+from audiotok.data.reading.files import Files, fingerprint, fingerprint_of_content
 from audiotok.data.validation import Validation
 from audiotok.errors import UserError
 

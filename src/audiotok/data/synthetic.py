@@ -18,10 +18,10 @@ from tqdm import tqdm
 
 from audiotok.data.audioset import AudioSet
 from audiotok.data.clip import Cache, Check, Listing, Scan
+from audiotok.data.layout.segments import CLASS_TABLE, SEGMENTS, SourceSet
 from audiotok.data.limits import Limits
-from audiotok.data.mixture import mix_clip
-from audiotok.data.segments import CLASS_TABLE, SEGMENTS, SourceSet
-from audiotok.data.sounds import SOUNDS
+from audiotok.data.synthesis.mixture import mix_clip
+from audiotok.data.synthesis.sounds import SOUNDS
 from audiotok.data.validation import Validation
 from audiotok.errors import UserError
 from audiotok.store import StaleError, Store, content_key

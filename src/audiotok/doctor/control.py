@@ -9,10 +9,10 @@ from torch import Tensor
 
 from audiotok.clustering.codebooks import Codebooks
 from audiotok.doctor.finding import Finding, NotMadeError, graded, worst
-from audiotok.doctor.patient import Excerpt
-from audiotok.metrics.multilabel import MeanAveragePrecision
+from audiotok.doctor.subject import Excerpt
 from audiotok.model.bag import Bag
 from audiotok.model.model import Sizes
+from audiotok.training.metrics import MeanAveragePrecision
 
 RIDGE = 0.1  # of the mean of the kernel's diagonal: histograms have more words than there are clips
 # As for information: deviations of shuffled labels' mAP.

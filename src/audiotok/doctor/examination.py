@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 
-from audiotok.data.manifest import Manifest
-from audiotok.doctor import corpus, frames, speed, tokens, training
+from audiotok.data.corpus.manifest import Manifest
+from audiotok.doctor import frames, listing, short_training, speed, tokens
 from audiotok.doctor.control import control, histograms
 from audiotok.doctor.finding import Finding, NotMadeError
-from audiotok.doctor.patient import Patient
 from audiotok.doctor.report import report, show, write
+from audiotok.doctor.subject import Patient
 from audiotok.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -40,10 +40,10 @@ class Examination:
 
     def examine_listing(self, manifest: Manifest, sample_rate: int) -> None:
         """Look at what is listed and what is there."""
-        self._make("clips", lambda: corpus.clips(manifest))
-        self._make("positives", lambda: corpus.positives(manifest))
-        self._make("twins", lambda: corpus.twins(manifest))
-        self._make("rates", lambda: corpus.rates(manifest, sample_rate))
+        self._make("clips", lambda: listing.clips(manifest))
+        self._make("positives", lambda: listing.positives(manifest))
+        self._make("twins", lambda: listing.twins(manifest))
+        self._make("rates", lambda: listing.rates(manifest, sample_rate))
 
     def note_no_run(self, error: UserError) -> None:
         """Note that training could not begin, and why."""
@@ -80,9 +80,9 @@ class Examination:
             ),
         )
         log.info("Training briefly, a few times over.")
-        self._make("start", lambda: training.loss_at_start(patient))
-        self._make("one_batch", lambda: training.one_batch(patient))
-        self._make("learning_rate", lambda: training.learning_rate(patient))
+        self._make("start", lambda: short_training.loss_at_start(patient))
+        self._make("one_batch", lambda: short_training.one_batch(patient))
+        self._make("learning_rate", lambda: short_training.learning_rate(patient))
         self._make("waiting", lambda: speed.waiting(patient))
 
     def conclude(self, folder: Path) -> dict[str, Any]:

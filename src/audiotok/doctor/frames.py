@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from audiotok.doctor.finding import Finding, NotMadeError, graded, worst
-from audiotok.doctor.patient import Excerpt
+from audiotok.doctor.subject import Excerpt
 from audiotok.features.logmel import LogMel
 from audiotok.padding import is_position
 

@@ -4,8 +4,8 @@ import time
 from typing import NamedTuple
 
 from audiotok.doctor.finding import Finding, NotMadeError, State
-from audiotok.doctor.patient import Patient
-from audiotok.doctor.training import Batch, Trainee
+from audiotok.doctor.short_training import Batch, Trainee
+from audiotok.doctor.subject import Patient
 
 WAITS = 0.3  # share of the time: a GPU that waits for a third of it costs half as much again. Slow is not bad
 _WARM_UP = 1  # batches before the clock starts: workers start, memory is taken

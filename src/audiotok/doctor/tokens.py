@@ -6,8 +6,8 @@ from torch import Tensor
 from audiotok.clustering.codebooks import Codebooks
 from audiotok.data.clip import SoundClass
 from audiotok.doctor.finding import Finding, NotMadeError, State, graded, worst
-from audiotok.doctor.patient import Excerpt
-from audiotok.vocabulary import Vocabulary, perplexities, token_counts
+from audiotok.doctor.subject import Excerpt
+from audiotok.tokens.vocabulary import Vocabulary, perplexities, token_counts
 
 # A codebook in which one centroid takes nearly all says less than half a bit of a frame.
 NARROW, DEAD = 2.0, 1.35  # perplexity of a codebook; 2 ** 0.43 = 1.35

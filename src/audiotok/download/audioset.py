@@ -4,8 +4,8 @@ Google publishes no checksums of the tables. The class table is one that many pu
 SHA-256; the segments are held to what came at first.
 """
 
-from audiotok.data.segments import CLASS_TABLE, SEGMENTS
-from audiotok.download.source import Remote, Source
+from audiotok.data.layout.segments import CLASS_TABLE, SEGMENTS
+from audiotok.download.release import Remote, Source
 
 AUDIO_REPOSITORY = "agkphysics/AudioSet"  # data/<set>/NN.parquet: flac in a column, about 2,000 clips a file
 

@@ -4,7 +4,7 @@ The size and the SHA-256 of the commit's archive are those that several public p
 of each other. GitHub makes archives on demand: it does not resume them, and does not promise their bytes.
 """
 
-from audiotok.download.source import Archive, Remote, Source
+from audiotok.download.release import Archive, Remote, Source
 
 _COMMIT = "33c8ce9eb2cf0b1c2f8bcf322eb349b6be34dbb6"
 

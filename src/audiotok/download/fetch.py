@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from audiotok.download.record import NAME, Record
-from audiotok.download.source import Remote
+from audiotok.download.release import Remote
 from audiotok.errors import UserError
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 Sizes and MD5 are those that Zenodo publishes beside the files.
 """
 
-from audiotok.download.source import Archive, Remote, Source
+from audiotok.download.release import Archive, Remote, Source
 
 _DEV = (
     Remote("FSD50K.dev_audio.z01", "md5:faa7cf4cc076fc34a44a479a5ed862a3", 3_221_225_472),

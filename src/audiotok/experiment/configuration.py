@@ -10,9 +10,9 @@ from omegaconf import DictConfig, OmegaConf
 from audiotok.data.clip import Check
 from audiotok.doctor.report import REPORT
 from audiotok.errors import ERROR, UserError
+from audiotok.experiment.signature import check_signature
 from audiotok.logger.destination import Destination
-from audiotok.results import METRICS
-from audiotok.signature import check_signature
+from audiotok.run.results import METRICS
 
 CONFIG = "config.yaml"  # of a run's folder
 _N_SEEDS = 2**32  # of numpy's generators

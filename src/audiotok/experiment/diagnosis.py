@@ -4,12 +4,12 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from audiotok.data.manifest import open_manifest
+from audiotok.data.corpus.manifest import open_manifest
 from audiotok.doctor.examination import Examination
-from audiotok.doctor.patient import Patient
+from audiotok.doctor.subject import Patient
 from audiotok.errors import UserError
+from audiotok.experiment.build import build, build_tokenizer
 from audiotok.experiment.configuration import build_node
-from audiotok.experiment.parts import build, build_tokenizer
 from audiotok.experiment.session import open_session
 from audiotok.logger.destination import Destination
 from audiotok.store import Store

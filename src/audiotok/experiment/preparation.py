@@ -5,19 +5,19 @@ from typing import Any
 
 from omegaconf import DictConfig
 
-from audiotok import preparing
-from audiotok.data.corpus import Corpus, corpus_of
-from audiotok.data.manifest import update_manifest
+from audiotok.data.corpus import report
+from audiotok.data.corpus.corpus import Corpus, corpus_of
+from audiotok.data.corpus.manifest import update_manifest
 from audiotok.engine.engine import Engine
+from audiotok.experiment.build import build_tokenizer
 from audiotok.experiment.configuration import PrepareRoot, begin, build_node
-from audiotok.experiment.parts import build_tokenizer
 from audiotok.experiment.session import quieten
+from audiotok.loader.clip_rows import Kept
 from audiotok.loader.datamodule import default_workers
 from audiotok.loader.fill import fill_frames, fill_tokens
-from audiotok.loader.kept import Kept
 from audiotok.logger.destination import Destination
 from audiotok.store import Store
-from audiotok.vocabulary import fit_or_load
+from audiotok.tokens.vocabulary import fit_or_load
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ def prepare(config: DictConfig, destination: Destination) -> dict[str, Any]:
     source, engine = build_node(config.data), build_node(config.engine)
     store = Store(config.cache_dir)
     manifest = update_manifest(source, store, engine)
-    found = preparing.publish(manifest, destination.folder, config.min_positives)
+    found = report.publish(manifest, destination.folder, config.min_positives)
     if config.fill != "none":
         _fill(config, corpus_of(manifest, source), store, engine)
     return found

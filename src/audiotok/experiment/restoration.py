@@ -8,15 +8,15 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
-from audiotok.checkpoint import BEST, read_checkpoint
 from audiotok.data.clip import SoundClass
 from audiotok.errors import UserError
+from audiotok.experiment.build import VOCABULARY, build_model, build_tokenizer
 from audiotok.experiment.configuration import CONFIG, plain
-from audiotok.experiment.parts import VOCABULARY, build_model, build_tokenizer
 from audiotok.model.model import Model
-from audiotok.results import METRICS
-from audiotok.tokenizer import Tokenizer
-from audiotok.vocabulary import load_run_vocabulary
+from audiotok.run.checkpoint import BEST, read_checkpoint
+from audiotok.run.results import METRICS
+from audiotok.tokens.tokenizer import Tokenizer
+from audiotok.tokens.vocabulary import load_run_vocabulary
 
 
 def finished(folder: Path, config: DictConfig) -> dict[str, Any] | None:

@@ -8,11 +8,11 @@ import torch
 
 from audiotok.augment.recipe import Recipe
 from audiotok.data.clip import Split
-from audiotok.data.corpus import Corpus
+from audiotok.data.corpus.corpus import Corpus
 from audiotok.data.layout.layout import layout_named
-from audiotok.loader.kept import Kept, KeptFrames, KeptTokens
+from audiotok.loader.clip_rows import Kept, KeptFrames, KeptTokens
 from audiotok.store import Store, readable_size
-from audiotok.tokenizer import Stage, Tokenizer
+from audiotok.tokens.tokenizer import Stage, Tokenizer
 
 log = logging.getLogger(__name__)
 _MANY = 1000  # clips whose first visit may take minutes

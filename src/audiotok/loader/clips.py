@@ -9,14 +9,14 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import Dataset
 
-from audiotok.data.audio import UnreadableError, read_mono, resample
 from audiotok.data.clip import Clip, Split
-from audiotok.data.corpus import Corpus
+from audiotok.data.corpus.corpus import Corpus
 from audiotok.data.layout.layout import sound_of
+from audiotok.data.reading.audio import UnreadableError, read_mono, resample
 from audiotok.errors import UserError
 from audiotok.features.logmel import LogMel
 from audiotok.loader.cache import ClipCache
-from audiotok.loader.kept import Kept
+from audiotok.loader.clip_rows import Kept
 
 _TOGETHER = 16  # clips, 45 MB of sound at most where it is 10 s at 48 kHz
 Content = Literal["tokens", "mel", "waveform"]

@@ -11,14 +11,14 @@ from torch.utils.data import DataLoader
 
 from audiotok.augment.recipe import Recipe
 from audiotok.data.clip import Split
-from audiotok.data.corpus import Corpus
+from audiotok.data.corpus.corpus import Corpus
 from audiotok.errors import UserError
 from audiotok.loader.cache import ClipCache
 from audiotok.loader.clips import ClipDataset, Content, as_it_is
-from audiotok.loader.preparation import Preparation
+from audiotok.loader.collate import Preparation
 from audiotok.loader.sampler import EpochSampler, balancing_weights
 from audiotok.store import Store
-from audiotok.tokenizer import Stage, Tokenizer
+from audiotok.tokens.tokenizer import Stage, Tokenizer
 
 
 class EpochLoader(DataLoader[Any]):

@@ -14,16 +14,16 @@ import pyarrow as pa
 import torch
 from tqdm import tqdm
 
-from audiotok.data.catalogue import Catalogue
 from audiotok.data.clip import Split
-from audiotok.data.corpus import Corpus
+from audiotok.data.corpus.catalogue import Catalogue
+from audiotok.data.corpus.corpus import Corpus
 from audiotok.engine.engine import Engine
 from audiotok.errors import UserError
 from audiotok.features.logmel import LogMel
+from audiotok.loader.clip_rows import Kept, KeptFrames, KeptTokens, make_tokens
 from audiotok.loader.clips import ClipDataset
-from audiotok.loader.kept import Kept, KeptFrames, KeptTokens, make_tokens
 from audiotok.store import Store, readable_size
-from audiotok.tokenizer import Tokenizer
+from audiotok.tokens.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
 PART_CLIPS = 256  # some seconds of work; what is lost where a run is stopped

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from torch.utils.data import Sampler
 
-from audiotok.data.catalogue import Catalogue
+from audiotok.data.corpus.catalogue import Catalogue
 from audiotok.loader.clips import Draw
 
 

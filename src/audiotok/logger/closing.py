@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 from pytorch_lightning.loggers import Logger
 
-from audiotok.checkpoint import BEST
-from audiotok.data.corpus import Corpus
-from audiotok.gallery import choose_examples
+from audiotok.data.corpus.corpus import Corpus
 from audiotok.logger.wandb import Wandb
-from audiotok.module import Predictions
-from audiotok.vocabulary import Vocabulary
+from audiotok.run.checkpoint import BEST
+from audiotok.run.gallery import choose_examples
+from audiotok.tokens.vocabulary import Vocabulary
+from audiotok.training.tagger import Predictions
 
 Row = list[str | int | float | None]
 

@@ -11,9 +11,9 @@ import numpy as np
 import wandb
 from pytorch_lightning.loggers import WandbLogger
 
-from audiotok.gallery import Example
 from audiotok.logger.destination import Destination
 from audiotok.logger.picture import picture
+from audiotok.run.gallery import Example
 
 log = logging.getLogger(__name__)
 Kept = Literal["vocabulary", "checkpoint"]

@@ -7,12 +7,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from audiotok.checkpoint import BEST, read_checkpoint
 from audiotok.errors import UserError
 from audiotok.model.embedding import TokenEmbedding
 from audiotok.model.encoder import Encoder, Pooling
 from audiotok.model.model import Sizes, Start, without_padding
 from audiotok.model.transformer import Transformer
+from audiotok.run.checkpoint import BEST, read_checkpoint
 
 
 class Bert(Transformer):

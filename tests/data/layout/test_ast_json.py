@@ -4,8 +4,8 @@ import pytest
 from layouts import write_ast_json
 
 from audiotok.data.clip import Location
-from audiotok.data.files import Files
 from audiotok.data.layout.ast_json import ASTJSON
+from audiotok.data.reading.files import Files
 from audiotok.errors import UserError
 
 

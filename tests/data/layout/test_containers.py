@@ -3,9 +3,9 @@ import threading
 
 import pytest
 
-from audiotok.data.files import Files
 from audiotok.data.layout.containers import Opened
 from audiotok.data.layout.tar import Tar
+from audiotok.data.reading.files import Files
 
 
 def test_files_of_a_set_are_those_that_name_it_or_none(tmp_path):

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from layouts import write_tar
 
-from audiotok.data.audio import UnreadableError
 from audiotok.data.clip import Location
-from audiotok.data.files import Files
 from audiotok.data.layout.tar import Tar
+from audiotok.data.reading.audio import UnreadableError
+from audiotok.data.reading.files import Files
 from audiotok.errors import UserError
 
 ids = st.text("Y_-05aZ", min_size=11, max_size=11)

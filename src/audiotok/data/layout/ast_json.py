@@ -10,9 +10,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from audiotok.data.clip import Location
-from audiotok.data.files import Entry, Files, is_url
 from audiotok.data.layout.containers import Containers
 from audiotok.data.layout.layout import Found
+from audiotok.data.reading.files import Entry, Files, is_url
 from audiotok.errors import UserError
 
 

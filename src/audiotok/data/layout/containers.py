@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from threading import Lock
 from typing import ClassVar, Generic, TypeVar
 
-from audiotok.data.files import Entry, Files
 from audiotok.data.layout.layout import Found, Layout, set_of
+from audiotok.data.reading.files import Entry, Files
 
 Container = TypeVar("Container")
 

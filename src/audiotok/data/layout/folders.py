@@ -6,10 +6,10 @@ unbalanced_train_segments_part00/Y<id>.wav`; how a name spells an id is not deci
 
 from collections.abc import Iterator
 
-from audiotok.data.audio import EXTENSIONS
 from audiotok.data.clip import Location
-from audiotok.data.files import Entry, Files
 from audiotok.data.layout.layout import Found, Layout, set_of
+from audiotok.data.reading.audio import EXTENSIONS
+from audiotok.data.reading.files import Entry, Files
 
 
 class Folders(Layout):

@@ -13,11 +13,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from audiotok.data.audio import UnreadableError
 from audiotok.data.clip import Location
-from audiotok.data.files import Files, is_url
 from audiotok.data.layout.containers import Containers, Opened
 from audiotok.data.layout.layout import Found
+from audiotok.data.reading.audio import UnreadableError
+from audiotok.data.reading.files import Files, is_url
 from audiotok.errors import UserError
 
 _N_OPEN = 64  # files in each process: PANNs makes 43 of AudioSet, and an open one holds no audio

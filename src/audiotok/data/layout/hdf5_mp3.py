@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from audiotok.data.files import Files
 from audiotok.data.layout.hdf5 import HDF5, is_called_mp3
+from audiotok.data.reading.files import Files
 
 
 class HDF5MP3(HDF5):

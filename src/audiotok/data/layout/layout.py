@@ -12,9 +12,9 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import ClassVar, NamedTuple
 
-from audiotok.data.audio import UnreadableError
 from audiotok.data.clip import Location
-from audiotok.data.files import Entry, Files, is_url
+from audiotok.data.reading.audio import UnreadableError
+from audiotok.data.reading.files import Entry, Files, is_url
 from audiotok.errors import UserError
 
 # Modules and their classes, in the order in which they are tried; JSON is last, as it may lie anywhere.

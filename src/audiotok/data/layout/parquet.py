@@ -17,11 +17,11 @@ from threading import Lock
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from audiotok.data.audio import UnreadableError
 from audiotok.data.clip import Location
-from audiotok.data.files import Files, is_url
 from audiotok.data.layout.containers import Containers, Opened
 from audiotok.data.layout.layout import Found
+from audiotok.data.reading.audio import UnreadableError
+from audiotok.data.reading.files import Files, is_url
 from audiotok.errors import UserError
 
 _N_OPEN = 2  # shards, each with a row group in memory, in each process: 280 MB of AudioSet

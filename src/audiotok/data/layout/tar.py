@@ -10,12 +10,12 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
-from audiotok.data.audio import UnreadableError
 from audiotok.data.clip import Location
-from audiotok.data.files import Files
 from audiotok.data.layout.containers import Containers
 from audiotok.data.layout.folders import is_audio
 from audiotok.data.layout.layout import Found
+from audiotok.data.reading.audio import UnreadableError
+from audiotok.data.reading.files import Files
 from audiotok.errors import UserError
 
 

@@ -1,0 +1,140 @@
+"""A corpus: the usable clips of a data source by split, and what was skipped."""
+
+import csv
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from audiotok.data.clip import SPLITS, Cache, Location, SoundClass, Source, Split
+from audiotok.data.corpus.catalogue import USABLE, Catalogue
+from audiotok.data.corpus.manifest import Manifest, open_manifest
+from audiotok.errors import UserError
+from audiotok.store import Store
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The usable clips of a data source.
+
+    Args:
+        classes: What may be heard, in the order of the model's outputs.
+        clips: Usable clips of each split.
+        clip_seconds: What every clip is padded or cropped to, s.
+        cache: What is kept of decoded clips: "tokens", "frames" (mel frames), or "none".
+        skipped: Clips that are listed but cannot be used.
+    """
+
+    classes: tuple[SoundClass, ...]
+    clips: dict[Split, Catalogue]
+    clip_seconds: float
+    cache: Cache = "none"
+    skipped: Catalogue = field(default_factory=lambda: Catalogue.of(()))
+
+    def class_counts(self, split: Split) -> np.ndarray:
+        """Count the clips of each class in a split, (C,)."""
+        return self.clips[split].class_counts(len(self.classes))
+
+    def chance(self, split: Split) -> float:
+        """Return the mAP of a guess: the mean prevalence of the classes that occur in a split."""
+        counts = self.class_counts(split)
+        return float(counts[counts > 0].mean() / len(self.clips[split]))
+
+    def summary(self) -> str:
+        """Say in one line what there is: clips of each split, padded and cropped ones, skipped ones."""
+        seconds = np.concatenate([clips.seconds for clips in self.clips.values()])
+        n_short = (seconds < self.clip_seconds - 0.05).sum()
+        n_long = (seconds > self.clip_seconds + 0.05).sum()
+        kinds = ", ".join(f"{n:,} {kind}" for kind, n in self.skipped.counts("status").items()) or "none"
+        splits = ", ".join(f"{len(self.clips[split]):,} {split}" for split in SPLITS)
+        return (
+            f"{splits} clips of {len(self.classes)} classes; {n_short:,} shorter than "
+            f"{self.clip_seconds:g} s are padded, {n_long:,} longer are cropped; "
+            f"skipped {len(self.skipped):,}: {kinds}."
+        )
+
+    def write_skipped(self, path: Path) -> None:
+        """Write `id,path,reason` of every skipped clip."""
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["id", "path", "reason"])
+            columns = self.skipped.table().select(["id", "layout", "path", "entry", "status", "detail"])
+            for id_, layout, place, entry, status, detail in zip(*columns.to_pydict().values(), strict=True):
+                location = "" if layout is None else str(Location(layout, place, entry))
+                writer.writerow([id_, location, f"{status}: {detail}" if detail else status])
+
+
+def open_corpus(source: Source, store: Store, skipped_csv: Path | None = None) -> Corpus:
+    """Open the usable clips of a source; what is not known of them yet is found out first.
+
+    Args:
+        source: An option of the config group `data`.
+        store: Where the manifest is kept.
+        skipped_csv: Where skipped clips are listed, also where no clip is left; None for nowhere.
+
+    Raises:
+        UserError: The metadata is broken, or a split has no usable clip.
+    """
+    return corpus_of(open_manifest(source, store), source, skipped_csv)
+
+
+def corpus_of(manifest: Manifest, source: Source, skipped_csv: Path | None = None) -> Corpus:
+    """Take the usable clips of a manifest.
+
+    Args:
+        manifest: Of the source.
+        source: Says how long clips are, and what is kept of them.
+        skipped_csv: As for `open_corpus`.
+
+    Raises:
+        UserError: A split has no usable clip.
+    """
+    listed = Catalogue(manifest.table)
+    is_usable = listed.where("status", USABLE)
+    corpus = Corpus(
+        manifest.classes,
+        {split: listed.select(is_usable & listed.where("split", split)) for split in SPLITS},
+        source.clip_seconds,
+        source.cache,
+        listed.select(~is_usable),
+    )
+    log.info("Found %s", corpus.summary())
+    if skipped_csv is not None:
+        corpus.write_skipped(skipped_csv)
+    _require_clips(corpus)
+    return corpus
+
+
+def _require_clips(corpus: Corpus) -> None:
+    if len(corpus.classes) < 2:
+        raise UserError(
+            f"The data has {'1 class' if corpus.classes else 'no classes'}; tagging needs 2 or more, "
+            "so label what is not it, too."
+        )
+    for split in SPLITS:
+        if len(corpus.clips[split]):
+            _require_positives(corpus, split)
+            continue
+        skipped = corpus.skipped.select(corpus.skipped.where("split", split))
+        if not len(skipped):
+            advice = "choose another data.validation" if split == "val" else "check the metadata's sets"
+            raise UserError(f"The {split} split has no clips: none is listed for it; {advice}.")
+        example = skipped.table().slice(0, 1).to_pylist()[0]
+        reason = f"{example['status']} {example['detail'] or skipped[0].location or ''}".strip()
+        raise UserError(
+            f"The {split} split has no usable clip: all {len(skipped):,} that are listed for it are skipped, "
+            f"for example {example['id']} ({reason}); "
+            "check that the audio lies where the data option looks for it."
+        )
+
+
+def _require_positives(corpus: Corpus, split: Split) -> None:
+    if not corpus.class_counts(split).any():
+        advice = "another data.validation" if split == "val" else "check its labels"
+        raise UserError(
+            f"data.classes leaves {len(corpus.classes)} classes, and none of them occurs in the usable clips "
+            f"of the {split} split; choose other classes, or {advice}."
+        )

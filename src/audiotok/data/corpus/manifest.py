@@ -1,0 +1,230 @@
+"""The manifest of a corpus: every listed clip, where it is and what it is like, found out once.
+
+`<cache_dir>/manifests/<key>/` holds `manifest.parquet`, a row for each clip (columns: `catalogue.SCHEMA`),
+and `manifest.json`, which says what it is made of. The key names the settings of the data option and what
+lies on the disk (the bytes of the metadata; names, sizes and times of files or shards), so that a run whose
+corpus has not changed reads one file and starts. To look at two million files takes a disk a while: with
+`data.scan=once` a run starts from the manifest that was used last, whatever has become of the files.
+
+Clips are inspected in parts (`audiotok.data.corpus.parts`), so that what was stopped goes on.
+"""
+
+import gc
+import json
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, cast
+
+import pyarrow as pa
+
+from audiotok.data.clip import Clip, Findings, Listing, SoundClass, Source, Tally
+from audiotok.data.corpus import inspection
+from audiotok.data.corpus.catalogue import SCHEMA, USABLE, table_of
+from audiotok.data.corpus.inspection import Condition
+from audiotok.data.corpus.parts import CONDITIONS, conditions_of, is_unread, parts_of
+from audiotok.data.corpus.tables import read_table, write_table
+from audiotok.data.limits import Limits
+from audiotok.data.reading.files import is_url
+from audiotok.engine.engine import Engine
+from audiotok.engine.local import Local
+from audiotok.store import StaleError, Store, content_key
+
+log = logging.getLogger(__name__)
+KIND, TABLE, SIDECAR = "manifests", "manifest.parquet", "manifest.json"
+# Raise the number when a column comes to mean something else. A manifest of which either part differs is made
+# again: its rows hold what inspection found.
+_VERSION = f"1.{inspection.VERSION}"
+_ELSEWHERE = {"clip_seconds", "cache", "scan"}  # settings that no row depends on
+_SLOW = 10.0  # s of looking at files, from which on another setting is named
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The clips of a data source, as they were found.
+
+    Args:
+        folder: Where it lies.
+        classes: What the labels stand for.
+        table: Of `catalogue.SCHEMA`, in the order of the ids.
+        findings: Where what is listed and what is there disagree.
+    """
+
+    folder: Path
+    classes: tuple[SoundClass, ...]
+    table: pa.Table
+    findings: Findings
+
+
+def open_manifest(source: Source, store: Store) -> Manifest:
+    """Read the manifest of a data source: with `scan` "once" the one used last, else that of the files now.
+
+    Args:
+        source: An option of the config group `data`.
+        store: Where manifests and inspected parts are kept.
+
+    Raises:
+        UserError: The metadata is missing or broken, or the cache cannot be written.
+    """
+    source = _anchored(source)
+    if source.scan == "once":
+        manifest = _used_last(source, store)
+        if manifest is not None:
+            log.info("Took the manifest %s, and looked at no file (data.scan=once).", manifest.folder)
+            return manifest
+        log.info("No manifest of this corpus with these settings is there yet, so all files are looked at.")
+    return update_manifest(source, store)
+
+
+def update_manifest(source: Source, store: Store, engine: Engine | None = None) -> Manifest:
+    """Look at the files of a data source, and read its manifest, made first where it is absent or stale.
+
+    Args:
+        source: An option of the config group `data`.
+        store: Where manifests and inspected parts are kept.
+        engine: Inspects the parts that are wanting; None for processes on this machine.
+
+    Raises:
+        UserError: The metadata is missing or broken, the cache cannot be written, or a part fails.
+    """
+    source = _anchored(source)
+    ingredients = made_of(source)
+    is_new = False
+
+    def load(folder: Path) -> Manifest:
+        manifest = read_manifest(folder)
+        if is_unread(manifest.table["status"]) and not is_new:
+            raise StaleError("when it was made, clips could not be read that may be read now")
+        return manifest
+
+    def make(folder: Path) -> None:
+        nonlocal is_new
+        is_new = True
+        with _uncollected():
+            listing = source.read()
+            clips = sorted(listing.clips, key=lambda clip: clip.id.encode())
+            parts = parts_of(clips, source.check)
+        conditions = conditions_of(len(clips), parts, store, engine or Local())
+        with _uncollected():
+            table = _table(clips, conditions, source.limits)
+        write_manifest(folder, table, listing, ingredients)
+
+    return store.load_or_make(KIND, content_key(ingredients), load, make)
+
+
+def made_of(source: Source) -> dict[str, object]:
+    """Return what the manifest of a source depends on, as it is now: its key is the content key of this."""
+    listed = _listed_by(source)  # writes the embedded corpus where it is not there, which is no look at files
+    start = time.monotonic()
+    audio = source.fingerprint_of_audio()
+    seconds = time.monotonic() - start
+    if seconds > _SLOW:
+        log.info(
+            "Looking at the files took %.0f s; data.scan=once would take the manifest as it is.", seconds
+        )
+    return {**listed, "audio": audio}
+
+
+def _anchored(source: Source) -> Source:
+    """Return a source that is the same from every working directory, as what is kept of it must be."""
+    root = getattr(source, "root", None)
+    if not root or is_url(root):
+        return source
+    return cast(Source, replace(cast(Any, source), root=str(Path(root).expanduser().absolute())))
+
+
+def _listed_by(source: Source) -> dict[str, object]:
+    settings = {name: value for name, value in asdict(cast(Any, source)).items() if name not in _ELSEWHERE}
+    return {"source": type(source).__name__, **settings, "tables": source.fingerprint_of_tables()}
+
+
+def _used_last(source: Source, store: Store) -> Manifest | None:
+    """Read the manifest that was last used with these settings and tables; None where there is none."""
+    wanted = _listed_by(source)
+    for entry in sorted(store.entries(KIND), key=lambda entry: entry.last_use, reverse=True):
+        if not entry.is_abandoned and _is_of(entry.folder / SIDECAR, wanted):
+            manifest = store.load(KIND, entry.key, read_manifest)
+            if manifest is not None:
+                return manifest
+    return None
+
+
+def _is_of(path: Path, wanted: dict[str, object]) -> bool:
+    """Tell whether a sidecar is of what is wanted, whatever the audio was like then."""
+    try:
+        made_of = json.loads(path.read_text(encoding="utf-8"))["made_of"]
+        return content_key({**made_of, "audio": None}) == content_key({**wanted, "audio": None})
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Hold the garbage collector off objects that all stay: of 2 million it takes a third of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _table(clips: Sequence[Clip], conditions: pa.Table, limits: Limits) -> pa.Table:
+    """Join what is listed and what was found to the columns of a manifest."""
+    reasons = [
+        Condition(**row).reason_to_skip(limits)
+        for batch in conditions.to_batches(max_chunksize=4096)  # not a dictionary for each clip at once
+        for row in batch.to_pylist()
+    ]
+    found = {name: conditions.column(name) for name in CONDITIONS.names if name in SCHEMA.names}
+    found["status"] = pa.array([status or USABLE for status, _ in reasons], SCHEMA.field("status").type)
+    found["detail"] = pa.array([detail for _, detail in reasons], pa.string())
+    listed = table_of(clips)
+    return pa.table([found.get(name, listed.column(name)) for name in SCHEMA.names], schema=SCHEMA)
+
+
+# ---- reading and writing ----
+
+
+def write_manifest(folder: Path, table: pa.Table, listing: Listing, ingredients: dict[str, object]) -> None:
+    """Write a manifest to a folder, from which `read_manifest` reads it.
+
+    Args:
+        folder: It is there, and empty.
+        table: Of `catalogue.SCHEMA`, in the order of the ids.
+        listing: Its classes and findings.
+        ingredients: What `made_of` returned.
+    """
+    sidecar = {
+        "version": _VERSION,
+        "n_clips": len(table),
+        "classes": [[sound_class.id, sound_class.name] for sound_class in listing.classes],
+        "findings": asdict(listing.findings),
+        "made_of": ingredients,
+    }
+    (folder / SIDECAR).write_text(json.dumps(sidecar, indent=1) + "\n", encoding="utf-8")
+    write_table(table, folder / TABLE)
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read a manifest.
+
+    Raises:
+        StaleError: It is of another version, or cannot be read.
+    """
+    try:
+        sidecar = json.loads((folder / SIDECAR).read_text(encoding="utf-8"))
+        if sidecar["version"] != _VERSION:
+            raise StaleError(f"the manifest is of version {sidecar['version']}, and this is {_VERSION}")
+        classes = tuple(SoundClass(id_, name) for id_, name in sidecar["classes"])
+        findings = Findings(**{name: Tally(**tally) for name, tally in sidecar["findings"].items()})
+        table = read_table(folder / TABLE)
+        if not table.schema.equals(SCHEMA) or len(table) != sidecar["n_clips"]:
+            raise ValueError(f"its columns or its {len(table)} rows are not those of {SIDECAR}")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
+        raise StaleError(f"the manifest cannot be read ({error!r})") from error
+    return Manifest(folder, classes, table, findings)

@@ -1,0 +1,144 @@
+"""What `audiotok prepare` says of a corpus: what is there, against what is listed."""
+
+import json
+import logging
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from audiotok.data.clip import SPLITS, Split
+from audiotok.data.corpus.catalogue import USABLE, Catalogue
+from audiotok.data.corpus.duplicates import Twins, find_twins
+from audiotok.data.corpus.manifest import Manifest
+
+log = logging.getLogger(__name__)
+REPORT = "report.json"
+_SHOWN = 10  # classes on screen; the report has all
+
+
+def publish(manifest: Manifest, folder: Path, min_positives: int) -> dict[str, Any]:
+    """Report on a manifest, on screen and in `report.json`.
+
+    Args:
+        manifest: What was found.
+        folder: The run's.
+        min_positives: Classes with fewer usable clips in a split are named.
+    """
+    found = report(manifest, min_positives)
+    (folder / REPORT).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    show(found)
+    log.info("The manifest is %s, the report %s.", manifest.folder, folder / REPORT)
+    return found
+
+
+def report(manifest: Manifest, min_positives: int) -> dict[str, Any]:
+    """Return what is there, in plain JSON; clips that are not usable count as listed and nowhere else."""
+    listed = Catalogue(manifest.table)
+    usable = listed.select(listed.where("status", USABLE))
+    splits = {split: listed.select(listed.where("split", split)) for split in SPLITS}
+    return {
+        "manifest": str(manifest.folder),
+        "n_classes": len(manifest.classes),
+        "n_listed": len(listed),
+        "n_found": len(listed) - int(listed.where("status", "missing").sum()),
+        "splits": {split: _split(clips) for split, clips in splits.items()},
+        "rates": _counts(usable, "rate"),
+        "channels": _counts(usable, "channels"),
+        **asdict(manifest.findings),
+        "twins": [asdict(twins) for twins in find_twins(usable)],
+        "min_positives": min_positives,
+        "few_positives": _few_positives(manifest, splits, min_positives),
+    }
+
+
+def _split(clips: Catalogue) -> dict[str, Any]:
+    usable = clips.select(clips.where("status", USABLE))
+    return {
+        "listed": len(clips),
+        "statuses": clips.counts("status"),
+        "hours": round(float(usable.seconds.sum()) / 3600, 3),
+    }
+
+
+def _counts(clips: Catalogue, name: str) -> dict[str, int]:
+    """Count the values of a column, the most frequent first."""
+    return {str(value): n for value, n in Counter(clips.column(name).tolist()).most_common()}
+
+
+def _few_positives(manifest: Manifest, splits: dict[Split, Catalogue], least: int) -> dict[str, Any]:
+    """Return each split's classes with fewer usable clips than the least: id, name, clips, fewest first."""
+    few: dict[str, Any] = {}
+    for split, clips in splits.items():
+        counts = clips.select(clips.where("status", USABLE)).class_counts(len(manifest.classes)).tolist()
+        rows = zip(manifest.classes, counts, strict=True)
+        few[split] = sorted(([c.id, c.name, n] for c, n in rows if n < least), key=lambda row: row[2])
+    return few
+
+
+# ---- on screen ----
+
+
+def show(found: dict[str, Any]) -> None:
+    """Print a report."""
+    console = Console(markup=False, emoji=False)  # ids and names are what they are
+    console.print(_clips_table(found))
+    console.print(_few_table(found))
+    for line in sentences(found):
+        console.print(line, highlight=False, soft_wrap=True)
+
+
+def sentences(found: dict[str, Any]) -> list[str]:
+    """Say what the tables do not."""
+    rates, channels = _listed(found["rates"], " Hz"), _listed(found["channels"], " channels")
+    lines = [
+        f"{found['n_found']:,} of {found['n_listed']:,} listed clips are there.",
+        f"Usable clips: {rates}; {channels}.",
+    ]
+    for name, sentence in _FINDINGS.items():
+        if found[name]["n"]:
+            examples = ", ".join(found[name]["examples"])
+            lines.append(f"{found[name]['n']:,} {sentence} (for example {examples}).")
+    return lines + [f"{Twins(**twins)}." for twins in found["twins"]]
+
+
+_FINDINGS = {
+    "listed_twice": "rows list an id again; the first one counts",
+    "found_twice": "clips are there again; flac is taken before wav, ogg, mp3, opus, and the first by name",
+    "not_listed": "clips are there and in no list",
+    "unknown_labels": "labels are of no class, and left out",
+}
+
+
+def _listed(counts: dict[str, int], unit: str) -> str:
+    return ", ".join(f"{n:,} of {value}{unit}" for value, n in counts.items()) or "none"
+
+
+def _clips_table(found: dict[str, Any]) -> Table:
+    splits = found["splits"]
+    statuses = list(dict.fromkeys(status for split in splits.values() for status in split["statuses"]))
+    statuses.sort(key=lambda status: status != USABLE)
+    table = Table(title=f"Clips of {found['n_classes']:,} classes")
+    table.add_column("split")
+    for name in ("listed", *statuses, "hours"):
+        table.add_column(name, justify="right")
+    for name, split in splits.items():
+        counts = [f"{split['statuses'].get(status, 0):,}" for status in statuses]
+        table.add_row(name, f"{split['listed']:,}", *counts, f"{split['hours']:,.1f}")
+    return table
+
+
+def _few_table(found: dict[str, Any]) -> Table:
+    table = Table(title=f"Classes with fewer than {found['min_positives']} usable clips")
+    for name in ("split", "classes", "of these without any"):
+        table.add_column(name, justify="left" if name == "split" else "right")
+    table.add_column("the others, fewest first", overflow="fold")
+    for split, rows in found["few_positives"].items():
+        some = [f"{name} ({n})" for _, name, n in rows if n]
+        more = f" and {len(some) - _SHOWN:,} more" if len(some) > _SHOWN else ""
+        absent = sum(not n for _, _, n in rows)
+        table.add_row(split, f"{len(rows):,}", f"{absent:,}", ", ".join(some[:_SHOWN]) + more)
+    return table

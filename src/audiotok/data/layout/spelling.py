@@ -1,0 +1,59 @@
+"""Which listed clip is one that lies in a folder, by its name alone; and which of several is taken."""
+
+import re
+from collections.abc import Container, Iterable
+
+from audiotok.data.clip import Findings, Location
+from audiotok.data.layout.layout import Found
+from audiotok.data.reading.audio import EXTENSIONS
+
+# The eleven characters of a YouTube id and an optional _start or _start-end; the same after a Y.
+_ID_AND_TIMES = r"([A-Za-z0-9_-]{11})(?:_\d+(?:\.\d+)?(?:-\d+(?:\.\d+)?)?)?"
+_STEMS = (re.compile(_ID_AND_TIMES), re.compile("Y" + _ID_AND_TIMES))
+
+
+def id_of_stem(stem: str, ids: Container[str] | None) -> str | None:
+    """Return the listed YouTube id that a file name stands for, or None; without a list, the first that fits.
+
+    `<id>`, `Y<id>`, `<id>_<start>` and `<id>_<start>-<end>` are understood. Ids may themselves begin
+    with `Y`, `-` or `_` and contain `_`, so a name is never split: what is listed decides.
+    """
+    if ids is not None and stem in ids:
+        return stem
+    for pattern in _STEMS:
+        match = pattern.fullmatch(stem)
+        if match and (ids is None or match[1] in ids):
+            return match[1]
+    return None
+
+
+def locate(
+    found: Iterable[Found], ids: Container[str], findings: Findings, left_over: dict[str, str]
+) -> dict[str, Location]:
+    """Find listed clips among those that lie in a folder.
+
+    Where a clip lies there several times, the first extension of `EXTENSIONS` is taken, and of these the
+    first that is found.
+
+    Args:
+        found: What lies there.
+        ids: What is listed.
+        findings: Takes what lies there more than once.
+        left_over: Takes the names of clips that are not listed, by their places.
+    """
+    locations: dict[str, Location] = {}
+    for clip in found:
+        id_ = id_of_stem(clip.name, ids)
+        if id_ is None:
+            left_over[str(clip.location)] = clip.name
+            continue
+        if id_ in locations:
+            findings.found_twice.add(id_)
+        if id_ not in locations or _rank(clip.location) < _rank(locations[id_]):
+            locations[id_] = clip.location
+    return locations
+
+
+def _rank(location: Location) -> int:
+    extension = location.path.rpartition(".")[2].lower()
+    return EXTENSIONS.index(extension) if extension in EXTENSIONS else len(EXTENSIONS)

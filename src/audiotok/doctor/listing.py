@@ -1,0 +1,120 @@
+"""What the manifest alone tells: clips, positives, clips in two splits, sample rates. No clip is opened."""
+
+from dataclasses import asdict
+
+import numpy as np
+
+from audiotok.data.clip import SPLITS
+from audiotok.data.corpus.catalogue import USABLE, Catalogue
+from audiotok.data.corpus.duplicates import find_twins
+from audiotok.data.corpus.manifest import Manifest
+from audiotok.doctor.finding import Finding, State, graded, worst
+
+# AudioSet's clips vanish from the network: copies made years later lack a tenth to a fifth.
+FEW_USABLE, HARDLY_USABLE = 0.8, 0.5  # share of the listed clips
+# Validation chooses epoch and threshold: of classes that it does not have, it chooses blindly.
+SOME_ABSENT, MOST_ABSENT = 0.25, 0.9  # share of the classes that training hears
+LOW_RATES = 0.1  # share of clips recorded at too low a rate; so few teach a class's rate, not its sound
+
+
+def clips(manifest: Manifest) -> Finding:
+    """Compare the clips that can be used with those that are listed."""
+    listed = Catalogue(manifest.table)
+    statuses = {split: listed.select(listed.where("split", split)).counts("status") for split in SPLITS}
+    shares = [counts.get(USABLE, 0) / max(1, sum(counts.values())) for counts in statuses.values()]
+    kinds = listed.counts("status")
+    faults = ", ".join(f"{n:,} {kind}" for kind, n in kinds.items() if kind != USABLE)
+    state = graded(min(shares), FEW_USABLE, HARDLY_USABLE)
+    return Finding(
+        "clips",
+        state,
+        f"{kinds.get(USABLE, 0):,} of {len(listed):,} listed clips are usable"
+        + (f": {faults}." if faults else "."),
+        _OF_CLIPS if state != "good" else "",
+        {"listed": len(listed), "splits": statuses},
+    )
+
+
+_OF_CLIPS = "See skipped.csv or `audiotok prepare`: compare data.root, data.limits and the files themselves."
+
+
+def positives(manifest: Manifest) -> Finding:
+    """Find classes that are in one split and not in another."""
+    heard = _class_counts(manifest)
+    trained = heard["train"] > 0
+    absent = {split: trained & (heard[split] == 0) for split in SPLITS}
+    untaught = ~trained & ((heard["val"] > 0) | (heard["test"] > 0))
+    shares = {split: float(absent[split].sum() / max(1, trained.sum())) for split in SPLITS}
+    states = [graded(shares[split] if trained.any() else 1.0, SOME_ABSENT, MOST_ABSENT) for split in SPLITS]
+    state = worst(*states, "doubtful" if untaught.any() else "good")
+    n_trained, least = int(trained.sum()), int(heard["train"][trained].min()) if trained.any() else 0
+    lacking = {split: _names(manifest, absent[split]) for split in SPLITS if split != "train"}
+    return Finding(
+        "positives",
+        state,
+        f"{n_trained:,} of {len(trained):,} classes are in training clips (the rarest in {least:,}). Of them "
+        f"{len(lacking['val']):,} are in no validation clip and {len(lacking['test']):,} in no test clip; "
+        f"{int(untaught.sum()):,} are scored and never trained.",
+        "" if state == "good" else _OF_POSITIVES,
+        {
+            "n_trained": n_trained,
+            **{f"absent_from_{split}": names for split, names in lacking.items()},
+            "never_trained": _names(manifest, untaught),
+        },
+    )
+
+
+_OF_POSITIVES = "Choose another data.validation or data.classes, or check the labels of that split."
+
+
+def twins(manifest: Manifest) -> Finding:
+    """Find clips that have the bytes of a clip of another split."""
+    found = find_twins(_usable(manifest))
+    return Finding(
+        "twins",
+        "doubtful" if found else "good",
+        "; ".join(map(str, found)) + "."
+        if found
+        else "No clip is found to have the bytes of another split's.",
+        _OF_TWINS if found else "",
+        {"twins": [asdict(twins) for twins in found]},
+    )
+
+
+_OF_TWINS = "Scores of these clips are of what was learnt by heart: leave them in one split."
+
+
+def rates(manifest: Manifest, sample_rate: int) -> Finding:
+    """Compare the rates of the recordings with the one that they are brought to, Hz."""
+    usable = _usable(manifest)
+    found, counts = np.unique(usable.column("rate"), return_counts=True)
+    low = float(counts[found < sample_rate].sum() / max(1, len(usable)))
+    shown = ", ".join(
+        f"{n:,} at {rate:,} Hz" for rate, n in zip(found.tolist(), counts.tolist(), strict=True)
+    )
+    state: State = "doubtful" if low >= LOW_RATES or not len(usable) else "good"
+    return Finding(
+        "rates",
+        state,
+        f"Usable clips: {shown or 'none'}; {100 * low:.0f} % are below features.sample_rate={sample_rate:,}.",
+        "Lower features.sample_rate or f_max: the upper mel bins of those clips are empty."
+        if low >= LOW_RATES
+        else "",
+        {"clips": dict(zip(map(str, found.tolist()), counts.tolist(), strict=True)), "share_below": low},
+    )
+
+
+def _usable(manifest: Manifest) -> Catalogue:
+    listed = Catalogue(manifest.table)
+    return listed.select(listed.where("status", USABLE))
+
+
+def _class_counts(manifest: Manifest) -> dict[str, np.ndarray]:
+    """Count the usable clips of each class, (C,), in each split."""
+    usable = _usable(manifest)
+    n_classes = len(manifest.classes)
+    return {split: usable.select(usable.where("split", split)).class_counts(n_classes) for split in SPLITS}
+
+
+def _names(manifest: Manifest, chosen: np.ndarray) -> list[str]:
+    return [manifest.classes[i].name for i in np.flatnonzero(chosen)]

@@ -1,0 +1,225 @@
+"""What training and pretraining have in common: all parts of an experiment, built and fitted."""
+
+import logging
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+from omegaconf import DictConfig
+from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.loggers import Logger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+from torch import nn
+
+from audiotok.augment.recipe import Recipe
+from audiotok.callbacks.history import History
+from audiotok.callbacks.one_run import OneRun
+from audiotok.callbacks.progress import Progress
+from audiotok.callbacks.pruning import Pruning
+from audiotok.data.corpus.corpus import Corpus, open_corpus
+from audiotok.errors import UserError
+from audiotok.experiment.configuration import build_node
+from audiotok.loader.datamodule import ClipDataModule
+from audiotok.logger.destination import Destination
+from audiotok.model.model import Model, Sizes, Start
+from audiotok.model.transformer import Transformer
+from audiotok.run.checkpoint import BEST
+from audiotok.store import Store
+from audiotok.tokens.tokenizer import Tokenizer
+from audiotok.tokens.vocabulary import Vocabulary, copy_vocabulary, fit_or_load
+from audiotok.training.optimizer import Optimizer
+from audiotok.training.schedule import Schedule
+
+log = logging.getLogger(__name__)
+
+
+VOCABULARY = "vocabulary"  # folder of a run's folder
+
+
+@dataclass
+class Parts:
+    """What training and pretraining have in common, built from a configuration."""
+
+    config: DictConfig
+    destination: Destination
+    corpus: Corpus
+    vocabulary: Vocabulary
+    datamodule: ClipDataModule
+    model: Model
+    recipe: Recipe
+    optimizer: Optimizer
+    schedule: Schedule
+    trainer: pl.Trainer
+    seconds: dict[str, float]
+
+
+def build(config: DictConfig, destination: Destination, logger: Logger | None) -> Parts:
+    """Build all parts of an experiment, cheap checks first, and fit the centroids if no run has yet."""
+    seconds: dict[str, float] = {}
+    store = Store(config.cache_dir)
+    tokenizer = build_tokenizer(config)
+    with timed(seconds, "inspect"):
+        skipped = destination.folder / "skipped.csv" if destination.leads else None
+        corpus = open_corpus(build_node(config.data), store, skipped)
+    model = build_model(config, tokenizer, corpus.clip_seconds, len(corpus.classes))
+    optimizer, schedule = build_node(config.optimizer), build_node(config.schedule)
+    recipe = build_node(config.augment)
+    datamodule = build_node(
+        config.loader, corpus=corpus, tokenizer=tokenizer, store=store, stage=model.reads, recipe=recipe
+    )
+    trainer = build_trainer(config, destination, logger)
+    _check_shares(corpus, trainer.world_size)
+    with timed(seconds, "fit_centroids"):
+        before = _vocabulary_before(config)
+        vocabulary = fit_or_load(tokenizer, corpus, store, datamodule.cache, datamodule.n_workers, before)
+        if destination.leads:
+            copy_vocabulary(vocabulary, destination.folder / VOCABULARY)
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    class_prior = torch.from_numpy(corpus.class_counts("train") / len(corpus.clips["train"])).float()
+    model.start_from(Start(tokenizer.codebooks.centroids, class_prior, vocabulary.key))
+    if config.compile:
+        compile_model(model)
+    return Parts(
+        config=config,
+        destination=destination,
+        corpus=corpus,
+        vocabulary=vocabulary,
+        datamodule=datamodule,
+        model=model,
+        recipe=recipe,
+        optimizer=optimizer,
+        schedule=schedule,
+        trainer=trainer,
+        seconds=seconds,
+    )
+
+
+def _vocabulary_before(config: DictConfig) -> Path | None:
+    """Return where the centroids are of the run that this one goes on from; None where it begins anew."""
+    if config.ckpt_path:
+        return Path(config.ckpt_path).absolute().parent.parent / VOCABULARY
+    start = config.model.get("init_from")
+    return Path(start) / VOCABULARY if start else None
+
+
+def compile_model(model: Model) -> None:
+    """Compile what training calls of a model, as it stands; weights and their names stay what they are."""
+    if not any(map(shutil.which, (os.environ.get("CXX", "g++"), "g++", "clang++"))):
+        raise UserError("compile=true needs a C++ compiler, and none is here; install g++, or choose false.")
+    calls: list[tuple[nn.Module, str]] = [(model, "embed"), (model, "classify")]
+    if isinstance(model, Transformer):
+        calls.append((model.encoder, "states"))  # by itself in pretraining
+    for owner, name in calls:
+        setattr(owner, name, torch.compile(getattr(owner, name)))
+
+
+def build_tokenizer(config: DictConfig) -> Tokenizer:
+    """Build features and codebooks, not fitted yet."""
+    return Tokenizer(build_node(config.features), build_node(config.clustering))
+
+
+def build_model(config: DictConfig, tokenizer: Tokenizer, clip_seconds: float, n_classes: int) -> Model:
+    """Build the model for a tokenizer's vocabulary and clip length, from the seed alone."""
+    pl.seed_everything(config.seed, workers=True, verbose=False)
+    sizes = Sizes(
+        n_mels=tokenizer.features.n_mels,
+        n_dimensions=tokenizer.features.n_dimensions,
+        n_codebooks=tokenizer.codebooks.n_codebooks,
+        n_clusters=tokenizer.codebooks.n_clusters,
+        n_tokens=tokenizer.n_tokens(clip_seconds),
+        n_classes=n_classes,
+    )
+    model = build_node(config.model, sizes=sizes)
+    assert isinstance(model, Model)
+    return model
+
+
+def build_trainer(config: DictConfig, destination: Destination, logger: Logger | None) -> pl.Trainer:
+    """Build Lightning's trainer, with what every run has beside the configured callbacks."""
+    callbacks = [
+        OneRun(),
+        History(destination.folder),
+        *(build_node(node) for node in config.callbacks.values() if node),
+    ]
+    for callback in callbacks:
+        if isinstance(callback, ModelCheckpoint):
+            callback.dirpath = str(destination.folder / BEST.parent)
+        if isinstance(callback, Pruning):
+            callback.overrides = destination.overrides
+    bar = config.trainer.enable_progress_bar
+    bar = sys.stderr.isatty() if bar is None else bar
+    if bar:
+        callbacks.append(Progress())
+    _check_training(config)
+    try:
+        trainer = build_node(
+            config.trainer,
+            callbacks=callbacks,
+            logger=logger or False,
+            default_root_dir=destination.folder,
+            enable_progress_bar=bar,
+        )
+    except (MisconfigurationException, ValueError) as error:
+        said = " ".join(str(error).split()).rstrip(".")
+        raise UserError(f"trainer: {said}.") from error
+    assert isinstance(trainer, pl.Trainer)
+    return trainer
+
+
+def _check_training(config: DictConfig) -> None:
+    if str(config.trainer.strategy).startswith(("ddp_spawn", "ddp_fork", "ddp_notebook")):
+        raise UserError(
+            f"trainer.strategy={config.trainer.strategy} makes processes that begin in the middle of a run; "
+            "choose ddp, or auto."
+        )
+    if (
+        config.trainer.precision == "16-mixed"
+        and config.trainer.gradient_clip_val
+        and config.optimizer.get("fused")
+    ):
+        raise UserError(
+            "optimizer.fused=true undoes the scaling of trainer.precision=16-mixed too late for gradients to "
+            "be clipped; choose optimizer.fused=false, trainer.gradient_clip_val=null, or bf16-mixed."
+        )
+    for name in ("accumulate_grad_batches", "log_every_n_steps"):
+        if config.trainer[name] < 1:
+            raise UserError(f"trainer.{name}={config.trainer[name]} is too small; choose 1 or more.")
+    if (config.trainer.gradient_clip_val or 0) < 0:
+        raise UserError(
+            f"trainer.gradient_clip_val={config.trainer.gradient_clip_val} is negative; choose more than 0, "
+            "or null for no clipping."
+        )
+    for name in ("limit_val_batches", "limit_test_batches"):
+        if config.trainer.get(name) == 0:
+            raise UserError(f"trainer.{name}=0 leaves no clip to score; choose more.")
+    if config.trainer.max_epochs is None or config.trainer.max_epochs < 1:
+        raise UserError(
+            f"trainer.max_epochs={config.trainer.max_epochs} has no end, and schedules need one; "
+            "choose 1 or more."
+        )
+
+
+def _check_shares(corpus: Corpus, n_ranks: int) -> None:
+    for split, clips in corpus.clips.items():
+        if len(clips) < n_ranks:
+            raise UserError(
+                f"trainer.devices and trainer.num_nodes make {n_ranks} processes, and the {split} split has "
+                f"{len(clips)} clips to share out; use fewer devices, or add clips."
+            )
+
+
+@contextmanager
+def timed(seconds: dict[str, float], stage: str) -> Iterator[None]:
+    """Note how long a stage of a run takes."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[stage] = time.perf_counter() - start

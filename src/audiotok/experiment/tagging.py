@@ -1,0 +1,228 @@
+"""Train and score a tagger, or pretrain its model without labels."""
+
+import logging
+import os
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+from hydra.utils import get_class
+from omegaconf import DictConfig
+from pytorch_lightning.loggers import Logger
+
+from audiotok.callbacks.checkpoint import BestCheckpoint
+from audiotok.callbacks.vocabulary_use import VocabularyUse
+from audiotok.errors import UserError
+from audiotok.experiment.build import VOCABULARY, Parts, build, timed
+from audiotok.experiment.configuration import build_node, plain
+from audiotok.experiment.session import open_session
+from audiotok.loader.datamodule import ClipDataModule
+from audiotok.logger.closing import keep_checkpoint, log_examples, log_vocabulary
+from audiotok.logger.destination import Destination
+from audiotok.model.bert import Bert
+from audiotok.run.checkpoint import LAST, check_checkpoint
+from audiotok.run.processes import followers
+from audiotok.run.provenance import provenance, write_provenance
+from audiotok.run.results import summary, write_metrics, write_results
+from audiotok.training.pretrainer import Pretrainer
+from audiotok.training.tagger import Tagger
+
+log = logging.getLogger(__name__)
+
+
+def train(config: DictConfig, destination: Destination) -> dict[str, Any]:
+    """Train and score a tagger, and leave its results in the run's folder.
+
+    Args:
+        config: Composed from `configs/train.yaml`.
+        destination: The run's folder, name and group.
+
+    Returns:
+        What `metrics.json` holds, one flat dictionary.
+
+    Raises:
+        UserError: Something in the configuration or on the disk is for the user to mend.
+    """
+    with open_session(config, destination) as logger:
+        loss = build_node(config.loss)
+        parts = build(config, destination, logger)
+        module = Tagger(
+            parts.model,
+            classes=parts.corpus.classes,
+            metrics=partial(build_node, config.metrics, n_classes=len(parts.corpus.classes)),
+            loss=loss,
+            mixup=parts.recipe.mixup,
+            optimizer=parts.optimizer,
+            schedule=parts.schedule,
+            vocabulary_key=parts.vocabulary.key,
+            seed=config.seed,
+        )
+        with followers(parts.trainer, destination.folder):
+            scores = _fit(parts, module)
+            with timed(parts.seconds, "test"):
+                [tested] = parts.trainer.test(module, parts.datamodule, verbose=False)
+        results = _results(parts, {**scores, **tested})
+        if destination.leads:
+            predictions = module.predictions()
+            shares = predictions.targets.double().mean(0)  # of what is scored: less under limit_test_batches
+            results["n_test_clips"] = len(predictions.clips)
+            results["chance/mAP"] = float(shares[shares > 0].mean())
+            write_results(destination.folder, parts.corpus, predictions, results, logger)
+            log_examples(logger, parts.corpus, parts.vocabulary, predictions)
+            _show(parts, logger)
+        log.info("%s All of it is in %s.", summary(results), os.path.relpath(destination.folder))
+        return results
+
+
+def pretrain(config: DictConfig, destination: Destination) -> dict[str, Any]:
+    """Train a model to fill masked tokens, for `model.init_from`; labels are not used.
+
+    Args:
+        config: Composed from `configs/pretrain.yaml`.
+        destination: The run's folder, name and group.
+
+    Returns:
+        What `metrics.json` holds, one flat dictionary.
+
+    Raises:
+        UserError: Something in the configuration or on the disk is for the user to mend.
+    """
+    with open_session(config, destination) as logger:
+        kind = get_class(config.model._target_)
+        if not issubclass(kind, Bert):
+            option = kind.__module__.rpartition(".")[2]
+            raise UserError(f"model={option} has no masked tokens to fill; choose model=bert.")
+        if config.augment.words.noise:
+            raise UserError(
+                f"augment.words.noise={config.augment.words.noise} would have pretraining guess what was "
+                "misheard; choose augment.words.noise=0."
+            )
+        objective = build_node(config.objective)
+        parts = build(config, destination, logger)
+        assert isinstance(parts.model, Bert)
+        if parts.recipe.mixup.share:
+            log.warning("augment.mixup is left out: it mixes labels, and pretraining has none.")
+        codebooks = parts.vocabulary.tokenizer.codebooks
+        module = Pretrainer(
+            parts.model,
+            n_codebooks=codebooks.n_codebooks,
+            n_clusters=codebooks.n_clusters,
+            objective=objective,
+            optimizer=parts.optimizer,
+            schedule=parts.schedule,
+            vocabulary_key=parts.vocabulary.key,
+            seed=config.seed,
+        )
+        with followers(parts.trainer, destination.folder):
+            results = _results(parts, _fit(parts, module))
+        if destination.leads:
+            write_metrics(destination.folder, results, logger)
+            _show(parts, logger)
+        log.info(
+            "Validation: %.4f nats a hidden token, %.1f %% guessed. Go on from it with model.init_from=%s.",
+            results["val/loss"],
+            100 * results["val/accuracy"],
+            os.path.relpath(destination.folder),
+        )
+        return results
+
+
+def _fit(parts: Parts, module: Tagger | Pretrainer) -> dict[str, Any]:
+    """Train a module, and return the validation scores of its best checkpoint, which it then has."""
+    _check_monitors(parts.config, module.val_scores)
+    facts, trainer = _facts(parts), parts.trainer
+    log.info(
+        "Model: %s parameters, %d tokens a clip, a vocabulary of %s.",
+        f"{facts['n_parameters']:,}",
+        facts["n_tokens"],
+        f"{facts['vocab_size']:,}",
+    )
+    data = {split: clips.fingerprint() for split, clips in parts.corpus.clips.items()}
+    origin = {**provenance(trainer.strategy.root_device), "data": data}
+    if parts.destination.leads:
+        write_provenance(parts.destination.folder, origin)
+    if trainer.logger is not None:
+        trainer.logger.log_hyperparams({**plain(parts.config), "derived": facts, "provenance": origin})
+    with timed(parts.seconds, "train"):
+        _train(trainer, module, parts.datamodule, parts.config.ckpt_path)
+    best = _best_checkpoint(trainer)
+    with timed(parts.seconds, "validate"):
+        [scores] = trainer.validate(
+            module, parts.datamodule, ckpt_path=best, verbose=False, weights_only=True
+        )
+    return dict(scores)
+
+
+def _check_monitors(config: DictConfig, val_scores: set[str]) -> None:
+    """Look whether callbacks watch what there is, which Lightning would tell after an epoch."""
+    for name, node in config.callbacks.items():
+        monitor = str((node or {}).get("monitor", "train/"))
+        if not monitor.startswith("train/") and monitor not in val_scores:
+            raise UserError(
+                f"callbacks.{name}.monitor={monitor} is not logged; choose one of "
+                f"{', '.join(sorted(val_scores))}."
+            )
+
+
+def _show(parts: Parts, logger: Logger | None) -> None:
+    """Show the logger what a run has learnt from and to."""
+    used = [c.counts for c in parts.trainer.callbacks if isinstance(c, VocabularyUse)]  # type: ignore[attr-defined]
+    counts = used[0].numpy() if used and used[0] is not None else None
+    folder = parts.destination.folder
+    log_vocabulary(logger, parts.vocabulary, counts, folder / VOCABULARY)
+    keep_checkpoint(logger, folder, parts.vocabulary)
+
+
+def _results(parts: Parts, scores: dict[str, Any]) -> dict[str, Any]:
+    seconds = {f"seconds/{stage}": round(value, 2) for stage, value in parts.seconds.items()}
+    scores = {name: value for name, value in scores.items() if name != "epoch"}
+    return {**scores, **_facts(parts), **seconds}
+
+
+def _train(
+    trainer: pl.Trainer, module: pl.LightningModule, datamodule: ClipDataModule, ckpt_path: str | None
+) -> None:
+    if ckpt_path is not None:
+        check_checkpoint(ckpt_path)
+    try:
+        trainer.fit(module, datamodule, ckpt_path=ckpt_path, weights_only=True)
+    except SystemExit:
+        if trainer.interrupted:  # Lightning has tidied up after Ctrl-C, and said nothing
+            last = Path(trainer.default_root_dir) / LAST
+            go_on = f"; ckpt_path={os.path.relpath(last)} goes on from its beginning" if last.exists() else ""
+            log.error("Stopped in epoch %d%s.", trainer.current_epoch + 1, go_on)
+        raise
+    except RuntimeError as error:
+        if ckpt_path is None or "state_dict" not in str(error):
+            raise
+        raise UserError(
+            f"ckpt_path={ckpt_path} does not fit the model that is configured; use the model of its run."
+        ) from error
+
+
+def _best_checkpoint(trainer: pl.Trainer) -> str | None:
+    """Return the checkpoint with the best validation score; None keeps the weights as they are."""
+    paths = [c.best_model_path for c in trainer.callbacks if isinstance(c, BestCheckpoint)]  # type: ignore[attr-defined]
+    if not any(paths):
+        log.warning("No best checkpoint was kept, so the last weights are scored.")
+        return None
+    return paths[0]
+
+
+def _facts(parts: Parts) -> dict[str, Any]:
+    """Return what follows from the configuration and the data, before anything is trained."""
+    corpus, tokenizer = parts.corpus, parts.vocabulary.tokenizer
+    return {
+        "chance/mAP": corpus.chance("test"),
+        "n_train_clips": len(corpus.clips["train"]),
+        "n_val_clips": len(corpus.clips["val"]),
+        "n_test_clips": len(corpus.clips["test"]),
+        "n_skipped_clips": len(corpus.skipped),
+        "n_classes": len(corpus.classes),
+        "n_tokens": tokenizer.n_tokens(corpus.clip_seconds),
+        "vocab_size": parts.vocabulary.size,
+        "n_parameters": sum(p.numel() for p in parts.model.parameters()),
+        "centroid_key": parts.vocabulary.key,
+        **{f"vocabulary/{k}": v for k, v in parts.vocabulary.report.items() if not isinstance(v, list)},
+    }

@@ -1,0 +1,176 @@
+"""What is kept of a corpus's clips from one epoch and run to the next: their mel frames, or their tokens.
+
+Rows belong to the bytes of a clip, not to its split: they are in the order of the clips' digests, so that
+folds and splits of the same clips share one folder.
+"""
+
+import hashlib
+import json
+import logging
+import os
+import weakref
+from abc import ABC, abstractmethod
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from audiotok.data.corpus.corpus import Corpus
+from audiotok.features.logmel import LogMel
+from audiotok.loader.rows import SIDECAR, VERSIONS, Rows
+from audiotok.store import StaleError, Store, content_key
+from audiotok.tokens.tokenizer import Tokenizer
+
+log = logging.getLogger(__name__)
+
+
+class Kept(ABC):
+    """A row for each usable clip of a corpus, whatever its split; `open` it to read and write rows.
+
+    Args:
+        corpus: The clips.
+        shape: Of a row.
+        dtype: Of its values.
+        store: Where it is kept.
+    """
+
+    kind: ClassVar[str]  # folder of the store, and value of the key `fill`
+    name: ClassVar[str]  # for people
+
+    def __init__(self, corpus: Corpus, shape: tuple[int, ...], dtype: np.dtype, store: Store) -> None:
+        self.digests = np.unique(np.concatenate([clips.digests for clips in corpus.clips.values()]))
+        self.clip_seconds = corpus.clip_seconds
+        self.shape, self.dtype, self.store = shape, dtype, store
+        self._rows: Rows | None = None
+
+    @property
+    @abstractmethod
+    def settings(self) -> dict[str, object]:
+        """All that a row depends on besides its clip and the length it is cropped to, flat and JSON-like."""
+
+    @cached_property
+    def made_of(self) -> dict[str, object]:
+        """What the sidecar says of the rows; the key depends on it and on their version."""
+        clips = hashlib.blake2b(self.digests.tobytes(), digest_size=8).hexdigest()
+        return {
+            **self.settings,
+            "clip_seconds": self.clip_seconds,
+            "n_clips": len(self.digests),
+            "clips": clips,
+        }
+
+    @property
+    def folder(self) -> Path:
+        """Where the rows are, or will be."""
+        return self.store.folder(self.kind, content_key([VERSIONS[self.kind], self.made_of]))
+
+    @property
+    def row_bytes(self) -> int:
+        """What a clip takes on the disk."""
+        return int(np.prod(self.shape)) * self.dtype.itemsize + 8
+
+    @property
+    def is_open(self) -> bool:
+        """Whether rows can be read and written."""
+        return self._rows is not None
+
+    @property
+    def rows(self) -> Rows:
+        """The rows, once they are open."""
+        assert self._rows is not None, "open it first"
+        return self._rows
+
+    def open(self) -> None:
+        """Open the rows; make their folder where there is none, or a broken one.
+
+        Raises:
+            UserError: The cache cannot be written.
+        """
+        if self._rows is None:
+            self._rows = self.store.load_or_make(self.kind, self.folder.name, self._load, self._make)
+            held = self.store.hold(self.kind, self.folder.name)
+            if held is not None:
+                weakref.finalize(self, os.close, held)
+
+    def rows_of(self, digests: np.ndarray) -> np.ndarray:
+        """Return the rows of clips by their digests, uint64 (clips,)."""
+        return np.searchsorted(self.digests, digests)
+
+    def _make(self, folder: Path) -> None:
+        Rows.create(folder, (len(self.digests), *self.shape), self.dtype)
+        about = {"version": VERSIONS[self.kind], "made_of": self.made_of}
+        (folder / SIDECAR).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+
+    def _load(self, folder: Path) -> Rows:
+        try:
+            version = json.loads((folder / SIDECAR).read_text(encoding="utf-8"))["version"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StaleError(f"{SIDECAR} cannot be read ({error!r})") from error
+        if version != VERSIONS[self.kind]:
+            raise StaleError(f"the {self.name} in it are of version {version}, not {VERSIONS[self.kind]}")
+        rows = Rows(folder)
+        if (len(rows), *rows.shape, rows.dtype) != (len(self.digests), *self.shape, self.dtype):
+            raise StaleError("the rows are not of the shape of these clips")
+        return rows
+
+
+class KeptFrames(Kept):
+    """Mel frames, float16 (mel frames, M): they depend on the analysis alone, whatever is clustered.
+
+    Args:
+        corpus: The clips.
+        features: Makes them.
+        store: Where they are kept.
+    """
+
+    kind, name = "frames", "mel frames"
+
+    def __init__(self, corpus: Corpus, features: LogMel, store: Store) -> None:
+        n_mel_frames = features.n_mel_frames(round(corpus.clip_seconds * features.sample_rate))
+        super().__init__(corpus, (n_mel_frames, features.n_mels), np.dtype(np.float16), store)
+        self.features = features
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """Those of the analysis."""
+        return self.features.analysis
+
+
+class KeptTokens(Kept):
+    """Tokens (T, Q), in one byte where the centroids of a codebook can be counted in it, or else in two.
+
+    Args:
+        corpus: The clips.
+        tokenizer: Makes them; fitted by the time they are opened.
+        store: Where they are kept.
+    """
+
+    kind, name = "tokens", "tokens"
+
+    def __init__(self, corpus: Corpus, tokenizer: Tokenizer, store: Store) -> None:
+        shape = (tokenizer.n_tokens(corpus.clip_seconds), tokenizer.codebooks.n_codebooks)
+        super().__init__(corpus, shape, np.min_scalar_type(tokenizer.codebooks.n_clusters - 1), store)
+        self.tokenizer = tokenizer
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """Those of the tokenizer, and the sum of what was fitted: settings alone do not say that."""
+        return {**self.tokenizer.settings, "checksum": self.tokenizer.checksum()}
+
+    def make(self, mel: Tensor, n_mel: Tensor) -> tuple[Tensor, Tensor]:
+        """Make tokens (B, T, Q) of mel frames (B, mel frames, M), and how many positions count (B,)."""
+        return make_tokens(self.tokenizer, mel, n_mel)
+
+
+def make_tokens(tokenizer: Tokenizer, mel: Tensor, n_mel: Tensor) -> tuple[Tensor, Tensor]:
+    """Make tokens (B, T, Q) of mel frames (B, mel frames, M), and how many positions count (B,).
+
+    One clip after the other: the last bits of a matrix product, and with them the choice between two
+    centroids that are equally near, may depend on what else is in a batch.
+    """
+    made = [tokenizer.read(mel[i : i + 1], n_mel[i : i + 1], "tokens") for i in range(len(mel))]
+    tokens, lengths = zip(*made, strict=True)
+    return torch.cat(tokens), torch.cat(lengths)

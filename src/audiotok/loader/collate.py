@@ -1,0 +1,69 @@
+"""Batches as the dataset gives them to batches as a model reads them, in workers and on accelerators."""
+
+import copy
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from audiotok.augment.recipe import Recipe
+from audiotok.augment.words import Words
+from audiotok.tokens.tokenizer import Stage, Tokenizer
+
+
+class Preparation:
+    """Make `inputs` and `lengths` of tokens, mel frames or waveforms.
+
+    Args:
+        tokenizer: Fitted by the first batch.
+        stage: What the model reads.
+        recipe: What is changed in training clips; None leaves clips as they are.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, stage: Stage, recipe: Recipe | None) -> None:
+        self.tokenizer, self.stage, self.recipe = tokenizer, stage, recipe
+        self._neighbors: Tensor | None = None
+        self._elsewhere: dict[torch.device, Preparation] = {}
+
+    def on(self, device: torch.device) -> "Preparation":
+        """Return the same on another device, by a copy of the tokenizer: the dataset goes on with its own."""
+        if device.type == "cpu":
+            return self
+        if device not in self._elsewhere:
+            tokenizer = copy.deepcopy(self.tokenizer).to(device)
+            self._elsewhere[device] = Preparation(tokenizer, self.stage, self.recipe)
+        return self._elsewhere[device]
+
+    @torch.no_grad()
+    def __call__(self, batch: Any) -> dict[str, Tensor]:
+        """Make a batch ready: `index` (B,), `targets` (B, C), `inputs` (B, T, ...), `lengths` (B,).
+
+        What is random follows from the first clip's seed, so that it is the same wherever it is done.
+        """
+        generator = torch.Generator().manual_seed(int(batch["seed"][0]))
+        targets = batch["targets"]
+        if "tokens" in batch:
+            inputs, lengths = batch["tokens"].long(), batch["n_tokens"]
+        else:
+            mel, n_mel, targets = self._sound(batch, generator)
+            inputs, lengths = self.tokenizer.read(mel, n_mel, self.stage)
+        if self.recipe and self.stage == "tokens":
+            inputs = self._words(self.recipe.words, inputs, generator)
+        return {"index": batch["index"], "targets": targets, "inputs": inputs, "lengths": lengths}
+
+    def _sound(self, batch: Any, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Return mel frames (B, mel frames, M), how many count (B,), and targets (B, C), all augmented."""
+        features, targets = self.tokenizer.features, batch["targets"]
+        if "mel" in batch:
+            mel, n_mel = batch["mel"], batch["n_mel"]
+        else:
+            mel, n_mel = features.log_mel(batch["waveform"], batch["n_samples"])
+        if self.recipe and self.recipe.sound.is_active:
+            return self.recipe.sound(mel.float(), n_mel, targets, features.floor_db, generator)
+        return mel, n_mel, targets
+
+    def _words(self, words: Words, tokens: Tensor, generator: Generator) -> Tensor:
+        """Return tokens (B, T, Q), augmented."""
+        if self._neighbors is None:
+            self._neighbors = words.neighbors(self.tokenizer.codebooks.centroids)
+        return words(tokens, self._neighbors, generator)

@@ -1,1 +1,0 @@
-"""What a model learns without labels."""

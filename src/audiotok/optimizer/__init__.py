@@ -1,1 +1,0 @@
-"""How weights are changed by gradients: the options of the config group `optimizer`."""

@@ -1,0 +1,80 @@
+"""A few test clips as people can judge them: sound, spectrogram, tokens, labels, and what was predicted."""
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from audiotok.data.corpus.corpus import Corpus
+from audiotok.errors import UserError
+from audiotok.loader.clips import ClipDataset
+from audiotok.tokens.tokenizer import Tokenizer
+from audiotok.training.tagger import Predictions
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Example:
+    """One test clip.
+
+    Args:
+        id: Of the clip.
+        waveform: (S,), float32.
+        rate: Hz.
+        mel: (mel frames, M), dB.
+        tokens: (T, Q), int64.
+        labels: Names of the classes that are in it.
+        predicted: The likeliest classes with their probabilities, likeliest first.
+    """
+
+    id: str
+    waveform: np.ndarray
+    rate: int
+    mel: np.ndarray
+    tokens: np.ndarray
+    labels: list[str]
+    predicted: list[tuple[str, float]]
+
+
+@torch.no_grad()
+def choose_examples(
+    corpus: Corpus, tokenizer: Tokenizer, predictions: Predictions, n_examples: int, n_predicted: int = 5
+) -> list[Example]:
+    """Take clips from all over the test split; those that can no longer be read are left out.
+
+    Args:
+        corpus: That was tested on.
+        tokenizer: That made the tokens.
+        predictions: Of its test clips.
+        n_examples: How many clips.
+        n_predicted: How many predicted classes of each.
+    """
+    tokenizer = tokenizer.cpu()
+    dataset = ClipDataset(corpus, "test", tokenizer.features, content="waveform")
+    rows = np.unique(np.linspace(0, len(predictions.clips) - 1, n_examples).round().astype(int)).tolist()
+    names = [sound_class.name for sound_class in corpus.classes]
+    examples = []
+    for row in rows if n_examples else ():
+        clip = corpus.clips["test"][int(predictions.clips[row])]
+        try:
+            waveform, n_samples = dataset.waveform(clip)
+        except UserError as error:
+            log.warning("%s is not shown: %s", clip.id, error)
+            continue
+        mel, n_mel = tokenizer.features.log_mel(waveform[None], torch.tensor([n_samples]))
+        tokens, n_tokens = tokenizer.read(mel, n_mel, "tokens")
+        likeliest = predictions.scores[row].topk(min(n_predicted, len(names)))
+        examples.append(
+            Example(
+                clip.id,
+                waveform.numpy()[:n_samples],
+                dataset.features.sample_rate,
+                mel[0, : n_mel[0]].numpy(),
+                tokens[0, : n_tokens[0]].numpy(),
+                [name for name, is_there in zip(names, predictions.targets[row], strict=True) if is_there],
+                [(names[i], p) for i, p in zip(likeliest.indices, likeliest.values.tolist(), strict=True)],
+            )
+        )
+    return examples

@@ -1,0 +1,93 @@
+"""The processes of a run on several devices: one that leads, rank 0, and others that follow it.
+
+Whoever is started by hand starts the others of its node, `python -m audiotok.follower FOLDER`, which read the
+configuration that it has left in the run's folder: Lightning's own launcher would repeat the command line,
+and with it a whole sweep. Where torchrun or Slurm starts all of them, nothing is started here.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+
+log = logging.getLogger(__name__)
+_RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK")  # as launchers name them
+_GRACE_SECONDS = 20.0  # for what waits for a process that died to fail by itself, and to say how
+_FAREWELL_SECONDS = 60.0  # for the others to end after the run
+
+
+def leads(devices: object, n_nodes: int) -> bool:
+    """Tell whether this process writes the run's results, from what its launcher says.
+
+    Args:
+        devices: `trainer.devices`.
+        n_nodes: `trainer.num_nodes`.
+    """
+    is_alone = devices in (1, "1") and n_nodes == 1
+    return is_alone or all(int(os.environ.get(name) or 0) == 0 for name in _RANKS)
+
+
+@contextmanager
+def followers(trainer: pl.Trainer, folder: Path) -> Iterator[None]:
+    """Run the other processes of this node, if the trainer wants any and nobody else has started them.
+
+    They end with the block; if one of them fails, the run does.
+
+    Args:
+        trainer: Not used yet.
+        folder: The run's, with its configuration.
+    """
+    cluster = getattr(trainer.strategy, "cluster_environment", None)
+    if trainer.world_size == 1 or cluster is None or cluster.creates_processes_externally:
+        yield
+        return
+    told = {
+        "MASTER_ADDR": cluster.main_address,
+        "MASTER_PORT": str(cluster.main_port),
+        "NODE_RANK": str(cluster.node_rank()),
+        "WORLD_SIZE": str(trainer.world_size),
+        "LOCAL_RANK": "0",
+    }
+    before = {name: os.environ.get(name) for name in told}
+    os.environ.update(told)
+    command = [sys.executable, "-m", "audiotok.follower", str(folder)]
+    processes = [
+        subprocess.Popen(command, env={**os.environ, "LOCAL_RANK": str(local_rank)})
+        for local_rank in range(1, trainer.num_devices)
+    ]
+    over = threading.Event()
+    threading.Thread(target=_watch, args=(processes, over), daemon=True).start()
+    try:
+        yield
+        for process in processes:
+            process.wait(_FAREWELL_SECONDS)
+    finally:
+        over.set()
+        for process in processes:
+            process.kill()
+        if torch.distributed.is_initialized():  # the next job of a sweep has a group of its own
+            torch.distributed.destroy_process_group()
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            if value is not None:
+                os.environ[name] = value
+
+
+def _watch(processes: list[subprocess.Popen[bytes]], over: threading.Event) -> None:
+    """End this process if another one has failed and it is still waiting for it a while later."""
+    while not over.wait(1.0):
+        failed = [process for process in processes if process.poll() not in (None, 0)]
+        if failed and not over.wait(_GRACE_SECONDS):
+            log.error(
+                "A process of this run ended with status %d, and so does the run.", failed[0].returncode
+            )
+            for process in processes:
+                process.kill()
+            os._exit(1)

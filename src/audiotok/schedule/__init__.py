@@ -1,1 +1,0 @@
-"""How the learning rate changes over training: the options of the config group `schedule`."""

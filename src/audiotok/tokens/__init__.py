@@ -1,0 +1,1 @@
+"""Waveforms to tokens: the tokenizer, the sample that it is fitted to, and its vocabulary."""

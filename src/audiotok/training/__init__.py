@@ -1,0 +1,1 @@
+"""Training by Lightning, and the config groups loss, metrics, objective, optimizer and schedule."""

@@ -1,0 +1,40 @@
+"""Binary cross-entropy of every class on its own: several may be heard at once."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from audiotok.errors import UserError
+
+
+class Loss(Protocol):
+    """What every option of the config group `loss` builds."""
+
+    def __call__(self, logits: Tensor, targets: Tensor, training: bool) -> Tensor:
+        """Return the loss of logits (B, C) for targets (B, C) between 0 and 1."""
+        ...
+
+
+@dataclass(frozen=True)
+class BCE:
+    """The mean over clips and classes, with smoothed targets if asked for.
+
+    Args:
+        label_smoothing: Share of a target that is replaced by 0.5, in training only (C. Szegedy et al.,
+            "Rethinking the Inception Architecture for Computer Vision", CVPR 2016).
+    """
+
+    label_smoothing: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.label_smoothing < 1:
+            raise UserError(
+                f"loss.label_smoothing={self.label_smoothing} is no share; choose 0 or more, and less than 1."
+            )
+
+    def __call__(self, logits: Tensor, targets: Tensor, training: bool) -> Tensor:
+        """Return the loss of logits (B, C) for targets (B, C) between 0 and 1."""
+        smoothing = self.label_smoothing if training else 0.0
+        return F.binary_cross_entropy_with_logits(logits, targets * (1 - smoothing) + smoothing / 2)

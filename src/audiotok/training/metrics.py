@@ -1,0 +1,189 @@
+"""Scores of multi-label tagging, by torchmetrics, with the policy for absent classes in sight.
+
+A class without a positive in a split has no average precision. torchmetrics counts it as 0 in the macro
+mean (versions before 1.4 left it out); here macro means are over the classes that occur, and their number
+stands beside them. Average precision is exact: binned thresholds are wrong for weak taggers.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torchmetrics import Metric, MetricCollection
+from torchmetrics.classification import (
+    MultilabelAveragePrecision,
+    MultilabelF1Score,
+    MultilabelHammingDistance,
+)
+from torchmetrics.functional.classification import multilabel_f1_score
+from torchmetrics.utilities import dim_zero_cat
+
+from audiotok.errors import UserError
+
+_TRUSTED: dict[str, Any] = {"validate_args": False}  # to look at every batch's values would wait for a GPU
+
+
+class Mean(Metric):
+    """Average values, each weighted by how many clips or tokens it is the mean of.
+
+    Lightning's own `log(..., sync_dist=True)` rounds the weights of several processes down to whole numbers.
+    """
+
+    total: Tensor
+    weight: Tensor
+    full_state_update = False
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.add_state("total", torch.tensor(0.0), dist_reduce_fx="sum")
+        self.add_state("weight", torch.tensor(0.0), dist_reduce_fx="sum")
+
+    def update(self, value: Tensor, weight: Tensor | int) -> None:
+        """Take in a mean () of so many things."""
+        self.total = self.total + value * weight  # in place would fail after inference mode
+        self.weight = self.weight + weight
+
+    def compute(self) -> Tensor:
+        """Divide."""
+        return self.total / self.weight
+
+
+class MeanAveragePrecision(MultilabelAveragePrecision):
+    """The mean of the average precisions of the classes with at least one positive."""
+
+    def __init__(self, num_labels: int, **kwargs: Any) -> None:
+        super().__init__(num_labels, average="none", thresholds=None, **_TRUSTED, **kwargs)
+
+    def per_class(self) -> Tensor:
+        """Return the average precision of every class (C,), NaN for those without a positive."""
+        present = self.targets().sum(0) > 0
+        return torch.where(present, super().compute(), torch.nan)
+
+    def compute(self) -> Tensor:  # type: ignore[override]  # torchmetrics types curves here, not areas
+        """Average over the classes that occur."""
+        return self.per_class().nanmean()
+
+    def gathered(self) -> tuple[Tensor, Tensor]:
+        """Return the probabilities and targets (clips, C) of all processes since the last reset."""
+        with self.sync_context():
+            return self.scores(), self.targets()
+
+    def scores(self) -> Tensor:
+        """Return the probabilities seen since the last reset, (clips, C)."""
+        return dim_zero_cat(self.preds)
+
+    def targets(self) -> Tensor:
+        """Return the targets seen since the last reset, (clips, C)."""
+        return dim_zero_cat(self.target)
+
+
+class MacroF1(MultilabelF1Score):
+    """The mean of the F1 of the classes with at least one positive."""
+
+    def __init__(self, num_labels: int, threshold: float, **kwargs: Any) -> None:
+        super().__init__(num_labels, threshold, average="none", **_TRUSTED, **kwargs)
+
+    def compute(self) -> Tensor:
+        """Average over the classes that occur."""
+        true_positives, _, _, false_negatives = self._final_state()
+        return super().compute()[true_positives + false_negatives > 0].mean()
+
+
+class ScoredClasses(Metric):
+    """How many classes have at least one positive: what the macro means are taken over."""
+
+    positives: Tensor
+    full_state_update = False
+
+    def __init__(self, num_labels: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.add_state("positives", torch.zeros(num_labels), dist_reduce_fx="sum")
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        """Take in targets (B, C)."""
+        self.positives = self.positives + target.sum(0)  # in place would fail after inference mode
+
+    def compute(self) -> Tensor:
+        """Count the classes that occur."""
+        return (self.positives > 0).sum().float()
+
+
+class TopOne(Mean):
+    """Share of clips whose most probable class is among their labels: accuracy, where labels are single."""
+
+    def update(self, preds: Tensor, target: Tensor) -> None:  # type: ignore[override]
+        """Take in probabilities and targets (B, C)."""
+        best = preds.argmax(1, keepdim=True)
+        super().update(target.gather(1, best).float().mean(), len(target))
+
+
+class TaggingMetrics(MetricCollection):
+    """mAP, F1, Hamming loss and top-1 accuracy in one collection.
+
+    `update` takes float32 probabilities (B, C) and integer targets (B, C).
+
+    Args:
+        n_classes: C.
+        threshold: Probability above which a class counts as heard, for F1 and Hamming loss.
+        prefix: Put before every name, `val/` for example.
+    """
+
+    def __init__(self, n_classes: int, threshold: float, prefix: str) -> None:
+        if not 0 < threshold < 1:
+            raise UserError(f"metrics.threshold={threshold} is no probability; choose between 0 and 1.")
+        super().__init__(
+            {
+                "mAP": MeanAveragePrecision(n_classes),
+                "f1_micro": MultilabelF1Score(n_classes, threshold, average="micro", **_TRUSTED),
+                "f1_macro": MacroF1(n_classes, threshold),
+                "hamming_loss": MultilabelHammingDistance(n_classes, threshold, average="micro", **_TRUSTED),
+                "top1": TopOne(),
+                "n_scored_classes": ScoredClasses(n_classes),
+            },
+            prefix=prefix,
+        )
+        self.threshold = threshold
+
+    @property
+    def precision(self) -> MeanAveragePrecision:
+        """The metric that keeps every probability and target."""
+        metric = self["mAP"]
+        assert isinstance(metric, MeanAveragePrecision)
+        return metric
+
+
+def f1_at(threshold: float, scores: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    """Return micro and macro F1 at a threshold that was chosen elsewhere.
+
+    Args:
+        threshold: Probability above which a class counts as heard.
+        scores: Probabilities (clips, C).
+        targets: (clips, C), integer.
+    """
+    n_classes, present = targets.shape[1], targets.sum(0) > 0
+    per_class = multilabel_f1_score(scores, targets, n_classes, threshold, average="none")
+    return {
+        "f1_micro_tuned": multilabel_f1_score(scores, targets, n_classes, threshold, average="micro"),
+        "f1_macro_tuned": per_class[present].mean(),
+    }
+
+
+def best_threshold(scores: Tensor, targets: Tensor) -> float:
+    """Return the one threshold for all classes with the highest micro F1.
+
+    Exact: every score is tried. F1 at 0.5 is 0 for taggers that are never so sure.
+
+    Args:
+        scores: Probabilities (clips, C).
+        targets: (clips, C), 0 or 1.
+    """
+    ranked, order = scores.flatten().sort(descending=True, stable=True)
+    hits = targets.flatten()[order].double().cumsum(0)
+    n_predicted = torch.arange(1, len(ranked) + 1, device=ranked.device, dtype=torch.float64)
+    f1 = 2 * hits / (n_predicted + hits[-1]).clamp(min=1)
+    is_last_of_ties = torch.ones_like(ranked, dtype=torch.bool)
+    is_last_of_ties[:-1] = ranked[:-1] != ranked[1:]
+    best = int(torch.where(is_last_of_ties, f1, -1.0).argmax())
+    below = ranked[best + 1] if best + 1 < len(ranked) else torch.zeros_like(ranked[0])
+    middle = (ranked[best] + below) / 2
+    return float(middle if middle < ranked[best] else below)
