@@ -167,7 +167,7 @@ def table(rows: list[dict[str, Any]], corpus: str) -> str:
     score, name = ("test/mAP", "test mAP") if corpus == "soundscapes" else ("test/top1", "accuracy")
     other, other_name = ("val/mAP", "val mAP") if corpus == "soundscapes" else ("test/mAP", "test mAP")
     lines = [
-        f"| rung | | {name} | {other_name} | parameters | minutes | what follows `python train.py data=…` |",
+        f"| rung | | {name} | {other_name} | parameters | minutes | overrides after `python train.py data=…` |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:
@@ -176,7 +176,7 @@ def table(rows: list[dict[str, Any]], corpus: str) -> str:
             before = f"after `{row['pretrain']}`: " if row["pretrain"] else ""
             cells = [f"`{row['rung']}`", row["says"], _pair(row, score), _pair(row, other)]
             cells += [f"{row['n_parameters'] / 1e6:.1f} M", f"{row['minutes']:.1f}"]
-            after = f"`{arguments}`" if arguments else "nothing: the defaults"
+            after = f"`{arguments}`" if arguments else "none: the defaults"
             lines.append(f"| {' | '.join(cells)} | {before}{after} |")
     return "\n".join(lines)
 
