@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from audiotok.errors import UserError
+from audiotok.run.plugins import search_current_folder
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,7 +47,8 @@ def _log_on_screen() -> Iterator[None]:
 
 @app.callback()
 def _main() -> None:
-    """Keep verbs verbs, however few there are."""
+    """Prepare what all verbs need."""
+    search_current_folder()
 
 
 @contextmanager

@@ -8,10 +8,12 @@ from omegaconf import DictConfig, OmegaConf
 from audiotok import experiment
 from audiotok.errors import UserError
 from audiotok.logger.destination import Destination
+from audiotok.run.plugins import search_current_folder
 
 
 def main() -> None:
     """Do what the process that leads does, by the configuration in the run's folder, and leave nothing."""
+    search_current_folder()
     folder = Path(sys.argv[1])
     config = OmegaConf.load(folder / experiment.CONFIG)
     assert isinstance(config, DictConfig)

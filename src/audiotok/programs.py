@@ -20,9 +20,13 @@ from omegaconf import DictConfig, OmegaConf
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from audiotok.errors import ERROR, UserError
+from audiotok.run.plugins import search_current_folder
 
 log = logging.getLogger(__name__)
 _BY_CTRL_C = 130  # exit status, as shells have it
+# Hydra's options that take the argument after them.
+_WITH_A_VALUE = {"--cfg", "--config-dir", "--config-name", "--config-path", "--package"}
+_WITH_A_VALUE |= {"-c", "-cd", "-cn", "-cp", "-p"}
 PLUGINS = {  # what a command line may name: the package of Hydra's plugin, and the extra that installs it
     "hydra/launcher=jobs": ("hydra_joblib_launcher", "joblib"),
     "hydra/launcher=joblib": ("hydra_joblib_launcher", "joblib"),
@@ -52,6 +56,7 @@ def run(config: DictConfig) -> float:
     it ends the program; in a sweep it leaves `error.txt` and returns NaN, and the others go on. A job of a
     sweep that has its results already is not done again.
     """
+    search_current_folder()  # once more: a launcher may have started this process
     from audiotok import experiment  # torch and Lightning take seconds, and --help needs neither
     from audiotok.logger.destination import Destination
     from audiotok.run.processes import leads
@@ -180,11 +185,29 @@ def check_plugins(arguments: Sequence[str]) -> None:
             )
 
 
+def options_first(arguments: Sequence[str]) -> list[str]:
+    """Return a command line with its options before its overrides: argparse takes only one row of those."""
+    options, overrides, rest = [], [], list(arguments)
+    while rest:
+        argument = rest.pop(0)
+        if not argument.startswith("-"):
+            overrides.append(argument)
+            continue
+        options.append(argument)
+        if argument in ("--info", "-i"):  # its value may be left out
+            options.append("all" if not rest or "=" in rest[0] or rest[0].startswith("-") else rest.pop(0))
+        elif argument in _WITH_A_VALUE and rest:
+            options.append(rest.pop(0))
+    return options + overrides
+
+
 def program(name: str, job: Callable[[DictConfig], float | None] = run) -> Callable[[], None]:
     """Return the Hydra program of a YAML of `configs/`; it reads `sys.argv`, and does a job."""
     start = hydra.main(config_name=name, version_base="1.3", config_path=str(config_folder()))(job)
 
     def checked() -> None:
+        search_current_folder()
+        sys.argv[1:] = options_first(sys.argv[1:])
         try:
             check_plugins(sys.argv[1:])
         except UserError as error:

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from audiotok.data.clip import Check
 from audiotok.doctor.report import REPORT
 from audiotok.errors import ERROR, UserError
-from audiotok.experiment.signature import check_signature
+from audiotok.experiment.signature import check_signature, check_targets
 from audiotok.logger.destination import Destination
 from audiotok.run.results import METRICS
 
@@ -73,13 +73,18 @@ def check(config: DictConfig, root: type[Root | PrepareRoot] = Root) -> None:
 
 
 def build_node(node: DictConfig, **derived: object) -> Any:
-    """Build what a node names, its own mistakes aside, with the errors of its constructor as they are."""
+    """Build what a node names.
+
+    Raises:
+        UserError: As the constructor raises it, or because what the node names cannot be imported.
+    """
     try:
         partial = instantiate(node, _convert_="all", _partial_=True)
         return partial(**derived)
     except InstantiationException as error:
         if isinstance(error.__cause__, UserError):
             raise error.__cause__ from None
+        check_targets(node._get_full_key(None), plain(node))  # of a run whose plugin is elsewhere
         raise
 
 

@@ -66,12 +66,35 @@ def _join(key: str, name: str) -> str:
     return f"{key}.{name}" if key else name
 
 
+def check_targets(key: str, node: object) -> None:
+    """Import what a node and the nodes in it name, and nothing more.
+
+    Raises:
+        UserError: One of them cannot be imported.
+    """
+    if isinstance(node, list):
+        for i, value in enumerate(node):
+            check_targets(f"{key}.{i}", value)
+    if isinstance(node, Mapping):
+        for name, value in node.items():
+            check_targets(_join(key, name), value)
+        if node.get("_target_"):
+            _find(key, node["_target_"])
+
+
 def _find(key: str, target: str) -> Any:
     try:
         return get_object(target)
     except (ImportError, ValueError) as error:
+        module = target.partition(".")[0]
+        if isinstance(error.__cause__, ModuleNotFoundError) and error.__cause__.name == module:
+            raise UserError(
+                f"{key}._target_={target} cannot be imported: there is no module {module}; run the command "
+                f"in the folder that holds {module}.py, or install the package that has it."
+            ) from error
+        cause = f" ({error.__cause__})" if error.__cause__ else ""
         raise UserError(
-            f"{key}._target_={target} cannot be imported; give the dotted path of a class or function."
+            f"{key}._target_={target} cannot be imported{cause}; give the dotted path of a class or function."
         ) from error
 
 
