@@ -5,6 +5,7 @@ import json
 import runpy
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "tokens.py"
@@ -114,3 +115,23 @@ def test_every_benchmark_goes_into_one_flat_object(tmp_path, monkeypatch):
     figures = run.main([f"--json={path}", "--root=DIR"])
     assert figures == json.loads(path.read_text())
     assert list(figures) == [key for keys in run.BENCHMARKS.values() for key in keys]
+
+
+def test_runs_with_the_same_numbers_are_equal_and_any_other_score_or_array_is_reported():
+    compare_runs = importlib.import_module("same_numbers").compare_runs
+    before = {
+        "test/mAP": 0.5,
+        "val/loss": float("nan"),
+        "seconds/train": 1.0,
+        "predictions/ids": np.array(["a", "b"]),
+        "vocabulary/centroids.npy": np.zeros(3, np.float32),
+        "tokens/0/rows.npy": np.arange(4, dtype=np.uint8),
+    }
+    same = compare_runs(before, {**before, "seconds/train": 2.0, "val/loss": float("nan"), "n_new": 1})
+    assert (same.differences, same.notes, same.compared["scores"]) == ([], ["n_new: only after"], 2)
+    flipped = compare_runs(before, {**before, "test/mAP": 0.25})
+    assert (flipped.differences, flipped.largest) == (["test/mAP: 0.5 before, 0.25 after"], 0.25)
+    missing = compare_runs(before, {key: value for key, value in before.items() if key != "test/mAP"})
+    assert missing.differences == ["test/mAP: only before"]
+    other = compare_runs(before, {**before, "tokens/0/rows.npy": np.array([0, 1, 2, 4], np.uint8)})
+    assert other.differences == ["tokens/0/rows.npy: 1 of 4 values differ"]
