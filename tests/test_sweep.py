@@ -66,9 +66,9 @@ def test_the_job_returns_the_metric_that_is_named(tmp_path):
     from hydra.core.hydra_config import HydraConfig
     from omegaconf import open_dict
 
-    from audiotok import programs
+    from audiotok.programs import config_folder, job
 
-    with initialize_config_dir(str(programs.config_folder()), version_base="1.3"):
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
         overrides = [*TINY, *SYNTHETIC, "logger=none", "optimized_metric=test/f1_micro"]
         config = compose("train", overrides, return_hydra_config=True)
     with open_dict(config):
@@ -76,8 +76,8 @@ def test_the_job_returns_the_metric_that_is_named(tmp_path):
     HydraConfig.instance().set_config(config)
     with open_dict(config):
         del config["hydra"]
-    with patch.object(programs.log, "error") as error:
-        value = programs.run(config)
+    with patch.object(job.log, "error") as error:
+        value = job.run(config)
     assert not error.called
     assert value == json.loads((tmp_path / "metrics.json").read_text())["test/f1_micro"]
 
@@ -379,7 +379,7 @@ def test_a_search_goes_on_from_its_study(tmp_path, monkeypatch, capsys):
     ],
 )
 def test_a_missing_plugin_is_one_sentence(argument, package, extra, monkeypatch):
-    monkeypatch.setattr("audiotok.programs.find_spec", lambda _: None)
+    monkeypatch.setattr("audiotok.programs.arguments.find_spec", lambda _: None)
     with pytest.raises(SystemExit) as exit_:
         command("-m", argument)
     expected = f"{argument} needs {package}, which is not installed; pip install 'audiotok[{extra}]'."

@@ -97,7 +97,7 @@ for _name, _says in _PROGRAMS.items():
 @app.command(context_settings=_OVERRIDES)
 def repeat(context: typer.Context, run: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None:
     """Run again what is in a run's folder, in a new one; Hydra overrides of values may follow."""
-    from audiotok.programs import repeat as hydra_repeat
+    from audiotok.programs.repeating import repeat as hydra_repeat
 
     with _one_sentence():
         hydra_repeat(run, context.args)

@@ -11,7 +11,7 @@ from runs import run
 
 from audiotok.errors import UserError
 from audiotok.experiment.configuration import build_node
-from audiotok.programs import options_first
+from audiotok.programs.arguments import options_first
 
 ROOT = Path(__file__).parents[2]
 MODULE = """

@@ -12,7 +12,8 @@ from runs import SYNTHETIC, TINY, command, run
 from typer.testing import CliRunner
 
 from audiotok.cli import app
-from audiotok.programs import check_values, config_folder
+from audiotok.programs import config_folder
+from audiotok.programs.repeating import check_values
 from audiotok.run.provenance import checkout
 
 

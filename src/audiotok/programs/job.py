@@ -1,0 +1,94 @@
+"""One job of a program: a run, or one run of a sweep."""
+
+import errno
+import logging
+import math
+import multiprocessing
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+from tqdm.contrib.logging import logging_redirect_tqdm
+
+from audiotok.errors import ERROR, UserError
+from audiotok.run.plugins import search_current_folder
+
+log = logging.getLogger(__name__)
+_BY_CTRL_C = 130  # exit status, as shells have it
+
+
+def run(config: DictConfig) -> float:
+    """Run one job: the function of `experiment` that has the name of the program's YAML.
+
+    Returns the metric that `optimized_metric` names, for sweepers; of the doctor, how many findings are bad.
+
+    A job that fails says so in one line where the user can mend it, and with a traceback where not. Alone,
+    it ends the program; in a sweep it leaves `error.txt` and returns NaN, and the others go on. A job of a
+    sweep that has its results already is not done again.
+    """
+    search_current_folder()  # once more: a launcher may have started this process
+    from audiotok import experiment  # torch and Lightning take seconds, and --help needs neither
+    from audiotok.logger.destination import Destination
+    from audiotok.run.processes import leads
+
+    if multiprocessing.get_start_method() == "loky":  # joblib's way, which starts no process that reads clips
+        multiprocessing.set_start_method(None, force=True)
+    job = HydraConfig.get()
+    folder = Path(job.runtime.output_dir)
+    in_sweep = job.mode is RunMode.MULTIRUN
+    group = Path(job.sweep.dir).name if in_sweep else None
+    leader = "trainer" not in config or leads(config.trainer.devices, config.trainer.num_nodes)
+    overrides = tuple(job.overrides.task)
+    name, program = job.job.override_dirname or folder.name, str(job.job.config_name)
+    destination = Destination(folder, name, group, leader, overrides, program)
+    try:
+        results = experiment.finished(folder, config) if in_sweep else None
+        if results:
+            log.info("Job %d is done already; its results are in %s.", job.job.num, folder)
+        else:
+            with logging_redirect_tqdm():  # log lines go above progress bars, not into them
+                results = getattr(experiment, program)(config, destination)
+        return float(results["n_bad"]) if "n_bad" in results else _optimized(config, results, folder)
+    except KeyboardInterrupt:
+        log.error("Stopped.")
+        raise SystemExit(_BY_CTRL_C) from None
+    except UserError as error:
+        log.error("%s", error)
+        _leave_error(folder, str(error))
+        if not in_sweep:
+            raise SystemExit(1) from None
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
+            log.error("hydra.run.dir=%s cannot be written (%s); free some space.", folder, error.strerror)
+            raise SystemExit(1) from None  # also of a sweep: its other jobs would find the disk as full
+        if not in_sweep:
+            raise
+        log.exception("The job failed.")
+        _leave_error(folder, f"{type(error).__name__}: {error}")
+    return math.nan
+
+
+def _optimized(config: DictConfig, results: dict[str, Any], folder: Path) -> float:
+    if "optimized_metric" not in config:
+        return math.nan
+    if config.optimized_metric not in results:
+        raise UserError(
+            f"optimized_metric={config.optimized_metric} is no key of {folder / 'metrics.json'}, which "
+            f"has {', '.join(results)}; choose one of these."
+        )
+    return float(results[config.optimized_metric])
+
+
+def _leave_error(folder: Path, message: str) -> None:
+    with suppress(OSError):  # where the disk is full, the log has said it
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ERROR).write_text(message + "\n", encoding="utf-8")
+
+
+def examine(config: DictConfig) -> None:
+    """Run the doctor, and exit with 1 where it found something bad."""
+    if run(config):
+        raise SystemExit(1)
