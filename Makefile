@@ -1,13 +1,14 @@
 # make train   set up .venv, then train on the embedded data    make train ARGS="model.num_layers=6"
 # make test    set up .venv, then run the tests                 make test ARGS="-k tokens"
 # make check   ruff, mypy, import-linter
+# make gpu-kit collect the wheels that a GPU machine without a network lacks; see benchmarks/gpu.py
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 ARGS   ?=
 
-.PHONY: train test check format clean
+.PHONY: train test check format gpu-kit clean
 .DEFAULT_GOAL := train
 
 # uv when it is there, else pip; again whenever the requirements change.
@@ -37,6 +38,10 @@ check: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Needs pip and a network, but no .venv; two minutes.
+gpu-kit:
+	$(PYTHON) benchmarks/gpu_kit.py $@
 
 clean:
 	rm -rf $(VENV)
