@@ -31,9 +31,9 @@ from hydra.utils import instantiate
 from rich.console import Console
 from rich.table import Table
 
-from audiotok.data.clip import Source
 from audiotok.data.corpus.manifest import open_manifest
 from audiotok.data.layout.segments import CLASS_TABLE, SEGMENTS
+from audiotok.data.source import Source
 from audiotok.programs import config_folder
 from audiotok.store import Store
 

@@ -24,24 +24,20 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from audiotok.data.clip import Cache, Check, Listing, Scan, SoundClass
+from audiotok.data.clip import Listing, SoundClass
 from audiotok.data.corpus.catalogue import SCHEMA, Catalogue
 from audiotok.data.corpus.corpus import open_corpus
 from audiotok.data.corpus.manifest import made_of, write_manifest
-from audiotok.data.limits import Limits
+from audiotok.data.source import Cache, Source
 from audiotok.store import Store, content_key
 
 CLASSES = tuple(SoundClass(f"/m/{n}", f"class {n}") for n in range(527))
 
 
-@dataclass
-class Nothing:
-    """A source of which only the manifest is there."""
+@dataclass(frozen=True, kw_only=True)
+class Nothing(Source):
+    """A source of which only the manifest exists."""
 
-    clip_seconds: float = 10.0
-    limits: Limits = Limits(0.5, 60.0, -80.0)  # noqa: RUF009  # it is frozen
-    check: Check = "decode"
-    scan: Scan = "always"
     cache: Cache = "none"
 
     def fingerprint_of_tables(self) -> str:

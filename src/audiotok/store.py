@@ -27,6 +27,7 @@ from audiotok.errors import UserError
 
 log = logging.getLogger(__name__)
 Loaded = TypeVar("Loaded")
+DEFAULT_ROOT = "~/.cache/audiotok"
 
 
 class StaleError(Exception):
@@ -111,7 +112,7 @@ class Store:
         root: Folder, made when first written; `~` is expanded.
     """
 
-    def __init__(self, root: str | Path) -> None:
+    def __init__(self, root: str | Path = DEFAULT_ROOT) -> None:
         self.root = Path(root).expanduser()
 
     def folder(self, kind: str, key: str) -> Path:

@@ -1,18 +1,19 @@
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from sklearn.metrics import average_precision_score
-from tiny import LIMITS, file_at, targets_of, tiny_source
+from tiny import file_at, targets_of, tiny_source
 
-from audiotok.data.clip import Cache, Check, Clip, Listing, Location, Scan, SoundClass
+from audiotok.data.clip import Clip, Listing, Location, SoundClass
 from audiotok.data.corpus.catalogue import Catalogue
 from audiotok.data.corpus.corpus import Corpus, open_corpus
 from audiotok.data.limits import Limits
 from audiotok.data.reading.files import Files, fingerprint
+from audiotok.data.source import Cache, Source
 from audiotok.errors import UserError
 from audiotok.store import Store
 
@@ -20,17 +21,14 @@ RATE = 8000
 CLASSES = (SoundClass("a", "A"), SoundClass("b", "B"), SoundClass("c", "C"))
 
 
-@dataclass
-class Listed:
+@dataclass(frozen=True)
+class Listed(Source):
     """A source whose listing is given."""
 
     clips: list[Clip]
     classes: tuple[SoundClass, ...] = CLASSES
-    clip_seconds: float = 1.0
-    limits: Limits = LIMITS
-    check: Check = "decode"
-    scan: Scan = "always"
-    cache: Cache = "none"
+    clip_seconds: float = field(default=1.0, kw_only=True)
+    cache: Cache = field(default="none", kw_only=True)
 
     def fingerprint_of_tables(self) -> str:
         return ""

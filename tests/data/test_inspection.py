@@ -7,10 +7,10 @@ import pytest
 import soundfile
 from tiny import file_at
 
-from audiotok.data.clip import Check
 from audiotok.data.corpus.inspection import Condition, inspect_clip
 from audiotok.data.limits import Limits
 from audiotok.data.reading.files import Files
+from audiotok.data.source import Check
 from audiotok.errors import UserError
 
 RATE = 8000

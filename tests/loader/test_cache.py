@@ -18,9 +18,10 @@ from tiny import build_tiny_recipe, build_tiny_tokenizer, file_at, path_of
 from torch.utils.data import DataLoader
 
 from audiotok.augment.recipe import Recipe
-from audiotok.data.clip import SPLITS, Cache, Clip, Location, Split
+from audiotok.data.clip import SPLITS, Clip, Location, Split
 from audiotok.data.corpus.catalogue import Catalogue
 from audiotok.data.corpus.corpus import Corpus
+from audiotok.data.source import Cache
 from audiotok.errors import UserError
 from audiotok.loader import cache as loader_cache
 from audiotok.loader.cache import ClipCache

@@ -3,11 +3,11 @@
 import os
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Literal
 
-from audiotok.data.clip import Cache, Check, Clip, Findings, Listing, Location, Scan, SoundClass, Split
+from audiotok.data.clip import Clip, Findings, Listing, Location, SoundClass, Split
 from audiotok.data.layout.layout import Found, choose_layout
 from audiotok.data.layout.segments import (
     CLASS_TABLE,
@@ -18,14 +18,13 @@ from audiotok.data.layout.segments import (
     read_segments,
 )
 from audiotok.data.layout.spelling import id_of_stem, locate
-from audiotok.data.limits import Limits
 from audiotok.data.reading.files import Files, fingerprint, fingerprint_of_content, join
-from audiotok.data.validation import Validation
+from audiotok.data.source import Source
 from audiotok.errors import UserError
 
 
-@dataclass(frozen=True)
-class AudioSet:
+@dataclass(frozen=True, kw_only=True)
+class AudioSet(Source):
     """AudioSet, or anything in its layout.
 
     Args:
@@ -37,27 +36,17 @@ class AudioSet:
         test_sets: Sets that are tested on.
         classes: "table" for every class of the table (527 in AudioSet), "present" for those of the
             training clips.
-        clip_seconds: What clips are padded or cropped to, s.
-        validation: Which clips of the training sets validate.
-        limits: Which files are skipped.
-        check: "decode" to decode every clip once, "header" to read its header.
-        scan: "always" to look at every start which files came, went or changed; "once" to take the manifest.
-        cache: What is kept of decoded clips: "tokens", "frames" (mel frames), or "none".
+
+    The other arguments are those of `Source`.
     """
 
-    root: str | None
-    metadata_folder: str
-    audio_folder: str
-    layout: str
-    train_sets: list[SourceSet]
-    test_sets: list[SourceSet]
-    classes: Literal["table", "present"]
-    clip_seconds: float
-    validation: Validation
-    limits: Limits
-    check: Check
-    scan: Scan
-    cache: Cache
+    root: str | None = None
+    metadata_folder: str = "metadata"
+    audio_folder: str = "audio"
+    layout: str = "auto"
+    train_sets: list[SourceSet] = field(default_factory=lambda: ["bal_train"])
+    test_sets: list[SourceSet] = field(default_factory=lambda: ["eval"])
+    classes: Literal["table", "present"] = "table"
 
     def __post_init__(self) -> None:
         shared = sorted(set(self.train_sets) & set(self.test_sets))

@@ -1,14 +1,9 @@
 """The nouns of a corpus: a class, a clip, and the listing in which a data source states both."""
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
-
-from audiotok.data.limits import Limits
+from typing import Literal
 
 Split = Literal["train", "val", "test"]
-Cache = Literal["tokens", "frames", "none"]
-Check = Literal["decode", "header"]
-Scan = Literal["always", "once"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
@@ -97,33 +92,3 @@ class Listing:
     classes: tuple[SoundClass, ...]
     clips: tuple[Clip, ...]
     findings: Findings = field(default_factory=Findings)
-
-
-class Source(Protocol):
-    """What every option of the config group `data` builds: a dataclass, whose fields are its settings."""
-
-    clip_seconds: float
-    limits: Limits
-    check: Check
-    scan: Scan
-    cache: Cache
-
-    def fingerprint_of_tables(self) -> str:
-        """Name the bytes of the files that list the clips.
-
-        Raises:
-            UserError: There are none.
-        """
-        ...
-
-    def fingerprint_of_audio(self) -> str:
-        """Name the audio files, or the containers of clips, by their sizes and times as they are now."""
-        ...
-
-    def read(self) -> Listing:
-        """List the clips and where they are.
-
-        Raises:
-            UserError: The metadata is missing or broken.
-        """
-        ...

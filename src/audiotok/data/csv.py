@@ -6,15 +6,14 @@ from pathlib import Path
 from textwrap import shorten
 from typing import Literal
 
-from audiotok.data.clip import Cache, Check, Clip, Findings, Listing, Location, Scan, SoundClass, Split
-from audiotok.data.limits import Limits
+from audiotok.data.clip import Clip, Findings, Listing, Location, SoundClass, Split
 from audiotok.data.reading.files import Files, fingerprint, fingerprint_of_content
-from audiotok.data.validation import Validation
+from audiotok.data.source import Source
 from audiotok.errors import UserError
 
 
-@dataclass(frozen=True)
-class CSV:
+@dataclass(frozen=True, kw_only=True)
+class CSV(Source):
     """Clips listed in a CSV.
 
     Args:
@@ -25,27 +24,18 @@ class CSV:
         label_separator: What stands between several labels of a clip.
         split_column: Column with train, val or test.
         classes: "table" for every label of the CSV, "present" for those of the training clips.
-        clip_seconds: What clips are padded or cropped to, s.
-        validation: Which training clips validate, where the CSV has none with the split val.
-        limits: Which files are skipped.
-        check: "decode" to decode every clip once, "header" to read its header.
-        scan: "always" to look at every start which files came, went or changed; "once" to take the manifest.
-        cache: What is kept of decoded clips: "tokens", "frames" (mel frames), or "none".
+
+    The other arguments are those of `Source`; `validation` has no effect where the CSV has clips with the
+    split val.
     """
 
-    root: str | None
-    audio_folder: str | None
-    path_column: str
-    labels_column: str
-    label_separator: str
-    split_column: str
-    classes: Literal["table", "present"]
-    clip_seconds: float
-    validation: Validation
-    limits: Limits
-    check: Check
-    scan: Scan
-    cache: Cache
+    root: str | None = None
+    audio_folder: str | None = None
+    path_column: str = "path"
+    labels_column: str = "labels"
+    label_separator: str = ";"
+    split_column: str = "split"
+    classes: Literal["table", "present"] = "present"
 
     def __post_init__(self) -> None:
         if not self.label_separator:

@@ -8,42 +8,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from audiotok.data.clip import Cache, Check, Clip, Listing, Location, Scan, SoundClass, Split
-from audiotok.data.limits import Limits
+from audiotok.data.clip import Clip, Listing, Location, SoundClass, Split
 from audiotok.data.reading.files import Files, fingerprint, fingerprint_of_content
-from audiotok.data.validation import Validation
+from audiotok.data.source import Source
 from audiotok.errors import UserError
 
 _TABLES = ("meta/esc50.csv", "meta.csv", "esc50.csv")
 _COLUMNS = ("filename", "fold", "category", "esc10", "src_file")
 
 
-@dataclass(frozen=True)
-class ESC50:
+@dataclass(frozen=True, kw_only=True)
+class ESC50(Source):
     """One fold of ESC-50 for testing, the others for training and validation.
 
     Args:
         root: Folder with `meta/esc50.csv` (or `meta.csv`) and `audio/`.
         subset: "esc50" for all 50 classes, "esc10" for the ten of ESC-10.
         test_fold: The fold that is tested on, 1 to 5.
-        clip_seconds: What clips are padded or cropped to, s.
-        validation: Which recordings of the other folds validate; clips cut from one recording stay
-            together.
-        limits: Which files are skipped.
-        check: "decode" to decode every clip once, "header" to read its header.
-        scan: "always" to look at every start which files came, went or changed; "once" to take the manifest.
-        cache: What is kept of decoded clips: "tokens", "frames" (mel frames), or "none".
+
+    The other arguments are those of `Source`; `validation` chooses recordings of the other folds, so that
+    clips cut from one recording stay together.
     """
 
-    root: str | None
-    subset: Literal["esc50", "esc10"]
-    test_fold: int
-    clip_seconds: float
-    validation: Validation
-    limits: Limits
-    check: Check
-    scan: Scan
-    cache: Cache
+    root: str | None = None
+    subset: Literal["esc50", "esc10"] = "esc50"
+    test_fold: int = 1
+    clip_seconds: float = 5.0
 
     def fingerprint_of_tables(self) -> str:
         """Name the bytes of the table."""

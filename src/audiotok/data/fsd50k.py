@@ -5,12 +5,13 @@ Audio, Speech and Language Processing 30, 2022; zenodo.org/records/4060432.
 """
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from audiotok.data.clip import Cache, Check, Clip, Listing, Location, Scan, SoundClass, Split
+from audiotok.data.clip import Clip, Listing, Location, SoundClass, Split
 from audiotok.data.limits import Limits
 from audiotok.data.reading.files import Files, fingerprint, fingerprint_of_content
+from audiotok.data.source import Source
 from audiotok.data.validation import Validation
 from audiotok.errors import UserError
 
@@ -19,27 +20,21 @@ VOCABULARY = "vocabulary.csv"  # index,name,mid, without a header
 _COLUMNS = {"dev": ("fname", "mids", "split"), "eval": ("fname", "mids")}
 
 
-@dataclass(frozen=True)
-class FSD50K:
+@dataclass(frozen=True, kw_only=True)
+class FSD50K(Source):
     """The development set for training and validation, the evaluation set for testing.
 
     Args:
         root: Folder with `FSD50K.ground_truth/`, `FSD50K.dev_audio/` and `FSD50K.eval_audio/`.
-        clip_seconds: What clips are padded or cropped to, s.
-        validation: Which clips of the development set validate; None for those that the release names.
-        limits: Which files are skipped.
-        check: "decode" to decode every clip once, "header" to read its header.
-        scan: "always" to look at every start which files came, went or changed; "once" to take the manifest.
-        cache: What is kept of decoded clips: "tokens", "frames" (mel frames), or "none".
+        validation: Which clips of the development set are for validation; None takes those that the release
+            names.
+
+    The other arguments are those of `Source`.
     """
 
-    root: str | None
-    clip_seconds: float
-    validation: Validation | None
-    limits: Limits
-    check: Check
-    scan: Scan
-    cache: Cache
+    root: str | None = None
+    validation: Validation | None = None  # type: ignore[assignment]  # only this release names its own
+    limits: Limits = field(default_factory=lambda: Limits(min_seconds=0.2))
 
     def fingerprint_of_tables(self) -> str:
         """Name the bytes of the tables."""

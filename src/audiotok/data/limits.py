@@ -15,9 +15,9 @@ class Limits:
         silence_db: Files whose loudest sample is below this are skipped, dB of full scale.
     """
 
-    min_seconds: float
-    max_seconds: float
-    silence_db: float
+    min_seconds: float = 0.5
+    max_seconds: float = 60.0
+    silence_db: float = -80.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_seconds < self.max_seconds:

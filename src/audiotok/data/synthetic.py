@@ -9,7 +9,7 @@ import functools
 import os
 import string
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +17,14 @@ import soundfile
 from tqdm import tqdm
 
 from audiotok.data.audioset import AudioSet
-from audiotok.data.clip import Cache, Check, Listing, Scan
+from audiotok.data.clip import Listing
 from audiotok.data.layout.segments import CLASS_TABLE, SEGMENTS, SourceSet
-from audiotok.data.limits import Limits
+from audiotok.data.source import Source
 from audiotok.data.synthesis.mixture import mix_clip
 from audiotok.data.synthesis.sounds import SOUNDS
 from audiotok.data.validation import Validation
 from audiotok.errors import UserError
-from audiotok.store import StaleError, Store, content_key
+from audiotok.store import DEFAULT_ROOT, StaleError, Store, content_key
 
 _KIND = "synthetic"
 _VERSION = 1  # raise it when the sounds change: a cache written by other code is then left alone
@@ -32,8 +32,8 @@ _SAMPLE_RATE = 16_000  # Hz; enough for these sounds, and a third less to write 
 _ID_CHARACTERS = string.ascii_letters + string.digits + "-_"
 
 
-@dataclass(frozen=True)
-class Synthetic:
+@dataclass(frozen=True, kw_only=True)
+class Synthetic(Source):
     """A seeded corpus of synthesised sounds, 1-4 in a clip.
 
     Args:
@@ -41,24 +41,16 @@ class Synthetic:
         n_test_clips: Clips to test on.
         seed: Chooses every sound.
         cache_dir: Where the audio files are written, about 20 kB for a second.
-        clip_seconds: Length of the clips, s.
-        validation: Which of the training clips validate.
-        limits: Which files are skipped.
-        check: "decode" to decode every clip once, "header" to read its header.
-        scan: "always" to look at every start which files came, went or changed; "once" to take the manifest.
-        cache: What is kept of decoded clips: "tokens", "frames" (mel frames), or "none".
+
+    The other arguments are those of `Source`; `clip_seconds` is also the length of the clips as written.
     """
 
-    n_train_clips: int
-    n_test_clips: int
-    seed: int
-    cache_dir: str
-    clip_seconds: float
-    validation: Validation
-    limits: Limits
-    check: Check
-    scan: Scan
-    cache: Cache
+    n_train_clips: int = 1000
+    n_test_clips: int = 200
+    seed: int = 0
+    cache_dir: str = DEFAULT_ROOT
+    clip_seconds: float = 5.0
+    validation: Validation = field(default_factory=lambda: Validation(fraction=0.15))
 
     def fingerprint_of_tables(self) -> str:
         """Name the bytes of the tables, which are written where they are not there yet."""
@@ -81,26 +73,12 @@ class Synthetic:
             if getattr(self, key) <= 0:
                 raise UserError(f"data.{key}={getattr(self, key)} gives no clips; choose more than 0.")
         if self.seed < 0:
-            raise UserError(f"data.seed={self.seed} is no seed; choose 0 or more.")
+            raise UserError(f"data.seed={self.seed} is negative; choose 0 or more.")
         settings = [_VERSION, self.n_train_clips, self.n_test_clips, self.seed, self.clip_seconds]
         key = content_key(settings)
         root = Store(self.cache_dir).load_or_make(_KIND, key, _existing_root, self._write)
         _hold(self.cache_dir, key)
-        return AudioSet(
-            str(root),
-            metadata_folder="metadata",
-            audio_folder="audio",
-            layout="folders",
-            train_sets=["bal_train"],
-            test_sets=["eval"],
-            classes="table",
-            clip_seconds=self.clip_seconds,
-            validation=self.validation,
-            limits=self.limits,
-            check=self.check,
-            scan=self.scan,
-            cache=self.cache,
-        )
+        return AudioSet(root=str(root), layout="folders", validation=self.validation)
 
     def _write(self, root: Path) -> None:
         metadata = root / "metadata"

@@ -18,9 +18,9 @@ class Validation:
         seed: Chooses which ids make up the fraction.
     """
 
-    first_characters: str
-    fraction: float
-    seed: int
+    first_characters: str = ""
+    fraction: float = 0.1
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if self.first_characters and self.fraction:

@@ -7,7 +7,7 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from audiotok.data.clip import Check
+from audiotok.data.source import Check
 from audiotok.doctor.report import REPORT
 from audiotok.errors import ERROR, UserError
 from audiotok.experiment.signature import check_signature, check_targets

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from audiotok.data.clip import SPLITS, Cache, Location, SoundClass, Source, Split
+from audiotok.data.clip import SPLITS, Location, SoundClass, Split
 from audiotok.data.corpus.catalogue import USABLE, Catalogue
 from audiotok.data.corpus.manifest import Manifest, open_manifest
+from audiotok.data.source import Cache, Source
 from audiotok.errors import UserError
 from audiotok.store import Store
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from audiotok.data.clip import Check, Location
+from audiotok.data.clip import Location
 from audiotok.data.layout.layout import layout_named, sound_of
 from audiotok.data.limits import Limits
 from audiotok.data.reading.audio import UnreadableError, read_header, read_mono
 from audiotok.data.reading.files import Files
+from audiotok.data.source import Check
 
 VERSION = 5  # raise it when a condition comes to mean something else: old results are then ignored
 UNREAD = "unread"  # the fault of a clip that the machine did not read this time; another time it may

@@ -15,20 +15,19 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import pyarrow as pa
 
-from audiotok.data.clip import Clip, Findings, Listing, SoundClass, Source, Tally
+from audiotok.data.clip import Clip, Findings, Listing, SoundClass, Tally
 from audiotok.data.corpus import inspection
 from audiotok.data.corpus.catalogue import SCHEMA, USABLE, table_of
 from audiotok.data.corpus.inspection import Condition
 from audiotok.data.corpus.parts import CONDITIONS, conditions_of, is_unread, parts_of
 from audiotok.data.corpus.tables import read_table, write_table
 from audiotok.data.limits import Limits
-from audiotok.data.reading.files import is_url
+from audiotok.data.source import Source
 from audiotok.engine.engine import Engine
 from audiotok.engine.local import Local
 from audiotok.store import StaleError, Store, content_key
@@ -69,7 +68,7 @@ def open_manifest(source: Source, store: Store) -> Manifest:
     Raises:
         UserError: The metadata is missing or broken, or the cache cannot be written.
     """
-    source = _anchored(source)
+    source = source.anchored()
     if source.scan == "once":
         manifest = _used_last(source, store)
         if manifest is not None:
@@ -90,7 +89,7 @@ def update_manifest(source: Source, store: Store, engine: Engine | None = None) 
     Raises:
         UserError: The metadata is missing or broken, the cache cannot be written, or a part fails.
     """
-    source = _anchored(source)
+    source = source.anchored()
     ingredients = made_of(source)
     is_new = False
 
@@ -128,16 +127,8 @@ def made_of(source: Source) -> dict[str, object]:
     return {**listed, "audio": audio}
 
 
-def _anchored(source: Source) -> Source:
-    """Return a source that is the same from every working directory, as what is kept of it must be."""
-    root = getattr(source, "root", None)
-    if not root or is_url(root):
-        return source
-    return cast(Source, replace(cast(Any, source), root=str(Path(root).expanduser().absolute())))
-
-
 def _listed_by(source: Source) -> dict[str, object]:
-    settings = {name: value for name, value in asdict(cast(Any, source)).items() if name not in _ELSEWHERE}
+    settings = {name: value for name, value in asdict(source).items() if name not in _ELSEWHERE}
     return {"source": type(source).__name__, **settings, "tables": source.fingerprint_of_tables()}
 
 

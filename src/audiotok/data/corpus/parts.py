@@ -20,12 +20,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tqdm import tqdm
 
-from audiotok.data.clip import Check, Clip, Location
+from audiotok.data.clip import Clip, Location
 from audiotok.data.corpus import inspection
 from audiotok.data.corpus.catalogue import Catalogue, table_of
 from audiotok.data.corpus.inspection import Condition, inspect_clip
 from audiotok.data.corpus.tables import read_table, write_table
 from audiotok.data.reading.files import Entry, Files
+from audiotok.data.source import Check
 from audiotok.engine.engine import Engine
 from audiotok.store import StaleError, Store, content_key
 
