@@ -180,7 +180,7 @@ def frames_of(root: str, n_points: int) -> np.ndarray:
     tokenizer = build_tokenizer(config)
     corpus = open_corpus(instantiate(config.data, _convert_="all"), Store(config.cache_dir))
     sample = draw_sample(tokenizer, corpus, None, n_workers=0)
-    tokenizer.features.projection.fit(sample)
+    tokenizer.features.fit(sample)
     return sample.project()
 
 

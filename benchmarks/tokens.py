@@ -100,9 +100,8 @@ def compose_config(root: str | None, overrides: Sequence[str]) -> DictConfig:
 def fit_to_noise(tokenizer: Tokenizer) -> None:
     """Fit a tokenizer to noise: what it costs does not depend on where its centroids lie."""
     noise = torch.Generator().manual_seed(0)
-    projection, codebooks = tokenizer.features.projection, tokenizer.codebooks
-    projection.mean.normal_(generator=noise)
-    projection.components.normal_(generator=noise)
+    features, codebooks = tokenizer.features, tokenizer.codebooks
+    features.fit(torch.randn(2 * features.n_inputs, features.n_inputs, generator=noise))
     frames = torch.randn(39 * codebooks.n_clusters, tokenizer.features.n_dimensions, generator=noise)
     codebooks.fit(frames.numpy())
 
@@ -215,16 +214,16 @@ def stage_ms(dataset: ClipDataset, tokenizer: Tokenizer, clips: Sequence[int]) -
             for waveform, n_samples in (dataset.waveform(dataset.clips[i]) for i in clips)
         ]
         batch = dataset.__getitems__(clips)
-        mel, n_mel = batch["mel"], batch["n_mel"]
+        mel, n_mel = batch["analysis"], batch["n_slices"]
         stacked, _ = features.stack(mel, n_mel)
-        frames = features.projection(stacked)
+        frames = features.project(stacked)
         decode = per_clip(lambda _: [decode_alone(dataset, dataset.clips[i]) for i in clips])
         return {
             "decode": decode,
             "resample, pad": per_clip(lambda _: [dataset.waveform(dataset.clips[i]) for i in clips]) - decode,
-            "log-mel": per_clip(lambda _: [features.log_mel(*waveform) for waveform in waveforms]),
+            "log-mel": per_clip(lambda _: [features.analyze(*waveform) for waveform in waveforms]),
             "stack": per_clip(lambda _: features.stack(mel, n_mel)),
-            "project": per_clip(lambda _: features.projection(stacked)),
+            "project": per_clip(lambda _: features.project(stacked)),
             "nearest centroid": per_clip(lambda _: codebooks.encode(frames)),
         }
 

@@ -54,7 +54,7 @@ def find_clip(corpus: Corpus, names: set[str]) -> Clip:
 
 def draw(tokenizer: Tokenizer, waveform: Tensor, n_samples: int, title: str) -> None:
     """Draw the spectrogram of a waveform (S,) above its tokens, and write the picture."""
-    mel, n_mel = tokenizer.features.log_mel(waveform[None], torch.tensor([n_samples]))
+    mel, n_mel = tokenizer.features.analyze(waveform[None], torch.tensor([n_samples]))
     log_mel = mel[0].float().numpy()  # (mel frames, M)
     tokens = tokenizer.read(mel, n_mel, "tokens")[0][0].numpy()  # (T, Q)
     figure, (above, below) = plt.subplots(
@@ -76,7 +76,7 @@ def draw_spectrogram(axes: Axes, log_mel: np.ndarray, features: LogMel) -> None:
         origin="lower",
         aspect="auto",
         cmap="magma",
-        extent=(-0.5 * hop_seconds, right, -0.5, features.n_mels - 0.5),
+        extent=(-0.5 * hop_seconds, right, -0.5, features.n_bins - 0.5),
         vmin=loudest - 90,
         vmax=loudest,
     )
@@ -88,7 +88,7 @@ def draw_spectrogram(axes: Axes, log_mel: np.ndarray, features: LogMel) -> None:
 def mel_bin(features: LogMel, hertz: float) -> float:
     """Return the mel bin, not rounded, whose centre is at a frequency (HTK's mel scale, from 0 Hz)."""
     mel = np.log10(1 + np.array([hertz, features.sample_rate / 2]) / 700)
-    return mel[0] / mel[1] * (features.n_mels + 1) - 1
+    return mel[0] / mel[1] * (features.n_bins + 1) - 1
 
 
 def draw_tokens(axes: Axes, tokens: np.ndarray, tokenizer: Tokenizer) -> None:

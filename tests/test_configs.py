@@ -109,7 +109,7 @@ def test_every_model_builds_for_its_vocabulary(option):
     model = experiment.build_model(config, tokenizer, config.data.clip_seconds, n_classes=527)
     assert isinstance(model, Model)
     inputs = {
-        "mel": torch.zeros(2, 20, features.n_mels),
+        "analysis": torch.zeros(2, 20, features.n_bins),
         "frames": torch.zeros(2, 20, features.n_dimensions),
         "tokens": torch.full((2, 20, codebooks.n_codebooks), codebooks.n_clusters - 1),
     }[model.reads]

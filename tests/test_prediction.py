@@ -19,7 +19,7 @@ CLASSES = [SoundClass(f"/m/{name}", name) for name in ("soft", "middle", "loud")
 class LevelTokenizer(nn.Module):
     """Stand in for a tokenizer: hand on the waveforms as mel frames, and note what was asked for."""
 
-    features = SimpleNamespace(sample_rate=SAMPLE_RATE, log_mel=lambda *batch: batch)
+    features = SimpleNamespace(sample_rate=SAMPLE_RATE, analyze=lambda *batch: batch)
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ def test_a_long_file_is_cut_into_clips_of_which_the_last_begins_earlier(tmp_path
 
 
 def test_a_clip_is_read_as_far_as_the_model_wants_it(tmp_path: Path) -> None:
-    for stage in ("mel", "frames", "tokens"):
+    for stage in ("analysis", "frames", "tokens"):
         restored = run()
         restored.model.reads = stage
         tag(restored, write(tmp_path / "a.wav", 0.5))

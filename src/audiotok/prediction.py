@@ -57,5 +57,5 @@ def tag(run: Restored, path: Path) -> list[Tag]:
 def _logits(run: Restored, clip: Tensor, length: int) -> Tensor:
     """Return the logits (1, C) of a clip (S,), padded with zeros to a length in samples."""
     padded = torch.nn.functional.pad(clip, (0, length - len(clip)))
-    mel, n_mel = run.tokenizer.features.log_mel(padded[None], torch.tensor([len(clip)]))
-    return run.model(*run.tokenizer.read(mel, n_mel, run.model.reads))
+    analysis, n_slices = run.tokenizer.features.analyze(padded[None], torch.tensor([len(clip)]))
+    return run.model(*run.tokenizer.read(analysis, n_slices, run.model.reads))

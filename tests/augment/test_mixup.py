@@ -135,11 +135,11 @@ def test_gradients_reach_both_clips() -> None:
 
 @pytest.mark.parametrize("value", [-0.1, 1.1])
 def test_a_share_of_batches_that_is_no_share_is_refused(value: float) -> None:
-    with pytest.raises(UserError, match=rf"^augment\.mixup\.share={value} is no share; choose 0 to 1\.$"):
+    with pytest.raises(UserError, match=rf"^augment\.mixup\.share={value} .*share; choose"):
         Mixup(value, 0.5)
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0])
 def test_a_beta_distribution_that_is_none_is_refused(value: float) -> None:
-    with pytest.raises(UserError, match=rf"^augment\.mixup\.alpha={value} is no .*; choose more than 0\.$"):
+    with pytest.raises(UserError, match=rf"^augment\.mixup\.alpha={value} .*; choose more than 0"):
         Mixup(0.5, value)

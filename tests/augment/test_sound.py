@@ -352,7 +352,7 @@ def test_the_level_of_a_mask_does_not_know_how_long_the_padding_is() -> None:
 @pytest.mark.parametrize("value", [-0.1, 1.1])
 @pytest.mark.parametrize("key", ["mix", "mask_time"])
 def test_what_is_no_share_is_refused(key: str, value: float) -> None:
-    with pytest.raises(UserError, match=rf"^augment\.sound\.{key}={value} is no share; choose 0 to 1\.$"):
+    with pytest.raises(UserError, match=rf"^augment\.sound\.{key}={value} .*share; choose"):
         Sound(**{**OFF, key: value})
 
 

@@ -212,7 +212,7 @@ def test_equal_centroids_are_neighbours_of_each_other_and_not_of_themselves() ->
 @pytest.mark.parametrize("value", [-0.1, 1.1])
 @pytest.mark.parametrize("key", ["mask_time", "mask_codebooks", "noise"])
 def test_what_is_no_share_is_refused(key: str, value: float) -> None:
-    with pytest.raises(UserError, match=rf"^augment\.words\.{key}={value} is no share; choose 0 to 1\.$"):
+    with pytest.raises(UserError, match=rf"^augment\.words\.{key}={value} .*share; choose"):
         Words(**{**OFF, key: value})
 
 

@@ -157,7 +157,7 @@ def test_silent_clips_are_found_where_only_headers_are_read(tmp_path):
     report, status = examine(tmp_path / "run", table, "data.check=header")
     found = states(report)
     assert (found["clips"], found["sound"], found["vocabulary"], status) == ("good", "bad", "bad", 1)
-    assert report["not_made"]["normalization"] == "no frame sounds"
+    assert report["not_made"]["normalization"] == "all frames are silent"
 
 
 @pytest.mark.parametrize(

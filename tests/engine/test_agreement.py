@@ -77,7 +77,7 @@ def test_what_is_kept_is_what_training_would_keep(engine, tiny_corpus, tokenizer
     for split, clips in tiny_corpus.clips.items():
         dataset = ClipDataset(tiny_corpus, split, tokenizer.features)
         batch = dataset.__getitems__(range(len(dataset)))
-        made = batch["mel"], batch["n_mel"]
+        made = batch["analysis"], batch["n_slices"]
         if kind == "tokens":
             made = KeptTokens(tiny_corpus, tokenizer, Store(tmp_path)).make(*made)
         rows = kept.rows_of(clips.digests)

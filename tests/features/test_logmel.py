@@ -43,7 +43,7 @@ def whole(waveforms: Tensor) -> Tensor:
 
 def frames_of(features: LogMel, waveforms: Tensor, n_samples: Tensor) -> tuple[Tensor, Tensor]:
     """Go the whole way from waveforms to frames (B, T, D)."""
-    return features(*features.log_mel(waveforms, n_samples))
+    return features(*features.analyze(waveforms, n_samples))
 
 
 def decibels(*shape: int, seed: int = 0) -> Tensor:
@@ -94,7 +94,7 @@ def test_mel_is_librosas_htk_power_in_db(changes, tolerance_db):
         window="hann",
     )
     expected = 10 * np.log10(np.maximum(power, 1e-10)).T
-    found = features.log_mel(wave, whole(wave))[0][0].numpy()
+    found = features.analyze(wave, whole(wave))[0][0].numpy()
     assert found.shape == expected.shape
     rounding = np.spacing(np.abs(expected).astype(np.float16)).astype(np.float64) / 2
     assert (np.abs(found - expected) <= rounding + tolerance_db).all()
@@ -102,10 +102,10 @@ def test_mel_is_librosas_htk_power_in_db(changes, tolerance_db):
 
 
 def test_mel_frames_are_half_precision_which_is_a_sixteenth_of_a_db_or_finer():
-    mel, n_mel = logmel().log_mel(noise(1, 8000), torch.tensor([8000]))
+    mel, n_mel = logmel().analyze(noise(1, 8000), torch.tensor([8000]))
     assert (mel.dtype, n_mel.dtype) == (torch.float16, torch.int64)
     assert np.spacing(np.float16(127.9)) == 1 / 16
-    soft, _ = logmel().log_mel(1e-4 * noise(1, 8000), torch.tensor([8000]))  # 80 dB softer
+    soft, _ = logmel().analyze(1e-4 * noise(1, 8000), torch.tensor([8000]))  # 80 dB softer
     np.testing.assert_allclose(soft.float(), (mel.float() - 80).clamp(min=-100), atol=1 / 16)
 
 
@@ -120,7 +120,7 @@ def test_full_scale_sine_has_the_level_that_parseval_gives():
     expected = 10 * (power @ features.mel_filters[::2]).clamp(min=1e-10).log10()
     heard = expected > 0
     assert heard.any()
-    found = features.log_mel(wave, whole(wave))[0][0, 30]
+    found = features.analyze(wave, whole(wave))[0][0, 30]
     np.testing.assert_allclose(found[heard], expected[heard], atol=1 / 32)
 
 
@@ -129,7 +129,7 @@ def test_tone_is_loudest_in_the_bin_that_covers_it():
     features = logmel()
     for hz in (250.0, 800.0, 2500.0):
         wave = torch.sin(2 * torch.pi * hz * t)[None]
-        loudest = features.log_mel(wave, whole(wave))[0][0, 5:-5].float().mean(0).argmax()
+        loudest = features.analyze(wave, whole(wave))[0][0, 5:-5].float().mean(0).argmax()
         mel = 2595 * np.log10(1 + hz / 700)  # HTK
         step = 2595 * np.log10(1 + 4000 / 700) / 17
         assert abs((loudest.item() + 1) - mel / step) <= 1
@@ -138,9 +138,9 @@ def test_tone_is_loudest_in_the_bin_that_covers_it():
 @pytest.mark.parametrize("floor_db", [-100.0, -60.0, 0.0])
 def test_power_below_the_floor_counts_as_the_floor(floor_db):
     silence = torch.zeros(1, 4000)
-    found, _ = logmel(floor_db=floor_db).log_mel(silence, whole(silence))
+    found, _ = logmel(floor_db=floor_db).analyze(silence, whole(silence))
     np.testing.assert_allclose(found.numpy(), floor_db, atol=1e-4)
-    assert logmel(floor_db=floor_db).log_mel(noise(1, 4000), whole(silence))[0].min() >= floor_db - 1e-4
+    assert logmel(floor_db=floor_db).analyze(noise(1, 4000), whole(silence))[0].min() >= floor_db - 1e-4
 
 
 def test_frames_are_finite_however_low_the_floor():
@@ -149,7 +149,7 @@ def test_frames_are_finite_however_low_the_floor():
         features = logmel(floor_db=-500.0)
     except UserError:
         return
-    assert features.log_mel(silence, whole(silence))[0].isfinite().all()
+    assert features.analyze(silence, whole(silence))[0].isfinite().all()
 
 
 # ---- batches and padding ----
@@ -168,10 +168,10 @@ every_shape = pytest.mark.parametrize("changes", shapes.values(), ids=shapes)
 def test_batch_equals_its_clips_one_by_one(changes):
     features = logmel(**changes)
     waves, n_samples = padded([noise(8000, seed=1), noise(5000, seed=2), noise(300, seed=3)], 8000)
-    mel, n_mel = features.log_mel(waves, n_samples)
+    mel, n_mel = features.analyze(waves, n_samples)
     frames, n_frames = features(mel, n_mel)
     for row in range(3):
-        mel_alone, n_mel_alone = features.log_mel(waves[row : row + 1], n_samples[row : row + 1])
+        mel_alone, n_mel_alone = features.analyze(waves[row : row + 1], n_samples[row : row + 1])
         difference = (mel_alone[0].float() - mel[row].float()).abs()
         assert difference.max() <= 1 / 16  # dB; the last bit of a sum decides where it is rounded
         assert (difference == 0).float().mean() > 0.99
@@ -229,7 +229,7 @@ def test_without_normalization_mel_frames_stay_as_they_are():
 def test_clip_minmax_maps_each_clip_to_0_to_1():
     features = logmel(normalization="clip_minmax")
     waves = torch.stack([clip_with_its_extremes_inside(8000), 1e-3 * clip_with_its_extremes_inside(8000)])
-    mel, n_mel = features.log_mel(waves, whole(waves))
+    mel, n_mel = features.analyze(waves, whole(waves))
     mel = mel.float()
     found = features.normalize(mel, n_mel)
     np.testing.assert_allclose(found.amin((1, 2)).numpy(), 0, atol=1e-6)
@@ -318,8 +318,8 @@ def test_corpus_normalization_gives_every_dimension_mean_0_and_deviation_1(n_com
     features = logmel(normalization="corpus", context=3, n_components=n_components)
     loudness = torch.linspace(0.2, 3, 16)  # every bin has a scale of its own
     stacked, _ = features.stack(decibels(20, 30, 16) * loudness, torch.full((20,), 30))
-    features.projection.fit(stacked.flatten(0, 1))
-    frames = features.projection(stacked).flatten(0, 1)
+    features.fit(stacked.flatten(0, 1))
+    frames = features.project(stacked).flatten(0, 1)
     if n_components is None:
         np.testing.assert_allclose(frames.mean(0), 0, atol=1e-3)
         np.testing.assert_allclose(frames.var(0, unbiased=False), 1, atol=1e-3)
@@ -378,9 +378,9 @@ def test_n_frames_is_the_shape_of_the_output(n_fft, hop_share, context, stride, 
     hop = max(1, round(hop_share * n_fft))
     features = logmel(n_fft=n_fft, hop_length=hop, n_mels=1, context=context, stride=stride)
     n = n_fft // 2 + 1 + extra
-    mel, n_mel = features.log_mel(torch.zeros(1, n), torch.tensor([n]))
-    assert mel.shape == (1, features.n_mel_frames(n), 1)
-    assert n_mel.tolist() == [features.n_mel_frames(n)]
+    mel, n_mel = features.analyze(torch.zeros(1, n), torch.tensor([n]))
+    assert mel.shape == (1, features.n_slices(n), 1)
+    assert n_mel.tolist() == [features.n_slices(n)]
     frames, n_frames = features(mel, n_mel)
     assert frames.shape == (1, features.n_frames(n), context)
     assert n_frames.tolist() == [features.n_frames(n)]
@@ -464,7 +464,7 @@ def fitted(mel: Tensor, n_mel: Tensor, **changes) -> LogMel:
     features = logmel(**changes)
     stacked, n_frames = features.stack(mel, n_mel)
     sample = torch.cat([clip[:n] for clip, n in zip(stacked, n_frames.tolist(), strict=True)])
-    features.projection.fit(sample)
+    features.fit(sample)
     return features
 
 
@@ -563,9 +563,9 @@ def test_analysis_is_what_mel_frames_follow_from():
         "bands": 2,
         "whiten": True,
     }
-    assert logmel(**later).analysis == logmel().analysis
+    assert logmel(**later).analysis_settings == logmel().analysis_settings
     wave = noise(1, 4000)
-    assert torch.equal(logmel(**later).log_mel(wave, whole(wave))[0], logmel().log_mel(wave, whole(wave))[0])
+    assert torch.equal(logmel(**later).analyze(wave, whole(wave))[0], logmel().analyze(wave, whole(wave))[0])
     earlier = {
         "sample_rate": 8001,
         "n_fft": 258,
@@ -577,7 +577,7 @@ def test_analysis_is_what_mel_frames_follow_from():
     }
     assert later.keys() | earlier.keys() == DEFAULTS.keys()
     for key, value in earlier.items():
-        assert logmel(**{key: value}).analysis != logmel().analysis
+        assert logmel(**{key: value}).analysis_settings != logmel().analysis_settings
 
 
 # ---- what is refused ----
@@ -606,7 +606,7 @@ def test_analysis_is_what_mel_frames_follow_from():
         ({"floor_db": -301.0}, ["features.floor_db=-301.0", "-300"]),
         ({"range_db": 0.0}, ["features.range_db=0.0", "null"]),
         ({"range_db": -60.0}, ["features.range_db=-60.0"]),
-        ({"deltas": 3}, ["features.deltas=3", "0, 1 and 2"]),
+        ({"deltas": 3}, ["features.deltas=3", "0, 1 or 2"]),
         ({"deltas": -1}, ["features.deltas=-1"]),
         ({"context": [5, 0], "n_components": [2, 2]}, ["features.context=0"]),
         ({"context": [], "n_components": []}, ["features.context="]),

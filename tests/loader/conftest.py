@@ -28,9 +28,9 @@ def tokenizer(tiny_tokenizer: Callable[..., Tokenizer]) -> Tokenizer:
     n_samples = torch.tensor([SAMPLE_RATE])
     noise = torch.randn(1, SAMPLE_RATE, generator=torch.Generator().manual_seed(0))
     fading = noise * torch.logspace(-4, 0, SAMPLE_RATE)
-    mel, n_mel = tokenizer.features.log_mel(fading, n_samples)
+    mel, n_mel = tokenizer.features.analyze(fading, n_samples)
     stacked, _ = tokenizer.features.stack(mel, n_mel)
-    tokenizer.features.projection.fit(stacked[0])
+    tokenizer.features.fit(stacked[0])
     frames, _ = tokenizer.features(mel, n_mel)  # (1, 32, 8)
     tokenizer.codebooks.load_arrays({"centroids": frames[:, ::4].numpy()})
     return tokenizer

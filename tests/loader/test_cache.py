@@ -50,7 +50,7 @@ def cache_of(
 
 def dataset(cache: ClipCache, split: Split = "train", **arguments: Any) -> ClipDataset:
     """Return the clips of a split as what the cache keeps of them, or as mel frames."""
-    content = "tokens" if cache.keeps_tokens(split) else "mel"
+    content = "tokens" if cache.keeps_tokens(split) else "analysis"
     features = cache._frames.features
     return ClipDataset(cache.corpus, split, features, content=content, cache=cache, **arguments)
 
@@ -90,10 +90,10 @@ def messages(caplog: pytest.LogCaptureFixture, level: int = logging.WARNING) -> 
         ("tokens", "tokens", build_tiny_recipe(words={"noise": 0.5}), SPLITS, ()),
         ("tokens", "tokens", LOUD, ("val", "test"), ("train",)),
         ("tokens", "frames", None, (), SPLITS),
-        ("tokens", "mel", LOUD, (), SPLITS),
+        ("tokens", "analysis", LOUD, (), SPLITS),
         ("frames", "tokens", None, SPLITS, SPLITS),
         ("frames", "tokens", LOUD, ("val", "test"), SPLITS),
-        ("frames", "mel", None, (), SPLITS),
+        ("frames", "analysis", None, (), SPLITS),
         ("none", "tokens", None, (), ()),
         ("none", "frames", LOUD, (), ()),
     ],
@@ -141,7 +141,7 @@ def test_kept_tokens_are_those_of_the_mel_frames(
     cache = cache_of(kept, tokenizer, store)
     for split in SPLITS:
         plain = all_of(ClipDataset(corpus, split, tokenizer.features))
-        expected, lengths = tokenizer.read(plain["mel"], plain["n_mel"], "tokens")
+        expected, lengths = tokenizer.read(plain["analysis"], plain["n_slices"], "tokens")
         for _ in range(2):
             batch = all_of(dataset(cache, split))
             assert batch["tokens"].dtype == torch.uint8
@@ -156,7 +156,7 @@ def test_kept_tokens_are_those_of_the_mel_frames(
 def test_kept_mel_frames_are_those_that_are_made(
     corpus: Corpus, tokenizer: Tokenizer, store: Store, cache: Cache
 ) -> None:
-    found = cache_of(replace(corpus, cache=cache), tokenizer, store, "mel")
+    found = cache_of(replace(corpus, cache=cache), tokenizer, store, "analysis")
     for split in SPLITS:
         for _ in range(2):
             assert_same(all_of(dataset(found, split)), all_of(ClipDataset(corpus, split, tokenizer.features)))
@@ -170,7 +170,7 @@ def test_with_mel_frames_another_clustering_opens_no_audio(
         all_of(dataset(cache_of(kept, tokenizer, store), split))
     poison(kept)
     other = build_tiny_tokenizer("product")
-    other.features.projection.fit(torch.randn(100, other.features.projection.n_inputs))
+    other.features.fit(torch.randn(100, other.features.n_inputs))
     other.codebooks.fit(np.random.default_rng(0).standard_normal((400, 8)).astype(np.float32))
     for split in SPLITS:
         assert all_of(dataset(cache_of(kept, other, store), split))["tokens"].shape[1:] == (32, 4)
@@ -194,7 +194,7 @@ def test_mel_frames_that_lie_there_are_read_but_no_more_are_kept(
 def test_more_centroids_than_a_byte_counts_take_two(kept: Corpus, store: Store) -> None:
     for n_clusters, dtype in ((256, np.uint8), (257, np.uint16)):
         tokenizer = build_tiny_tokenizer(n_clusters=n_clusters)
-        tokenizer.features.projection.fit(torch.randn(100, 48))
+        tokenizer.features.fit(torch.randn(100, 48))
         codes = np.random.default_rng(0).standard_normal((1, n_clusters, 8)) * 10
         tokenizer.codebooks.load_arrays({"centroids": codes})
         cache = cache_of(kept, tokenizer, store)
@@ -235,7 +235,7 @@ def test_it_is_known_when_all_tokens_are_kept(kept: Corpus, tokenizer: Tokenizer
     assert clips.is_kept
     assert not dataset(cache_of(kept, tokenizer, store), random_crop=True).is_kept  # long clips vary
     assert not dataset(cache_of(kept, tokenizer, store, recipe=LOUD)).is_kept
-    assert not dataset(cache_of(kept, tokenizer, store, "mel")).is_kept
+    assert not dataset(cache_of(kept, tokenizer, store, "analysis")).is_kept
 
 
 # ---- several processes ----
@@ -288,7 +288,7 @@ def test_processes_that_fill_one_cache_at_once_write_what_one_alone_would(
 def test_random_crops_of_clips_that_are_too_long_are_not_kept(
     kept: Corpus, tokenizer: Tokenizer, store: Store, opened: list[str]
 ) -> None:
-    for stage in ("tokens", "mel"):
+    for stage in ("tokens", "analysis"):
         del opened[:]
         clips = dataset(cache_of(kept, tokenizer, store, stage), random_crop=True)
         for epoch in range(3):
@@ -297,7 +297,7 @@ def test_random_crops_of_clips_that_are_too_long_are_not_kept(
         assert is_long == [False, False, True, False, False, True, False]
         counts = [opened.count(clip.id) for clip in kept.clips["train"]]
         assert counts == [3 if long else 1 for long in is_long]
-    crops = [clips.__getitems__([Draw(2, seed)])["mel"] for seed in (1, 2, 1)]
+    crops = [clips.__getitems__([Draw(2, seed)])["analysis"] for seed in (1, 2, 1)]
     assert torch.equal(crops[0], crops[2])
     assert not torch.equal(crops[0], crops[1])
 
@@ -305,13 +305,13 @@ def test_random_crops_of_clips_that_are_too_long_are_not_kept(
 def test_a_kept_middle_is_not_taken_for_a_random_crop(
     kept: Corpus, corpus: Corpus, tokenizer: Tokenizer, store: Store
 ) -> None:
-    middles = dataset(cache_of(kept, tokenizer, store, "mel"))
-    middle = middles.__getitems__([2])["mel"]
-    cropped = dataset(cache_of(kept, tokenizer, store, "mel"), random_crop=True)
+    middles = dataset(cache_of(kept, tokenizer, store, "analysis"))
+    middle = middles.__getitems__([2])["analysis"]
+    cropped = dataset(cache_of(kept, tokenizer, store, "analysis"), random_crop=True)
     uncached = ClipDataset(corpus, "train", tokenizer.features, random_crop=True)
     assert_same(cropped.__getitems__([Draw(2, 1)]), uncached.__getitems__([Draw(2, 1)]))
-    assert not torch.equal(cropped.__getitems__([Draw(2, 1)])["mel"], middle)
-    assert torch.equal(middles.__getitems__([2])["mel"], middle)
+    assert not torch.equal(cropped.__getitems__([Draw(2, 1)])["analysis"], middle)
+    assert torch.equal(middles.__getitems__([2])["analysis"], middle)
 
 
 # ---- the disk ----

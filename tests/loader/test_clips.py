@@ -128,24 +128,30 @@ def test_targets_are_multi_hot(make_clip: MakeClip, labels: tuple[int, ...]) -> 
 
 def test_mel_frames_are_those_of_the_padded_waveform(make_clip: MakeClip) -> None:
     clips = [make_clip("a short one", 0.4), make_clip("b long one", 1.5)]
-    as_waveforms, as_mel = dataset(*clips), dataset(*clips, content="mel")
+    as_waveforms, as_mel = dataset(*clips), dataset(*clips, content="analysis")
     for index in range(2):
         item, waveform = only(as_mel, index), only(as_waveforms, index)["waveform"]
         n_samples = only(as_waveforms, index)["n_samples"]
-        expected, n_expected = FEATURES.log_mel(waveform[None], n_samples[None])
-        assert torch.equal(item["mel"], expected[0])
-        assert item["mel"].dtype == torch.float16
-        assert item["mel"].shape == (FEATURES.n_mel_frames(8000), FEATURES.n_mels)
-        assert int(item["n_mel"]) == int(n_expected) == FEATURES.n_mel_frames((3200, 8000)[index])
+        expected, n_expected = FEATURES.analyze(waveform[None], n_samples[None])
+        assert torch.equal(item["analysis"], expected[0])
+        assert item["analysis"].dtype == torch.float16
+        assert item["analysis"].shape == (FEATURES.n_slices(8000), FEATURES.n_bins)
+        assert int(item["n_slices"]) == int(n_expected) == FEATURES.n_slices((3200, 8000)[index])
 
 
 def test_an_item_has_either_mel_frames_or_a_waveform(make_clip: MakeClip) -> None:
     clip = make_clip("clip")
     assert set(only(dataset(clip))) == {"index", "seed", "targets", "waveform", "n_samples"}
-    assert set(only(dataset(clip, content="mel"))) == {"index", "seed", "targets", "mel", "n_mel"}
+    assert set(only(dataset(clip, content="analysis"))) == {
+        "index",
+        "seed",
+        "targets",
+        "analysis",
+        "n_slices",
+    }
 
 
-@pytest.mark.parametrize("content", ["waveform", "mel"])
+@pytest.mark.parametrize("content", ["waveform", "analysis"])
 def test_an_item_knows_the_seed_of_its_visit(make_clip: MakeClip, content: str) -> None:
     clips = dataset(make_clip("a"), content=content)
     assert [
@@ -161,11 +167,11 @@ def test_an_item_knows_the_seed_of_its_visit(make_clip: MakeClip, content: str) 
 
 def test_a_random_crop_is_also_one_of_mel_frames(make_clip: MakeClip) -> None:
     clip = make_clip("long", 5.0)
-    as_waveforms, as_mel = (dataset(clip, random_crop=True, content=c) for c in ("waveform", "mel"))
+    as_waveforms, as_mel = (dataset(clip, random_crop=True, content=c) for c in ("waveform", "analysis"))
     crops = [only(as_waveforms, Draw(0, seed)) for seed in range(3)]
-    mels = [only(as_mel, Draw(0, seed))["mel"] for seed in range(3)]
+    mels = [only(as_mel, Draw(0, seed))["analysis"] for seed in range(3)]
     for crop, mel in zip(crops, mels, strict=True):
-        assert torch.equal(mel, FEATURES.log_mel(crop["waveform"][None], crop["n_samples"][None])[0][0])
+        assert torch.equal(mel, FEATURES.analyze(crop["waveform"][None], crop["n_samples"][None])[0][0])
     assert not torch.equal(mels[0], mels[1])
 
 
@@ -175,7 +181,7 @@ def test_an_item_knows_its_index(make_clip: MakeClip) -> None:
     assert [only(clips, 2)["index"], only(clips, Draw(1, 99))["index"]] == [2, 1]
 
 
-@pytest.mark.parametrize("content", ["waveform", "mel"])
+@pytest.mark.parametrize("content", ["waveform", "analysis"])
 def test_a_batch_is_its_clips_one_by_one_in_the_order_asked_for(make_clip: MakeClip, content: str) -> None:
     made = [
         make_clip(name, seconds, (i,))

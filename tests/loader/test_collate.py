@@ -11,7 +11,7 @@ from audiotok.augment.words import MASKED
 from audiotok.loader.collate import Preparation
 from audiotok.tokens.tokenizer import Tokenizer
 
-STAGES = ("mel", "frames", "tokens")
+STAGES = ("analysis", "frames", "tokens")
 LOUD = {"mix": 0.6, "rotate": True, "gain_db": 6.0, "equalizer_db": 3.0, "mask_time": 0.3, "mask_bins": 3}
 SOUND = build_tiny_recipe(sound=LOUD)
 BOTH = build_tiny_recipe(sound=LOUD, words={"mask_time": 0.3, "mask_codebooks": 0.1, "noise": 0.3})
@@ -36,8 +36,8 @@ def waveforms() -> Batch:
 def given(tokenizer: Tokenizer) -> Batch:
     """The same visits with mel frames."""
     batch = waveforms()
-    mel, n_mel = tokenizer.features.log_mel(batch.pop("waveform"), batch.pop("n_samples"))
-    return {**batch, "mel": mel, "n_mel": n_mel}
+    mel, n_mel = tokenizer.features.analyze(batch.pop("waveform"), batch.pop("n_samples"))
+    return {**batch, "analysis": mel, "n_slices": n_mel}
 
 
 def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
@@ -49,7 +49,7 @@ def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
 @every_stage
 def test_without_a_recipe_clips_are_left_alone(tokenizer: Tokenizer, given: Batch, stage: str) -> None:
     batch = Preparation(tokenizer, stage, None)(given)
-    inputs, lengths = tokenizer.read(given["mel"], given["n_mel"], stage)
+    inputs, lengths = tokenizer.read(given["analysis"], given["n_slices"], stage)
     assert torch.equal(batch["inputs"], inputs)
     assert torch.equal(batch["lengths"], lengths)
     assert torch.equal(batch["targets"], torch.eye(5))
@@ -70,7 +70,7 @@ def test_tokens_give_what_their_mel_frames_give(
     """Where sound is left alone, as it is where tokens are kept."""
     recipe = recipe and build_tiny_recipe(words={"mask_time": 0.3, "mask_codebooks": 0.1, "noise": 0.3})
     preparation = Preparation(tokenizer, "tokens", recipe)
-    tokens, n_tokens = tokenizer.read(given["mel"], given["n_mel"], "tokens")
+    tokens, n_tokens = tokenizer.read(given["analysis"], given["n_slices"], "tokens")
     visits = {key: given[key] for key in ("index", "seed", "targets")}
     kept = preparation({**visits, "tokens": tokens.to(dtype), "n_tokens": n_tokens})
     assert_same(kept, preparation(given))
@@ -138,7 +138,7 @@ def test_preparing_leaves_the_global_generator_alone(tokenizer: Tokenizer, given
 
 def test_preparing_does_not_change_what_it_is_handed(tokenizer: Tokenizer, given: Batch) -> None:
     before = {key: value.clone() for key, value in given.items()}
-    Preparation(tokenizer, "mel", BOTH)(given)
+    Preparation(tokenizer, "analysis", BOTH)(given)
     assert all(torch.equal(given[key], before[key]) for key in before)
 
 
@@ -156,7 +156,7 @@ def test_sound_is_changed_for_every_model_and_words_for_those_that_read_them(
 
 def test_sound_is_changed_before_it_is_normalized(tiny_tokenizer: Any, given: Batch) -> None:
     tokenizer = tiny_tokenizer(features={"normalization": "clip_max"})
-    batch = Preparation(tokenizer, "mel", build_tiny_recipe(sound={"gain_db": 20.0}))(given)
+    batch = Preparation(tokenizer, "analysis", build_tiny_recipe(sound={"gain_db": 20.0}))(given)
     for clip, n_mel in zip(batch["inputs"], batch["lengths"].tolist(), strict=True):
         assert clip[:n_mel].max() == 0
 
@@ -164,8 +164,8 @@ def test_sound_is_changed_before_it_is_normalized(tiny_tokenizer: Any, given: Ba
 def test_clips_that_are_mixed_have_the_labels_and_the_length_of_both(
     tokenizer: Tokenizer, given: Batch
 ) -> None:
-    plain = Preparation(tokenizer, "mel", None)(given)
-    batch = Preparation(tokenizer, "mel", build_tiny_recipe(sound={"mix": 1.0}))(given)
+    plain = Preparation(tokenizer, "analysis", None)(given)
+    batch = Preparation(tokenizer, "analysis", build_tiny_recipe(sound={"mix": 1.0}))(given)
     assert (batch["targets"] >= plain["targets"]).all()
     assert batch["targets"].sum(1).max() == 2
     for heard, length in zip(batch["targets"].bool(), batch["lengths"], strict=True):
@@ -174,7 +174,7 @@ def test_clips_that_are_mixed_have_the_labels_and_the_length_of_both(
 
 def test_no_bin_becomes_softer_than_the_floor(tokenizer: Tokenizer, given: Batch) -> None:
     recipe = build_tiny_recipe(sound={"gain_db": 60.0, "equalizer_db": 30.0})
-    inputs = Preparation(tokenizer, "mel", recipe)(given)["inputs"]
+    inputs = Preparation(tokenizer, "analysis", recipe)(given)["inputs"]
     assert inputs.min() == -100
 
 

@@ -122,7 +122,9 @@ def test_a_batch_has_tokens_targets_and_indices(build: Build, tokenizer: Tokeniz
     }
 
 
-@pytest.mark.parametrize(("stage", "shape"), [("mel", (63, 16)), ("frames", (32, 8)), ("tokens", (32, 1))])
+@pytest.mark.parametrize(
+    ("stage", "shape"), [("analysis", (63, 16)), ("frames", (32, 8)), ("tokens", (32, 1))]
+)
 @pytest.mark.parametrize("tokenize_on", ["workers", "accelerator"])
 def test_inputs_are_what_the_model_reads(
     build: Build, tokenizer: Tokenizer, corpus: Corpus, stage: str, shape: tuple[int, int], tokenize_on: str
@@ -131,7 +133,7 @@ def test_inputs_are_what_the_model_reads(
     assert batch["inputs"].shape == (3, *shape)
     dataset = ClipDataset(corpus, "test", tokenizer.features)
     given = dataset.__getitems__(range(3))
-    expected, lengths = tokenizer.read(given["mel"], given["n_mel"], stage)
+    expected, lengths = tokenizer.read(given["analysis"], given["n_slices"], stage)
     torch.testing.assert_close(batch["inputs"], expected, rtol=0, atol=1e-3)
     assert torch.equal(batch["lengths"], lengths)
 
@@ -150,7 +152,7 @@ def test_tokens_made_in_workers_equal_those_made_on_the_accelerator(
 
 
 @pytest.mark.parametrize("cache", ["none", "tokens", "frames"])
-@pytest.mark.parametrize("stage", ["tokens", "mel"])
+@pytest.mark.parametrize("stage", ["tokens", "analysis"])
 @pytest.mark.parametrize("tokenize_on", ["workers", "accelerator"])
 def test_other_processes_give_the_same_batches(
     build: Build, corpus: Corpus, tokenize_on: str, stage: str, cache: str
@@ -236,7 +238,7 @@ def test_the_order_of_training_clips_follows_from_the_seed(build: Build) -> None
 def test_only_training_clips_are_cropped_at_random(build: Build, corpus: Corpus, cache: str) -> None:
     corpus.clips["val"] = corpus.clips["train"]
     clips = replace(corpus, cache=cache)
-    read = {"none": "waveform", "tokens": "mel", "frames": "mel"}[cache]
+    read = {"none": "waveform", "tokens": "analysis", "frames": "analysis"}[cache]
     settings = {"stage": "frames", "tokenize_on": "accelerator", "batch_size": 7}
     datamodule, centred = (build(clips, random_crop=crop, **settings) for crop in (True, False))
     [cropped], [expected] = list(datamodule.train_dataloader()), list(centred.train_dataloader())
@@ -302,8 +304,8 @@ def test_the_accelerator_is_handed_waveforms(build: Build) -> None:
 def test_the_accelerator_is_handed_kept_mel_frames(build: Build, corpus: Corpus) -> None:
     clips = replace(corpus, cache="frames")
     batch = next(iter(build(clips, stage="frames", tokenize_on="accelerator").val_dataloader()))
-    assert (batch["mel"].dtype, tuple(batch["mel"].shape)) == (torch.float16, (3, 63, 16))
-    assert batch["n_mel"].tolist() == [38, 63, 63]
+    assert (batch["analysis"].dtype, tuple(batch["analysis"].shape)) == (torch.float16, (3, 63, 16))
+    assert batch["n_slices"].tolist() == [38, 63, 63]
     assert not batch.keys() & {"inputs", "waveform"}
 
 
@@ -312,7 +314,7 @@ def test_the_accelerator_is_handed_kept_tokens(build: Build, corpus: Corpus) -> 
     batch = next(iter(build(clips, tokenize_on="accelerator").val_dataloader()))
     assert (batch["tokens"].dtype, tuple(batch["tokens"].shape)) == (torch.uint8, (3, 32, 1))
     assert batch["n_tokens"].tolist() == [19, 32, 32]
-    assert not batch.keys() & {"inputs", "waveform", "mel"}
+    assert not batch.keys() & {"inputs", "waveform", "analysis"}
 
 
 def test_workers_are_done_without_once_all_tokens_are_kept(build: Build, corpus: Corpus) -> None:

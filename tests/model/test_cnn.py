@@ -10,13 +10,13 @@ from audiotok.model.cnn import CNN
 from audiotok.model.model import Sizes
 
 
-def random_mel(n_clips: int = 3, n_frames: int = 16, n_mels: int = 8, seed: int = 1) -> Tensor:
-    drawn = torch.randn(n_clips, n_frames, n_mels, generator=torch.Generator().manual_seed(seed))
+def random_mel(n_clips: int = 3, n_frames: int = 16, n_bins: int = 8, seed: int = 1) -> Tensor:
+    drawn = torch.randn(n_clips, n_frames, n_bins, generator=torch.Generator().manual_seed(seed))
     return 20 * drawn - 50  # dB
 
 
-def sized(n_mels: int) -> Sizes:
-    return Sizes(n_mels, 6, 2, 20, 9, 5)
+def sized(n_bins: int) -> Sizes:
+    return Sizes(n_bins, 6, 2, 20, 9, 5)
 
 
 def textbook(model: CNN, mel: Tensor) -> Tensor:
@@ -47,12 +47,12 @@ def test_a_clip_whose_length_is_a_multiple_of_the_halvings_is_read_as_if_it_were
 
 
 @given(
-    n_mels=st.integers(1, 12), length=st.integers(1, 17), padding=st.integers(0, 9), seed=st.integers(0, 99)
+    n_bins=st.integers(1, 12), length=st.integers(1, 17), padding=st.integers(0, 9), seed=st.integers(0, 99)
 )
 @torch.no_grad()
-def test_any_clip_is_read_as_if_it_were_alone(n_mels: int, length: int, padding: int, seed: int) -> None:
-    model = build_awake("cnn", sizes=sized(n_mels), channels=[2, 3, 4])
-    mel = random_mel(1, length + padding, n_mels, seed)
+def test_any_clip_is_read_as_if_it_were_alone(n_bins: int, length: int, padding: int, seed: int) -> None:
+    model = build_awake("cnn", sizes=sized(n_bins), channels=[2, 3, 4])
+    mel = random_mel(1, length + padding, n_bins, seed)
     lengths = torch.tensor([length])
     torch.testing.assert_close(model(mel, lengths), model(mel[:, :length], lengths), rtol=1e-4, atol=1e-4)
 

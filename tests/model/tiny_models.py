@@ -12,7 +12,7 @@ from audiotok.model.frames import Frames
 from audiotok.model.lstm import LSTM
 from audiotok.model.model import Model, Sizes, Start
 
-SIZES = Sizes(n_mels=10, n_dimensions=6, n_codebooks=2, n_clusters=20, n_tokens=9, n_classes=5)
+SIZES = Sizes(n_bins=10, n_dimensions=6, n_codebooks=2, n_clusters=20, n_tokens=9, n_classes=5)
 LENGTHS = torch.tensor([9, 6, 1])  # positions of a batch of three clips
 TRANSFORMER: dict[str, Any] = {
     "num_layers": 2,
@@ -59,7 +59,7 @@ def random_inputs(reads: str, *, sizes: Sizes = SIZES, n_clips: int = 3, seed: i
         return torch.randint(
             sizes.n_clusters, (n_clips, sizes.n_tokens, sizes.n_codebooks), generator=generator
         )
-    width = sizes.n_dimensions if reads == "frames" else sizes.n_mels
+    width = sizes.n_dimensions if reads == "frames" else sizes.n_bins
     return torch.randn(n_clips, sizes.n_tokens, width, generator=generator)
 
 

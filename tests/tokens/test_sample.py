@@ -61,7 +61,7 @@ def frames_of(tokenizer: Tokenizer, corpus: Corpus) -> list[np.ndarray]:
     """Return the stacked frames of every training clip."""
     dataset = ClipDataset(corpus, "train", tokenizer.features)
     batch = dataset.__getitems__(range(len(dataset)))
-    frames, n_frames = tokenizer.features.stack(batch["mel"], batch["n_mel"])
+    frames, n_frames = tokenizer.features.stack(batch["analysis"], batch["n_slices"])
     return [clip[:n].numpy() for clip, n in zip(frames, n_frames, strict=True)]
 
 
@@ -141,8 +141,8 @@ def test_a_sample_is_projected_part_by_part(tiny_corpus, tiny_tokenizer, monkeyp
     monkeypatch.setattr("audiotok.tokens.sample.PART", 100)
     tokenizer = tiny_tokenizer()
     sample = draw(tokenizer, tiny_corpus)
-    tokenizer.features.projection.fit(sample)
-    expected = tokenizer.features.projection(torch.from_numpy(stacked(sample)))
+    tokenizer.features.fit(sample)
+    expected = tokenizer.features.project(torch.from_numpy(stacked(sample)))
     np.testing.assert_allclose(sample.project(), expected, rtol=1e-5, atol=1e-4)
 
 

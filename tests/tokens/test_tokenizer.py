@@ -37,7 +37,7 @@ def test_tokens_are_indices_of_centroids(fitted):
 
 def test_tokens_are_the_nearest_centroids_of_the_frames(fitted):
     waves, n_samples = noise(2, RATE), torch.tensor([RATE, RATE])
-    frames, _ = fitted.features(*fitted.features.log_mel(waves, n_samples))
+    frames, _ = fitted.features(*fitted.features.analyze(waves, n_samples))
     tokens, _ = fitted(waves, n_samples)
     decoded = fitted.codebooks.decode(tokens)
     distance = (frames - decoded).square().sum(-1)
@@ -51,7 +51,7 @@ def test_tokens_are_the_nearest_centroids_of_the_frames(fitted):
 def test_n_tokens_of_a_duration_is_the_shape_of_its_tokens(tiny_tokenizer, seconds):
     tokenizer = tiny_tokenizer()
     wave = torch.zeros(1, round(seconds * RATE))
-    frames, _ = tokenizer.features(*tokenizer.features.log_mel(wave, torch.tensor([wave.shape[1]])))
+    frames, _ = tokenizer.features(*tokenizer.features.analyze(wave, torch.tensor([wave.shape[1]])))
     assert tokenizer.n_tokens(seconds) == frames.shape[1]
 
 
@@ -81,7 +81,7 @@ def test_different_tones_are_different_words(fitted, tiny_corpus):
     for index, clip in enumerate(tiny_corpus.clips["train"]):
         if len(clip.labels) == 1:
             batch = ClipDataset(tiny_corpus, "train", fitted.features).__getitems__([index])
-            tokens, _ = fitted.read(batch["mel"], batch["n_mel"], "tokens")
+            tokens, _ = fitted.read(batch["analysis"], batch["n_slices"], "tokens")
             # A steady tone says the same word over and over.
             [middle] = {tuple(word) for word in tokens[0, 14:15].tolist()}
             words.setdefault(clip.labels, set()).add(middle)
@@ -91,8 +91,8 @@ def test_different_tones_are_different_words(fitted, tiny_corpus):
 
 
 def test_each_stage_is_read_from_the_one_before(fitted):
-    mel, n_mel = fitted.features.log_mel(noise(2, RATE), torch.tensor([RATE, 5000]))
-    normalized, n_normalized = fitted.read(mel, n_mel, "mel")
+    mel, n_mel = fitted.features.analyze(noise(2, RATE), torch.tensor([RATE, 5000]))
+    normalized, n_normalized = fitted.read(mel, n_mel, "analysis")
     frames, n_frames = fitted.read(mel, n_mel, "frames")
     tokens, n_tokens = fitted.read(mel, n_mel, "tokens")
     assert normalized.shape == (2, 63, 16)
@@ -108,8 +108,8 @@ def test_each_stage_is_read_from_the_one_before(fitted):
 
 def test_mel_frames_are_read_normalized(tiny_tokenizer):
     tokenizer = tiny_tokenizer(features={"normalization": "clip_max", "range_db": 15.0})
-    mel, n_mel = tokenizer.features.log_mel(noise(2, RATE), torch.tensor([RATE, 5000]))
-    found, n_found = tokenizer.read(mel, n_mel, "mel")
+    mel, n_mel = tokenizer.features.analyze(noise(2, RATE), torch.tensor([RATE, 5000]))
+    found, n_found = tokenizer.read(mel, n_mel, "analysis")
     assert torch.equal(found, tokenizer.features.normalize(mel.float(), n_mel))
     assert found.amin((1, 2)).tolist() == [-15, -15]
     assert found[:, :40].amax((1, 2)).tolist() == [0, 0]

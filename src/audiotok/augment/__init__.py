@@ -1,1 +1,1 @@
-"""What training changes in its clips, so that a model hears each of them in many ways."""
+"""Data augmentation of training clips: of the analysis, of tokens, and of a model's vectors."""

@@ -1,7 +1,7 @@
-"""Mixup: the vectors of two clips in one, with soft labels.
+"""Mixup: weighted means of the vectors of two clips, with soft labels.
 
-Source: H. Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018; here of the vectors that a
-model makes of its inputs, as tokens have no mean.
+Source: H. Zhang et al., "mixup: Beyond Empirical Risk Minimization", ICLR 2018. Here the vectors that a model
+computes from its inputs are mixed, since tokens cannot be averaged.
 """
 
 from dataclasses import dataclass
@@ -15,24 +15,24 @@ from audiotok.errors import UserError
 
 @dataclass(frozen=True)
 class Mixup:
-    """Take a weighted mean of each clip and another of the batch.
+    """Replace each clip by a weighted mean of it and another clip of the batch.
 
     Args:
         share: Share of the batches that are mixed.
-        alpha: Of the Beta distribution that weights are drawn from: near 0 leaves one of the two, 1 draws
-            all weights alike.
+        alpha: Parameter of the Beta distribution that weights are drawn from: near 0, one of the two clips
+            dominates; at 1, weights are uniform.
     """
 
-    share: float
-    alpha: float
+    share: float = 0.0
+    alpha: float = 0.5
 
     def __post_init__(self) -> None:
         check_shares(mixup__share=self.share)
         if self.alpha <= 0:
-            raise UserError(f"augment.mixup.alpha={self.alpha} is no Beta distribution; choose more than 0.")
+            raise UserError(f"augment.mixup.alpha={self.alpha} is too small; choose more than 0.")
 
     def __call__(self, vectors: Tensor, lengths: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Mix vectors (B, ...) with their lengths (B,) and targets (B, C), by torch's global generator."""
+        """Mix vectors (B, ...), their lengths (B,) and targets (B, C), with torch's global generator."""
         if torch.rand(()) >= self.share:
             return vectors, lengths, targets
         n_clips = len(vectors)

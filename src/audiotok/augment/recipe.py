@@ -1,6 +1,6 @@
-"""All that is changed in training clips: as sound, as words, and as vectors."""
+"""The augmentation of training clips: of the analysis, of tokens, and of a model's vectors."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from audiotok.augment.mixup import Mixup
 from audiotok.augment.sound import Sound
@@ -9,14 +9,14 @@ from audiotok.augment.words import Words
 
 @dataclass(frozen=True)
 class Recipe:
-    """The steps in the order in which a clip meets them; each is off where its numbers are 0.
+    """The three steps, in the order in which they are applied; by default all are off.
 
     Args:
-        sound: Of mel frames, for every model.
-        words: Of tokens, for models that read tokens.
-        mixup: Of the vectors in a model, for every model.
+        sound: Augments the analysis, for every model.
+        words: Augments tokens, for models that read tokens.
+        mixup: Mixes a model's vectors, for every model.
     """
 
-    sound: Sound
-    words: Words
-    mixup: Mixup
+    sound: Sound = field(default_factory=Sound)
+    words: Words = field(default_factory=Words)
+    mixup: Mixup = field(default_factory=Mixup)

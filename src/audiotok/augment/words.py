@@ -1,4 +1,4 @@
-"""What is changed in tokens: some are hidden, some are misheard."""
+"""Augmentation of tokens: some are masked, some are replaced by similar ones."""
 
 from dataclasses import dataclass
 
@@ -8,24 +8,24 @@ from torch import Generator, Tensor
 from audiotok.augment.shares import check_shares
 from audiotok.errors import UserError
 
-MASKED = -1  # a token that is hidden
+MASKED = -1  # stands for a masked token
 
 
 @dataclass(frozen=True)
 class Words:
-    """Mask tokens in time and by codebook, and replace tokens by neighbours.
+    """Mask tokens by position and by codebook, and replace tokens by neighbouring ones.
 
     Args:
         mask_time: Share of the positions of a clip at which all tokens are masked.
-        mask_codebooks: Share of the codebooks of a clip that are masked throughout.
+        mask_codebooks: Share of the codebooks of a clip that are masked at every position.
         noise: Share of the tokens that are replaced by one of the nearest centroids of their codebook.
-        n_neighbors: How many nearest centroids noise chooses from.
+        n_neighbors: Number of nearest centroids that a replacement is chosen from.
     """
 
-    mask_time: float
-    mask_codebooks: float
-    noise: float
-    n_neighbors: int
+    mask_time: float = 0.0
+    mask_codebooks: float = 0.0
+    noise: float = 0.0
+    n_neighbors: int = 4
 
     def __post_init__(self) -> None:
         check_shares(
@@ -37,26 +37,26 @@ class Words:
             raise UserError(f"augment.words.n_neighbors={self.n_neighbors} is too small; choose 1 or more.")
 
     def neighbors(self, centroids: Tensor) -> Tensor | None:
-        """Find what noise chooses from, once for all batches.
+        """Find the centroids that noise chooses from, once for all batches.
 
         Args:
             centroids: (Q, K, dimensions of a codebook)
 
         Returns:
-            (Q, K, neighbors), or None where there is no noise.
+            (Q, K, neighbors), or None without noise.
         """
         return nearest_neighbors(centroids, self.n_neighbors) if self.noise else None
 
     def __call__(self, tokens: Tensor, neighbors: Tensor | None, generator: Generator) -> Tensor:
-        """Change a batch.
+        """Augment a batch.
 
         Args:
             tokens: (B, T, Q)
-            neighbors: What `neighbors` found.
-            generator: On the CPU; all randomness is from it.
+            neighbors: The result of `neighbors`.
+            generator: Source of all randomness, on the CPU.
 
         Returns:
-            Tokens (B, T, Q), `MASKED` where they are hidden.
+            Tokens (B, T, Q), `MASKED` where they are masked.
         """
         n_clips, n_positions, n_codebooks = tokens.shape
 
@@ -76,9 +76,9 @@ class Words:
 
 
 def nearest_neighbors(centroids: Tensor, n_neighbors: int) -> Tensor:
-    """Return for every centroid the nearest others of its codebook: (Q, K, d) to (Q, K, n_neighbors).
+    """Return the nearest other centroids of the same codebook: (Q, K, d) to (Q, K, n_neighbors).
 
-    Fewer than `n_neighbors` where a codebook has no more; itself where it has no other.
+    There are fewer than `n_neighbors` in a smaller codebook; an only centroid is its own neighbour.
     """
     n_clusters = centroids.shape[1]
     distances = torch.cdist(centroids, centroids)

@@ -23,7 +23,7 @@ LITTLE_ABOVE = 0.05  # share of the way from the mAP of shuffled labels to 1
 def histograms(excerpt: Excerpt, codebooks: Codebooks) -> Tensor:
     """Return the square roots of the shares of a clip's tokens: (N, Q * K), as `model=bag` reads them."""
     sizes = Sizes(
-        n_mels=0,
+        n_bins=0,
         n_dimensions=0,
         n_codebooks=codebooks.n_codebooks,
         n_clusters=codebooks.n_clusters,

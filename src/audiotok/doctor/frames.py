@@ -5,7 +5,7 @@ from torch import Tensor
 
 from audiotok.doctor.finding import Finding, NotMadeError, graded, worst
 from audiotok.doctor.subject import Excerpt
-from audiotok.features.logmel import LogMel
+from audiotok.features.features import Features
 from audiotok.padding import is_position
 
 _SILENT_DB = 1.0  # above the floor: dither and rounding
@@ -21,39 +21,47 @@ SOME_FLAT, MOST_FLAT = 0.6, 0.9
 FAINT, VANISHING = 3e-2, 3e-3  # median deviation of the dimensions
 
 
-def sound(excerpt: Excerpt, features: LogMel) -> Finding:
-    """Find clips without sound, or with a sound in which nothing changes."""
-    mel, inside = excerpt.mel.float(), is_position(excerpt.n_mel, excerpt.mel.shape[1])
-    silent = _silent(mel, features) & inside
+def sound(excerpt: Excerpt, features: Features) -> Finding:
+    """Count clips that are silent, or constant: no bin changes over time.
+
+    Raises:
+        NotMadeError: The analysis is not in decibels.
+    """
+    analysis, inside = excerpt.analysis.float(), is_position(excerpt.n_slices, excerpt.analysis.shape[1])
+    silent = _silent(analysis, features) & inside
     mute = (silent | ~inside).all(1)
-    high = mel.masked_fill(~inside[..., None], -torch.inf).amax(1)  # (N, M)
-    low = mel.masked_fill(~inside[..., None], torch.inf).amin(1)
-    constant = ~mute & ((high - low).amax(1) < _CONSTANT_DB) & (excerpt.n_mel > 1)
+    high = analysis.masked_fill(~inside[..., None], -torch.inf).amax(1)  # (N, bins)
+    low = analysis.masked_fill(~inside[..., None], torch.inf).amin(1)
+    constant = ~mute & ((high - low).amax(1) < _CONSTANT_DB) & (excerpt.n_slices > 1)
     of_clips = float((mute | constant).float().mean())
-    of_frames = float(silent.sum() / inside.sum())
+    of_slices = float(silent.sum() / inside.sum())
     state = worst(
-        graded(of_clips, SOME_MUTE, MOST_MUTE), graded(of_frames, SILENT_FRAMES, ONLY_SILENT_FRAMES)
+        graded(of_clips, SOME_MUTE, MOST_MUTE), graded(of_slices, SILENT_FRAMES, ONLY_SILENT_FRAMES)
     )
     return Finding(
         "sound",
         state,
         f"Of {len(excerpt):,} training clips {int(mute.sum()):,} are silent and {int(constant.sum()):,} "
-        f"constant; {100 * of_frames:.0f} % of their mel frames are silent.",
+        f"constant; {100 * of_slices:.0f} % of their {features.analysis_name} are silent.",
         "" if state == "good" else _OF_SOUND,
-        {"silent_clips": int(mute.sum()), "constant_clips": int(constant.sum()), "silent_frames": of_frames},
+        {"silent_clips": int(mute.sum()), "constant_clips": int(constant.sum()), "silent_frames": of_slices},
     )
 
 
 _OF_SOUND = "Listen to some; data.check=decode and data.limits.silence_db skip silent clips."
 
 
-def normalization(excerpt: Excerpt, features: LogMel) -> Finding:
-    """Find out whether frames that sound still differ once they are normalised."""
-    mel, inside = excerpt.mel.float(), is_position(excerpt.n_mel, excerpt.mel.shape[1])
-    sounding = inside & ~_silent(mel, features)
+def normalization(excerpt: Excerpt, features: Features) -> Finding:
+    """Measure whether frames that are not silent still differ after normalisation.
+
+    Raises:
+        NotMadeError: All frames are silent, or the analysis is not in decibels.
+    """
+    analysis, inside = excerpt.analysis.float(), is_position(excerpt.n_slices, excerpt.analysis.shape[1])
+    sounding = inside & ~_silent(analysis, features)
     if not sounding.any():
-        raise NotMadeError("no frame sounds")
-    normal = features.normalize(mel, excerpt.n_mel)
+        raise NotMadeError("all frames are silent")
+    normal = features.normalize(analysis, excerpt.n_slices)
     flat = float((normal.amax(2) - normal.amin(2) <= _FLAT)[sounding].float().mean())
     deviation = excerpt.frames[excerpt.positions].std(0)  # (D,)
     low, median, high = (float(deviation.quantile(q)) for q in (0.0, 0.5, 1.0))
@@ -61,8 +69,9 @@ def normalization(excerpt: Excerpt, features: LogMel) -> Finding:
     return Finding(
         "normalization",
         state,
-        f"Normalised, {100 * flat:.0f} % of the sounding mel frames are flat; what is clustered has a "
-        f"deviation of {median:.3g} (median of the dimensions; {low:.2g} to {high:.2g}).",
+        f"After normalisation {100 * flat:.0f} % of the {features.analysis_name} that are not silent are "
+        f"flat; frames have a standard deviation of {median:.3g} (median of the dimensions; {low:.2g} to "
+        f"{high:.2g}).",
         "" if state == "good" else _OF_NORMALIZATION,
         {"flat_frames": flat, "median_deviation": median, "smallest_deviation": low},
     )
@@ -71,6 +80,8 @@ def normalization(excerpt: Excerpt, features: LogMel) -> Finding:
 _OF_NORMALIZATION = "Widen features.range_db, or choose another features.normalization."
 
 
-def _silent(mel: Tensor, features: LogMel) -> Tensor:
-    """Return which mel frames (N, mel frames, M) have nothing above the floor, bool (N, mel frames)."""
-    return mel.amax(2) <= features.floor_db + _SILENT_DB
+def _silent(analysis: Tensor, features: Features) -> Tensor:
+    """Return which slices of an analysis (N, slices, bins) are at the floor, bool (N, slices)."""
+    if features.floor_db is None:
+        raise NotMadeError(f"the analysis of {type(features).__name__} features is not in decibels")
+    return analysis.amax(2) <= features.floor_db + _SILENT_DB

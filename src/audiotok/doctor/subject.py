@@ -31,23 +31,23 @@ class Excerpt:
     """Some clips of a split, N of them, drawn at random.
 
     Args:
-        mel: Mel frames, float16 (N, mel frames, M), dB.
-        n_mel: How many of each are not padding, (N,).
+        analysis: Mel frames, float16 (N, mel frames, M), dB.
+        n_slices: How many of each are not padding, (N,).
         frames: What is clustered, float32 (N, T, D).
         tokens: int64 (N, T, Q).
         lengths: Positions of each that are not padding, (N,).
         targets: Labels, float32 (N, C).
     """
 
-    mel: Tensor
-    n_mel: Tensor
+    analysis: Tensor
+    n_slices: Tensor
     frames: Tensor
     tokens: Tensor
     lengths: Tensor
     targets: Tensor
 
     def __len__(self) -> int:
-        return len(self.mel)
+        return len(self.analysis)
 
     @property
     def positions(self) -> Tensor:
@@ -56,8 +56,8 @@ class Excerpt:
 
     def inputs(self, clips: Tensor, tokenizer: Tokenizer, stage: Stage) -> tuple[Tensor, Tensor]:
         """Return what a model reads of some clips (B,), not augmented, and its lengths (B,)."""
-        if stage == "mel":
-            return tokenizer.read(self.mel[clips], self.n_mel[clips], stage)
+        if stage == "analysis":
+            return tokenizer.read(self.analysis[clips], self.n_slices[clips], stage)
         return (self.tokens if stage == "tokens" else self.frames)[clips], self.lengths[clips]
 
 
@@ -117,9 +117,9 @@ class Patient:
         )
         parts, start = [], time.perf_counter()
         for batch in loader:
-            frames, lengths = tokenizer.read(batch["mel"], batch["n_mel"], "frames")
+            frames, lengths = tokenizer.read(batch["analysis"], batch["n_slices"], "frames")
             tokens = tokenizer.codebooks.encode(frames)
-            parts.append((batch["mel"], batch["n_mel"], frames, tokens, lengths, batch["targets"]))
+            parts.append((batch["analysis"], batch["n_slices"], frames, tokens, lengths, batch["targets"]))
             if time.perf_counter() - start > extent.seconds:
                 break
         excerpt = Excerpt(*map(torch.cat, zip(*parts, strict=True)))

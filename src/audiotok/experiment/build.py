@@ -129,7 +129,7 @@ def build_model(config: DictConfig, tokenizer: Tokenizer, clip_seconds: float, n
     """Build the model for a tokenizer's vocabulary and clip length, from the seed alone."""
     pl.seed_everything(config.seed, workers=True, verbose=False)
     sizes = Sizes(
-        n_mels=tokenizer.features.n_mels,
+        n_bins=tokenizer.features.n_bins,
         n_dimensions=tokenizer.features.n_dimensions,
         n_codebooks=tokenizer.codebooks.n_codebooks,
         n_clusters=tokenizer.codebooks.n_clusters,

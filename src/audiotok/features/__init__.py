@@ -1,1 +1,1 @@
-"""Waveforms to frames: every file is an option of the config group `features`, or a part of one."""
+"""Waveforms to frames: `features` is the interface, `logmel` an option of the group `features`."""

@@ -1,28 +1,30 @@
-"""Log-mel frames, stacked over a little time and turned onto their principal components."""
+"""Log-mel frames, stacked over a short time and projected onto their principal components."""
 
 import warnings
+from collections.abc import Mapping
 from typing import Literal
 
+import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torchaudio.functional import compute_deltas, melscale_fbanks
 
 from audiotok.errors import UserError
+from audiotok.features.features import Features, FrameSample
 from audiotok.features.projection import Projection
 from audiotok.padding import is_position
 
-_FLOAT32_DB = 300.0  # power between minus and plus this, dB, is a float32
-_N_BLOCKS = 4  # parts of the mel filters, each a product with the few frequency bins that it covers
+_FLOAT32_DB = 300.0  # float32 holds powers from minus to plus this, dB
+_N_BLOCKS = 4  # groups of mel filters; each is one product with the frequency bins that the group covers
 Normalization = Literal["none", "clip_minmax", "clip_max", "corpus"]
 
 
-class LogMel(nn.Module):
-    """Waveforms to mel frames, and mel frames to frames, on any device and in any process.
+class LogMel(Features):
+    """A mel spectrogram in dB, and frames of neighbouring mel frames projected onto principal components.
 
-    A mel spectrogram (Hann window, centred, power, HTK mel scale, triangular filters of height 1) in dB;
-    `context` neighbouring mel frames are stacked into one vector every `stride` mel frames, and turned onto
-    principal components. Several contexts give several sets of components side by side, of the same moment
-    at several scales of time.
+    The spectrogram has a Hann window, centred frames, power, the HTK mel scale and triangular filters of
+    height 1. `context` neighbouring mel frames are stacked into one vector every `stride` mel frames. With
+    several contexts, the components of each are concatenated: one moment at several time scales.
 
     Args:
         sample_rate: Rate at which waveforms come, Hz.
@@ -31,49 +33,51 @@ class LogMel(nn.Module):
         n_mels: Mel bins, M.
         f_min: Lower edge of the lowest bin, Hz.
         f_max: Upper edge of the highest bin, Hz; None for half the sample rate.
-        floor_db: Power below this counts as this, dB.
-        range_db: What is further below a clip's loudest bin counts as that far below, dB; None for no limit.
+        floor_db: Lower powers are set to this, dB.
+        range_db: Range of a clip below its loudest bin, dB: lower levels are raised to it; None for no limit.
         normalization: "none" keeps dB; "clip_minmax" maps each clip's own range to 0 .. 1; "clip_max" makes
             each clip's loudest bin 0 dB; "corpus" gives every dimension of a stacked frame mean 0 and
-            deviation 1 over the training sample.
+            standard deviation 1 over the training sample.
         deltas: 1 appends the slope of every mel bin over five mel frames, 2 the slope of that slope too.
-        context: Mel frames stacked into one vector; several numbers for several scales of time.
+        context: Mel frames stacked into one vector; a list for several time scales.
         stride: Mel frames from one vector to the next: the time resolution of tokens.
-        n_components: Principal components kept, one number for each context, D in all; None keeps the
+        n_components: Principal components kept, one number for each context, D in total; None keeps the
             stacked frame as it is.
-        bands: Groups of neighbouring mel bins, each with principal components of its own, which share out
-            those of a context: what sounds in one band leaves the others' components alone. One number for
-            all contexts, or one for each.
-        whiten: Give every principal component unit variance.
+        bands: Groups of neighbouring mel bins, each with its own principal components, into which a context
+            is divided: a sound in one band leaves the components of the others alone. One number for all
+            contexts, or one for each.
+        whiten: Scale every principal component to unit variance.
 
     Raises:
         UserError: The numbers contradict each other, or a mel filter covers no frequency bin.
     """
 
+    analysis_name = "mel frames"
+    floor_db: float
     window: Tensor
     mel_filters: Tensor  # (2 * frequency bins, M): equal rows for the real and the imaginary part of a bin
 
     def __init__(
         self,
         *,
-        sample_rate: int,
-        n_fft: int,
-        hop_length: int,
-        n_mels: int,
-        f_min: float,
-        f_max: float | None,
-        floor_db: float,
-        range_db: float | None,
-        normalization: Normalization,
-        deltas: int,
-        context: int | list[int],
-        stride: int,
-        n_components: int | list[int] | None,
-        bands: int | list[int],
-        whiten: bool,
+        sample_rate: int = 22050,
+        n_fft: int = 1024,
+        hop_length: int = 512,
+        n_mels: int = 64,
+        f_min: float = 0.0,
+        f_max: float | None = None,
+        floor_db: float = -100.0,
+        range_db: float | None = None,
+        normalization: Normalization = "none",
+        deltas: int = 0,
+        context: int | list[int] = 5,
+        stride: int = 4,
+        n_components: int | list[int] | None = 64,
+        bands: int | list[int] = 1,
+        whiten: bool = False,
     ) -> None:
         super().__init__()
-        self.analysis: dict[str, object] = {
+        self._analysis_settings: dict[str, object] = {
             "kind": "logmel",
             "sample_rate": sample_rate,
             "n_fft": n_fft,
@@ -83,8 +87,8 @@ class LogMel(nn.Module):
             "f_max": f_max,
             "floor_db": floor_db,
         }
-        self.settings: dict[str, object] = {
-            **self.analysis,
+        self._settings: dict[str, object] = {
+            **self._analysis_settings,
             "range_db": range_db,
             "normalization": normalization,
             "deltas": deltas,
@@ -103,9 +107,8 @@ class LogMel(nn.Module):
         _check_analysis(sample_rate, n_fft, hop_length, f_min, f_max)
         _check_levels(floor_db, range_db)
         if deltas not in (0, 1, 2):
-            raise UserError(f"features.deltas={deltas} is none of 0, 1 and 2; choose one of these.")
-        self.sample_rate, self.hop_length, self.n_mels = sample_rate, hop_length, n_mels
-        self.n_fft = n_fft
+            raise UserError(f"features.deltas={deltas} is not supported; choose 0, 1 or 2.")
+        self.sample_rate, self.n_bins, self.n_fft, self.hop_length = sample_rate, n_mels, n_fft, hop_length
         self.floor_db, self.range_db, self.normalization = floor_db, range_db, normalization
         self.deltas, self.context, self.stride = deltas, max(contexts), stride
         self.register_buffer("window", torch.hann_window(n_fft))
@@ -123,28 +126,39 @@ class LogMel(nn.Module):
         )
 
     @property
+    def settings(self) -> dict[str, object]:
+        """Every argument of the constructor."""
+        return self._settings
+
+    @property
+    def analysis_settings(self) -> dict[str, object]:
+        """The arguments that the spectrogram in dB depends on."""
+        return self._analysis_settings
+
+    @property
+    def n_inputs(self) -> int:
+        """Dimensions of a stacked frame, context * M * (1 + deltas)."""
+        return self.projection.n_inputs
+
+    @property
     def n_dimensions(self) -> int:
-        """Dimensions of a frame that goes into clustering, D."""
+        """Dimensions of a projected frame, D."""
         return self.projection.n_outputs
 
-    def n_mel_frames(self, n_samples: int) -> int:
-        """Return how many mel frames a waveform of so many samples gives."""
+    def n_slices(self, n_samples: int) -> int:
+        """Return how many mel frames a waveform of `n_samples` gives."""
         return n_samples // self.hop_length + 1
 
-    def n_frames(self, n_samples: int) -> int:
-        """Return how many frames, T, a waveform of so many samples gives."""
-        return -(-self.n_mel_frames(n_samples) // self.stride)
-
-    def log_mel(self, waveforms: Tensor, n_samples: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute mel spectrograms in dB: what does not depend on any corpus, and may be cached.
+    def analyze(self, waveforms: Tensor, n_samples: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute mel spectrograms in dB.
 
         Args:
             waveforms: (B, S), padded with zeros.
             n_samples: (B,), samples of each that are not padding.
 
         Returns:
-            (B, mel frames, M) in float16, to a sixteenth of a dB (an eighth below -128 dB), so that what is
-            kept equals what is computed; and how many mel frames of each clip are not padding (B,).
+            (B, mel frames, M) in float16, rounded to a sixteenth of a dB (an eighth below -128 dB), so that
+            cached values equal computed ones; and how many mel frames of each clip are not padding (B,).
         """
         if waveforms.shape[1] <= self.n_fft // 2:
             raise UserError(
@@ -156,17 +170,18 @@ class LogMel(nn.Module):
         reflected = torch.cat([before, waveforms, after], 1)  # torch's own padding takes three times as long
         windows = reflected.unfold(1, self.n_fft, self.hop_length)  # (B, mel frames, n_fft), not a copy
         squares = torch.view_as_real(torch.fft.rfft(windows * self.window)).flatten(2).square_()
-        mel = windows.new_empty(*windows.shape[:2], self.n_mels)
-        for parts, mels in self._blocks:  # real and imaginary parts stand in turn; the filters add them up
+        mel = windows.new_empty(*windows.shape[:2], self.n_bins)
+        for parts, mels in self._blocks:  # real and imaginary parts alternate; the filters sum them
             torch.matmul(squares[..., parts], self.mel_filters[parts, mels], out=mel[..., mels])
         decibels = mel.clamp_(min=10 ** (self.floor_db / 10)).log10_().mul_(10)
         return decibels.half(), n_samples // self.hop_length + 1
 
-    def normalize(self, mel: Tensor, n_mel: Tensor) -> Tensor:
+    def normalize(self, analysis: Tensor, n_slices: Tensor) -> Tensor:
         """Limit the range of mel frames (B, mel frames, M) and bring every clip to its own scale."""
+        mel = analysis.float()
         if self.range_db is None and self.normalization in {"none", "corpus"}:
             return mel
-        padding = ~is_position(n_mel, mel.shape[1])[..., None]
+        padding = ~is_position(n_slices, mel.shape[1])[..., None]
         high = mel.masked_fill(padding, -torch.inf).amax((1, 2), keepdim=True)
         if self.range_db is not None:
             mel = mel.maximum(high - self.range_db)
@@ -177,19 +192,18 @@ class LogMel(nn.Module):
             return ((mel - low) / (high - low).clamp(min=1e-8)).clamp(0, 1)  # a constant clip becomes 0
         return mel
 
-    def stack(self, mel: Tensor, n_mel: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute the frames before they are projected: what the projection is fitted on.
+    def stack(self, analysis: Tensor, n_slices: Tensor) -> tuple[Tensor, Tensor]:
+        """Stack neighbouring mel frames.
 
         Args:
-            mel: (B, mel frames, M), dB.
-            n_mel: (B,), mel frames of each that are not padding.
+            analysis: (B, mel frames, M), dB.
+            n_slices: (B,), mel frames of each that are not padding.
 
         Returns:
-            Stacked mel frames (B, T, context * M * (1 + deltas)), the first centred on the clip's beginning
-            and edges repeated, and how many of each clip are not padding (B,).
+            Stacked mel frames (B, T, context * M * (1 + deltas)), the first centred on the beginning of the
+            clip and edges repeated, and how many of each clip are not padding (B,).
         """
-        mel = self.normalize(mel.float(), n_mel)
-        channels = [mel]
+        channels = [self.normalize(analysis, n_slices)]
         for _ in range(self.deltas):
             channels.append(compute_deltas(channels[-1].transpose(1, 2)).transpose(1, 2))
         mel = torch.cat(channels, 2)
@@ -198,16 +212,34 @@ class LogMel(nn.Module):
         mel = torch.cat([mel[:, :1].expand(-1, before, -1), mel, mel[:, -1:].expand(-1, after, -1)], 1)
         n_inputs = self.context * mel.shape[2]
         frames = mel.flatten(1).unfold(1, n_inputs, self.stride * mel.shape[2])  # overlapping, not a copy
-        return frames, self.n_frames_of(n_mel)
+        return frames, self.n_frames_of(n_slices)
 
-    def n_frames_of(self, n_mel: Tensor) -> Tensor:
-        """Return how many frames are not padding where so many mel frames (B,) are not."""
-        return (n_mel + self.stride - 1) // self.stride
+    def n_frames_of(self, n_slices: Tensor) -> Tensor:
+        """Return how many frames `n_slices` (B,) mel frames give."""
+        return (n_slices + self.stride - 1) // self.stride
 
-    def forward(self, mel: Tensor, n_mel: Tensor) -> tuple[Tensor, Tensor]:
-        """Turn mel frames (B, mel frames, M) with n_mel (B,) into frames (B, T, D) with n_frames (B,)."""
-        frames, n_frames = self.stack(mel, n_mel)
-        return self.projection(frames), n_frames
+    def fit(self, frames: FrameSample) -> None:
+        """Find the principal components of stacked frames, float32 (N, n_inputs).
+
+        Raises:
+            UserError: There are fewer frames than components.
+        """
+        self.projection.fit(frames)
+
+    def project(self, frames: Tensor) -> Tensor:
+        """Project stacked frames (..., n_inputs) onto the components: (..., D)."""
+        return self.projection(frames)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return the mean and the components, where frames are projected."""
+        if not self.projection.is_fitted:
+            return {}
+        return {name: getattr(self.projection, name).cpu().numpy() for name in ("mean", "components")}
+
+    def load_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Copy the mean and the components back."""
+        for name in self.arrays():
+            getattr(self.projection, name).copy_(torch.from_numpy(arrays[name]))
 
 
 def _as_list(numbers: int | list[int]) -> list[int]:

@@ -1,24 +1,12 @@
 """The fitted part of the features: principal components, whitened or not, at one scale of time or several."""
 
-from collections.abc import Iterable
-from typing import Protocol
-
 import torch
 from torch import Tensor, nn
 
 from audiotok.errors import UserError
+from audiotok.features.features import FrameSample
 
 _PART = 8192  # frames whose covariance is added up at a time
-
-
-class Frames(Protocol):
-    """A tensor of frames, or what stands for one and makes it a part at a time."""
-
-    def __len__(self) -> int: ...
-
-    def split(self, size: int, /) -> Iterable[Tensor]:
-        """Return the rows in parts of so many, and a rest."""
-        ...
 
 
 class Projection(nn.Module):
@@ -62,7 +50,7 @@ class Projection(nn.Module):
         self.register_buffer("mean", torch.zeros(n_rows))
         self.register_buffer("components", torch.zeros(n_rows, self.n_outputs))
 
-    def fit(self, frames: Frames) -> None:
+    def fit(self, frames: FrameSample) -> None:
         """Find the components of a sample of frames, float32 (N, n_inputs).
 
         Raises:
@@ -123,7 +111,7 @@ class Projection(nn.Module):
         return (frames - self.mean) @ self.components
 
 
-def _moments(frames: Frames) -> tuple[Tensor, Tensor]:
+def _moments(frames: FrameSample) -> tuple[Tensor, Tensor]:
     """Return the mean and the covariance of frames (N, n_inputs) in float64, without a copy of them all."""
     mean = torch.stack([part.double().sum(0) for part in frames.split(_PART)]).sum(0) / len(frames)
     covariance = torch.zeros(len(mean), len(mean), dtype=torch.float64)

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from audiotok.data.corpus.corpus import Corpus
-from audiotok.features.logmel import LogMel
+from audiotok.features.features import Features
 from audiotok.loader.rows import SIDECAR, VERSIONS, Rows
 from audiotok.store import StaleError, Store, content_key
 from audiotok.tokens.tokenizer import Tokenizer
@@ -128,15 +128,16 @@ class KeptFrames(Kept):
 
     kind, name = "frames", "mel frames"
 
-    def __init__(self, corpus: Corpus, features: LogMel, store: Store) -> None:
-        n_mel_frames = features.n_mel_frames(round(corpus.clip_seconds * features.sample_rate))
-        super().__init__(corpus, (n_mel_frames, features.n_mels), np.dtype(np.float16), store)
+    def __init__(self, corpus: Corpus, features: Features, store: Store) -> None:
+        n_slices = features.n_slices(round(corpus.clip_seconds * features.sample_rate))
+        dtype = torch.empty(0, dtype=features.analysis_dtype).numpy().dtype
+        super().__init__(corpus, (n_slices, features.n_bins), dtype, store)
         self.features = features
 
     @property
     def settings(self) -> dict[str, object]:
         """Those of the analysis."""
-        return self.features.analysis
+        return self.features.analysis_settings
 
 
 class KeptTokens(Kept):
@@ -160,17 +161,17 @@ class KeptTokens(Kept):
         """Those of the tokenizer, and the sum of what was fitted: settings alone do not say that."""
         return {**self.tokenizer.settings, "checksum": self.tokenizer.checksum()}
 
-    def make(self, mel: Tensor, n_mel: Tensor) -> tuple[Tensor, Tensor]:
+    def make(self, analysis: Tensor, n_slices: Tensor) -> tuple[Tensor, Tensor]:
         """Make tokens (B, T, Q) of mel frames (B, mel frames, M), and how many positions count (B,)."""
-        return make_tokens(self.tokenizer, mel, n_mel)
+        return make_tokens(self.tokenizer, analysis, n_slices)
 
 
-def make_tokens(tokenizer: Tokenizer, mel: Tensor, n_mel: Tensor) -> tuple[Tensor, Tensor]:
+def make_tokens(tokenizer: Tokenizer, analysis: Tensor, n_slices: Tensor) -> tuple[Tensor, Tensor]:
     """Make tokens (B, T, Q) of mel frames (B, mel frames, M), and how many positions count (B,).
 
     One clip after the other: the last bits of a matrix product, and with them the choice between two
     centroids that are equally near, may depend on what else is in a batch.
     """
-    made = [tokenizer.read(mel[i : i + 1], n_mel[i : i + 1], "tokens") for i in range(len(mel))]
+    made = [tokenizer.read(analysis[i : i + 1], n_slices[i : i + 1], "tokens") for i in range(len(analysis))]
     tokens, lengths = zip(*made, strict=True)
     return torch.cat(tokens), torch.cat(lengths)

@@ -1,7 +1,7 @@
 """A torch dataset of clips, which gives whole batches: their tokens, mel frames or waveforms, and labels."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, NamedTuple, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 import numpy as np
 import torch
@@ -14,12 +14,12 @@ from audiotok.data.corpus.corpus import Corpus
 from audiotok.data.layout.layout import sound_of
 from audiotok.data.reading.audio import UnreadableError, read_mono, resample
 from audiotok.errors import UserError
-from audiotok.features.logmel import LogMel
+from audiotok.features.features import Features
 from audiotok.loader.cache import ClipCache
 from audiotok.loader.clip_rows import Kept
+from audiotok.tokens.tokenizer import Stage
 
 _TOGETHER = 16  # clips, 45 MB of sound at most where it is 10 s at 48 kHz
-Content = Literal["tokens", "mel", "waveform"]
 Made = tuple[Tensor, Tensor]  # (B, ...), and how much of each is not padding (B,)
 
 
@@ -38,8 +38,8 @@ class Batch(TypedDict, total=False):
     targets: Tensor  # (B, C), float32
     tokens: Tensor  # (B, T, Q), uint8 or uint16
     n_tokens: Tensor  # (B,), int64, positions that are not padding
-    mel: Tensor  # (B, mel frames, M), float16, dB
-    n_mel: Tensor  # (B,), int64, mel frames that are not padding
+    analysis: Tensor  # (B, mel frames, M), float16, dB
+    n_slices: Tensor  # (B,), int64, mel frames that are not padding
     waveform: Tensor  # (B, S), float32, where the accelerator makes the mel frames
     n_samples: Tensor  # (B,), int64, samples that are not padding
 
@@ -60,9 +60,9 @@ class ClipDataset(Dataset[Batch]):
         self,
         corpus: Corpus,
         split: Split,
-        features: LogMel,
+        features: Features,
         *,
-        content: Content = "mel",
+        content: Stage = "analysis",
         cache: ClipCache | None = None,
         random_crop: bool = False,
     ) -> None:
@@ -103,8 +103,8 @@ class ClipDataset(Dataset[Batch]):
         }
         if self.content == "waveform":
             batch["waveform"], batch["n_samples"] = self._waveforms(index, seeds)
-        elif self.content == "mel":
-            batch["mel"], batch["n_mel"] = self._mel(index, seeds)
+        elif self.content == "analysis":
+            batch["analysis"], batch["n_slices"] = self._mel(index, seeds)
         else:
             batch["tokens"], batch["n_tokens"] = self._kept(self._tokens, self._make_tokens, index, seeds)
         return batch
@@ -162,9 +162,9 @@ class ClipDataset(Dataset[Batch]):
         return self._kept(self._frames, self._make_mel, index, seeds)
 
     def _make_mel(self, index: np.ndarray, seeds: np.ndarray) -> Made:
-        made = [self.features.log_mel(wave[None], torch.tensor([n])) for wave, n in self._read(index, seeds)]
-        mel, n_mel = zip(*made, strict=True)
-        return torch.cat(mel), torch.cat(n_mel)
+        made = [self.features.analyze(wave[None], torch.tensor([n])) for wave, n in self._read(index, seeds)]
+        analysis, n_slices = zip(*made, strict=True)
+        return torch.cat(analysis), torch.cat(n_slices)
 
     def _make_tokens(self, index: np.ndarray, seeds: np.ndarray) -> Made:
         assert self._tokens is not None

@@ -45,8 +45,8 @@ class Preparation:
         if "tokens" in batch:
             inputs, lengths = batch["tokens"].long(), batch["n_tokens"]
         else:
-            mel, n_mel, targets = self._sound(batch, generator)
-            inputs, lengths = self.tokenizer.read(mel, n_mel, self.stage)
+            analysis, n_slices, targets = self._sound(batch, generator)
+            inputs, lengths = self.tokenizer.read(analysis, n_slices, self.stage)
         if self.recipe and self.stage == "tokens":
             inputs = self._words(self.recipe.words, inputs, generator)
         return {"index": batch["index"], "targets": targets, "inputs": inputs, "lengths": lengths}
@@ -54,13 +54,13 @@ class Preparation:
     def _sound(self, batch: Any, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
         """Return mel frames (B, mel frames, M), how many count (B,), and targets (B, C), all augmented."""
         features, targets = self.tokenizer.features, batch["targets"]
-        if "mel" in batch:
-            mel, n_mel = batch["mel"], batch["n_mel"]
+        if "analysis" in batch:
+            analysis, n_slices = batch["analysis"], batch["n_slices"]
         else:
-            mel, n_mel = features.log_mel(batch["waveform"], batch["n_samples"])
+            analysis, n_slices = features.analyze(batch["waveform"], batch["n_samples"])
         if self.recipe and self.recipe.sound.is_active:
-            return self.recipe.sound(mel.float(), n_mel, targets, features.floor_db, generator)
-        return mel, n_mel, targets
+            return self.recipe.sound(analysis.float(), n_slices, targets, features.floor_db, generator)
+        return analysis, n_slices, targets
 
     def _words(self, words: Words, tokens: Tensor, generator: Generator) -> Tensor:
         """Return tokens (B, T, Q), augmented."""

@@ -14,7 +14,7 @@ from audiotok.data.clip import Split
 from audiotok.data.corpus.corpus import Corpus
 from audiotok.errors import UserError
 from audiotok.loader.cache import ClipCache
-from audiotok.loader.clips import ClipDataset, Content, as_it_is
+from audiotok.loader.clips import ClipDataset, as_it_is
 from audiotok.loader.collate import Preparation
 from audiotok.loader.sampler import EpochSampler, balancing_weights
 from audiotok.store import Store
@@ -78,6 +78,8 @@ class ClipDataModule(pl.LightningDataModule):
             raise UserError(f"loader.batch_size={batch_size} is too small; choose 1 or more.")
         if n_workers is not None and n_workers < 0:
             raise UserError(f"loader.n_workers={n_workers} is negative; choose 0 or more, or null.")
+        if recipe is not None:
+            recipe.sound.check(tokenizer.features)
         self.corpus, self.tokenizer, self.batch_size = corpus, tokenizer, batch_size
         self.n_workers = default_workers() if n_workers is None else n_workers
         self.drops_workers = n_workers is None
@@ -130,11 +132,11 @@ class ClipDataModule(pl.LightningDataModule):
             self._loaders[split] = loader
         return self._loaders[split]
 
-    def _content(self, split: Split) -> Content:
+    def _content(self, split: Split) -> Stage:
         """Return what the dataset of a split gives."""
         if self.cache.keeps_tokens(split):
             return "tokens"
-        return "mel" if self.in_workers or self.cache.keeps_frames(split) else "waveform"
+        return "analysis" if self.in_workers or self.cache.keeps_frames(split) else "waveform"
 
     def _visits(self, n_clips: int) -> EpochSampler:
         weights = balancing_weights(self.corpus.clips["train"]) if self.sampling == "balanced" else None

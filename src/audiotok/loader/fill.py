@@ -19,7 +19,7 @@ from audiotok.data.corpus.catalogue import Catalogue
 from audiotok.data.corpus.corpus import Corpus
 from audiotok.engine.engine import Engine
 from audiotok.errors import UserError
-from audiotok.features.logmel import LogMel
+from audiotok.features.features import Features
 from audiotok.loader.clip_rows import Kept, KeptFrames, KeptTokens, make_tokens
 from audiotok.loader.clips import ClipDataset
 from audiotok.store import Store, readable_size
@@ -45,7 +45,7 @@ class Part:
     rows: np.ndarray
 
 
-def fill_frames(corpus: Corpus, features: LogMel, store: Store, engine: Engine) -> KeptFrames:
+def fill_frames(corpus: Corpus, features: Features, store: Store, engine: Engine) -> KeptFrames:
     """Keep the mel frames of all usable clips.
 
     Raises:
@@ -72,21 +72,21 @@ def fill_tokens(corpus: Corpus, tokenizer: Tokenizer, store: Store, engine: Engi
     return kept
 
 
-def frames_of_part(features: LogMel, part: Part) -> Values:
+def frames_of_part(features: Features, part: Part) -> Values:
     """Make mel frames, float16 (B, mel frames, M): a function of the clips' bytes alone."""
     torch.set_num_threads(1)  # an engine has a process for each core
     batch = ClipDataset(part.corpus, "train", features).__getitems__(part.visits.tolist())
-    return batch["mel"].numpy(), batch["n_mel"].numpy()
+    return batch["analysis"].numpy(), batch["n_slices"].numpy()
 
 
 def tokens_of_part(tokenizer: Tokenizer, part: Part) -> Values:
     """Make tokens (B, T, Q): a function of the clips' bytes alone."""
-    mel, n_mel = frames_of_part(tokenizer.features, part)
-    return _tokens(tokenizer, mel, n_mel)
+    analysis, n_slices = frames_of_part(tokenizer.features, part)
+    return _tokens(tokenizer, analysis, n_slices)
 
 
-def _tokens(tokenizer: Tokenizer, mel: np.ndarray, n_mel: np.ndarray) -> Values:
-    tokens, lengths = make_tokens(tokenizer, torch.from_numpy(mel), torch.from_numpy(n_mel))
+def _tokens(tokenizer: Tokenizer, analysis: np.ndarray, n_slices: np.ndarray) -> Values:
+    tokens, lengths = make_tokens(tokenizer, torch.from_numpy(analysis), torch.from_numpy(n_slices))
     dtype = np.min_scalar_type(tokenizer.codebooks.n_clusters - 1)
     return tokens.numpy().astype(dtype), lengths.numpy()
 
@@ -97,12 +97,11 @@ def _tokens_of_kept_frames(kept: Kept, frames: Kept, corpus: Corpus, tokenizer: 
     frames.open()
     for part in _parts(kept, corpus):
         clips = part.corpus.clips["train"]
-        mel, n_mel = frames.rows.read(frames.rows_of(clips.digests)[part.visits])
-        known = n_mel > 0
-        values, lengths = (
-            _tokens(tokenizer, mel[known], n_mel[known]) if known.any() else (mel[:0], n_mel[:0])
-        )
-        _write(kept, replace(part, rows=part.rows[known]), values, lengths)
+        analysis, n_slices = frames.rows.read(frames.rows_of(clips.digests)[part.visits])
+        known = n_slices > 0
+        if known.any():
+            made = _tokens(tokenizer, analysis[known], n_slices[known])
+            _write(kept, replace(part, rows=part.rows[known]), *made)
 
 
 def _fill(kept: Kept, corpus: Corpus, make: Callable[[Part], Values], engine: Engine) -> None:

@@ -40,7 +40,7 @@ class Wandb(WandbLogger):
             table.add_data(
                 example.id,
                 wandb.Audio(example.waveform, example.rate),
-                wandb.Image(picture(example.mel.T, 128)),
+                wandb.Image(picture(example.analysis.T, 128)),
                 wandb.Image(picture(example.tokens.T / n_clusters, 128)),
                 ", ".join(example.labels),
                 ", ".join(f"{name} {probability:.2f}" for name, probability in example.predicted),

@@ -34,7 +34,7 @@ class CNN(Model):
         sizes: Of mel frames and classes.
     """
 
-    reads = "mel"
+    reads = "analysis"
 
     def __init__(self, *, channels: list[int], dropout: float, start_at_prior: bool, sizes: Sizes) -> None:
         super().__init__()
@@ -42,7 +42,7 @@ class CNN(Model):
         if not channels:
             raise UserError("model.channels=[] has no block; give at least one number.")
         check_shares(dropout=dropout)
-        self.normalize = nn.BatchNorm1d(sizes.n_mels)
+        self.normalize = nn.BatchNorm1d(sizes.n_bins)
         widths = [1, *channels]
         self.blocks = nn.ModuleList(_Block(a, b) for a, b in pairwise(widths))
         self.dropout = Dropout(dropout)

@@ -2,15 +2,15 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from audiotok.errors import UserError
 from audiotok.padding import is_position
+from audiotok.tokens.tokenizer import Stage
 
-Reads = Literal["tokens", "frames", "mel"]
 _LEAST_PRIOR = 1e-3  # what a class that training never hears begins at
 
 
@@ -19,7 +19,7 @@ class Sizes:
     """What a model must know of its inputs and outputs; derived, never configured.
 
     Args:
-        n_mels: Mel bins, M.
+        n_bins: Values in a slice of the analysis: mel bins, M.
         n_dimensions: Dimensions of a frame, D.
         n_codebooks: Tokens at a position, Q.
         n_clusters: Centroids per codebook, K.
@@ -27,7 +27,7 @@ class Sizes:
         n_classes: Logits, C.
     """
 
-    n_mels: int
+    n_bins: int
     n_dimensions: int
     n_codebooks: int
     n_clusters: int
@@ -57,7 +57,8 @@ class Model(nn.Module, ABC):
     keys of its YAML.
     """
 
-    reads: ClassVar[Reads]  # tokens (B, T, Q), frames (B, T, D), or mel frames (B, mel frames, M) in dB
+    # "tokens" (B, T, Q), "frames" (B, T, D), or "analysis", the normalised analysis (B, slices, bins)
+    reads: ClassVar[Stage]
 
     @abstractmethod
     def embed(self, inputs: Tensor, lengths: Tensor) -> Tensor:

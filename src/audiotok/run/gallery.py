@@ -23,7 +23,7 @@ class Example:
         id: Of the clip.
         waveform: (S,), float32.
         rate: Hz.
-        mel: (mel frames, M), dB.
+        analysis: (slices, bins), what features make of the waveform: mel frames in dB.
         tokens: (T, Q), int64.
         labels: Names of the classes that are in it.
         predicted: The likeliest classes with their probabilities, likeliest first.
@@ -32,7 +32,7 @@ class Example:
     id: str
     waveform: np.ndarray
     rate: int
-    mel: np.ndarray
+    analysis: np.ndarray
     tokens: np.ndarray
     labels: list[str]
     predicted: list[tuple[str, float]]
@@ -63,15 +63,15 @@ def choose_examples(
         except UserError as error:
             log.warning("%s is not shown: %s", clip.id, error)
             continue
-        mel, n_mel = tokenizer.features.log_mel(waveform[None], torch.tensor([n_samples]))
-        tokens, n_tokens = tokenizer.read(mel, n_mel, "tokens")
+        analysis, n_slices = tokenizer.features.analyze(waveform[None], torch.tensor([n_samples]))
+        tokens, n_tokens = tokenizer.read(analysis, n_slices, "tokens")
         likeliest = predictions.scores[row].topk(min(n_predicted, len(names)))
         examples.append(
             Example(
                 clip.id,
                 waveform.numpy()[:n_samples],
                 dataset.features.sample_rate,
-                mel[0, : n_mel[0]].numpy(),
+                analysis[0, : n_slices[0]].numpy(),
                 tokens[0, : n_tokens[0]].numpy(),
                 [name for name, is_there in zip(names, predictions.targets[row], strict=True) if is_there],
                 [(names[i], p) for i, p in zip(likeliest.indices, likeliest.values.tolist(), strict=True)],

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from audiotok.clustering.codebooks import PART
 from audiotok.data.corpus.corpus import Corpus
-from audiotok.features.logmel import LogMel
+from audiotok.features.features import Features
 from audiotok.loader.cache import ClipCache
 from audiotok.loader.clips import Batch, ClipDataset, as_it_is
 from audiotok.store import readable_size
@@ -48,20 +48,20 @@ class Sample:
 
     Args:
         features: Stacks them.
-        mel: float16 (clips, mel frames, M), dB.
-        n_mel: Mel frames that are not padding, (clips,).
+        analysis: float16 (clips, mel frames, M), dB.
+        n_slices: Mel frames that are not padding, (clips,).
         drawn: Positions that were drawn of each clip, ascending.
     """
 
-    features: LogMel
-    mel: Tensor
-    n_mel: Tensor
+    features: Features
+    analysis: Tensor
+    n_slices: Tensor
     drawn: list[np.ndarray]
 
     @property
     def n_clips(self) -> int:
         """How many clips they are from."""
-        return len(self.mel)
+        return len(self.analysis)
 
     def __len__(self) -> int:
         return sum(map(len, self.drawn))
@@ -69,10 +69,10 @@ class Sample:
     @torch.no_grad()
     def split(self, size: int) -> Iterator[Tensor]:
         """Stack the frames: parts of so many, and a rest, float32 (size, context * M * (1 + deltas))."""
-        part, n_filled = torch.empty(size, self.features.projection.n_inputs), 0
+        part, n_filled = torch.empty(size, self.features.n_inputs), 0
         for start in range(0, self.n_clips, _BATCH):
             clips = slice(start, start + _BATCH)
-            stacked, _ = self.features.stack(self.mel[clips], self.n_mel[clips])
+            stacked, _ = self.features.stack(self.analysis[clips], self.n_slices[clips])
             rest = torch.cat([clip[rows] for clip, rows in zip(stacked, self.drawn[clips], strict=True)])
             while len(rest):
                 fitting, rest = rest[: size - n_filled], rest[size - n_filled :]
@@ -88,7 +88,7 @@ class Sample:
         """Project the frames, a part after the other: float32 (N, D)."""
         projected = np.empty((len(self), self.features.n_dimensions), np.float32)
         for number, part in enumerate(self.split(PART)):
-            projected[number * PART : number * PART + len(part)] = self.features.projection(part).numpy()
+            projected[number * PART : number * PART + len(part)] = self.features.project(part).numpy()
         return projected
 
 
@@ -100,9 +100,8 @@ def sample_size(tokenizer: Tokenizer, corpus: Corpus) -> SampleSize:
     """
     codebooks, features = tokenizer.codebooks, tokenizer.features
     n_all, n_positions = len(corpus.clips["train"]), tokenizer.n_tokens(corpus.clip_seconds)
-    clip_bytes = (
-        2 * features.n_mel_frames(round(corpus.clip_seconds * features.sample_rate)) * features.n_mels
-    )
+    n_slices = features.n_slices(round(corpus.clip_seconds * features.sample_rate))
+    clip_bytes = features.analysis_dtype.itemsize * n_slices * features.n_bins
     projected_bytes = 4 * features.n_dimensions
     frame_bytes = 2 * projected_bytes + 8 * codebooks.n_codebooks + 16
     room = int(1e9 * codebooks.sample_gb)
@@ -111,9 +110,7 @@ def sample_size(tokenizer: Tokenizer, corpus: Corpus) -> SampleSize:
     n_clips = min(n_all, codebooks.sample_clips or n_all, n_frames, room_for_clips)
     n_frames = min(n_frames, n_clips * n_positions)
     n_bytes = max(n_clips * clip_bytes + n_frames * projected_bytes, n_frames * frame_bytes)
-    part_bytes = (
-        min(PART, n_frames) * features.projection.n_inputs * (4 + 8 + 8)
-    )  # float32, and float64 twice
+    part_bytes = min(PART, n_frames) * features.n_inputs * (4 + 8 + 8)  # float32, and float64 twice
     return SampleSize(n_clips, n_frames, n_bytes + part_bytes)
 
 
@@ -131,11 +128,11 @@ def draw_sample(tokenizer: Tokenizer, corpus: Corpus, cache: ClipCache | None, n
     rng = np.random.default_rng(tokenizer.codebooks.seed)
     chosen = np.zeros(len(dataset), bool)
     chosen[rng.permutation(len(dataset))[: size.n_clips]] = True
-    mel, n_mel = _read(dataset, chosen, n_workers, size)
+    analysis, n_slices = _read(dataset, chosen, n_workers, size)
     shares = size.n_frames // size.n_clips + (np.arange(size.n_clips) < size.n_frames % size.n_clips)
-    n_positions = tokenizer.features.n_frames_of(n_mel).tolist()
+    n_positions = tokenizer.features.n_frames_of(n_slices).tolist()
     drawn = [np.sort(rng.permutation(n)[:k]) for n, k in zip(n_positions, shares, strict=True)]
-    return Sample(tokenizer.features, mel, n_mel, drawn)
+    return Sample(tokenizer.features, analysis, n_slices, drawn)
 
 
 def _read(
@@ -147,18 +144,18 @@ def _read(
     """
     order = dataset.clips.select(chosen).as_they_lie()
     visits = np.flatnonzero(chosen)[order].tolist()
-    mel = n_mel = None
+    analysis = n_slices = None
     n_read = 0
     for batch in _batches(dataset, visits, n_workers, size):
-        if mel is None or n_mel is None:
-            mel = torch.empty(len(visits), *batch["mel"].shape[1:], dtype=batch["mel"].dtype)
-            n_mel = torch.empty(len(visits), dtype=torch.int64)
-        places = torch.from_numpy(order[n_read : n_read + len(batch["mel"])].astype(np.int64))
-        mel[places], n_mel[places] = batch["mel"], batch["n_mel"]
-        n_read += len(batch["mel"])
-    assert mel is not None
-    assert n_mel is not None
-    return mel, n_mel
+        if analysis is None or n_slices is None:
+            analysis = torch.empty(len(visits), *batch["analysis"].shape[1:], dtype=batch["analysis"].dtype)
+            n_slices = torch.empty(len(visits), dtype=torch.int64)
+        places = torch.from_numpy(order[n_read : n_read + len(batch["analysis"])].astype(np.int64))
+        analysis[places], n_slices[places] = batch["analysis"], batch["n_slices"]
+        n_read += len(batch["analysis"])
+    assert analysis is not None
+    assert n_slices is not None
+    return analysis, n_slices
 
 
 def _batches(dataset: ClipDataset, visits: list[int], n_workers: int, size: SampleSize) -> Iterator[Batch]:

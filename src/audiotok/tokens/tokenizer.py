@@ -8,21 +8,21 @@ import torch
 from torch import Tensor, nn
 
 from audiotok.clustering.codebooks import Codebooks
-from audiotok.features.logmel import LogMel
+from audiotok.features.features import Features
 from audiotok.store import arrays_key
 
-Stage = Literal["mel", "frames", "tokens"]  # how far a model wants its inputs made
+Stage = Literal["waveform", "analysis", "frames", "tokens"]  # how far a clip has been processed
 
 
 class Tokenizer(nn.Module):
     """Read waveforms as sentences.
 
     Args:
-        features: Waveforms to mel frames, and these to frames.
+        features: Waveforms to frames.
         codebooks: Frames to tokens.
     """
 
-    def __init__(self, features: LogMel, codebooks: Codebooks) -> None:
+    def __init__(self, features: Features, codebooks: Codebooks) -> None:
         super().__init__()
         codebooks.check_dimensions(features.n_dimensions)
         self.features, self.codebooks = features, codebooks
@@ -34,21 +34,15 @@ class Tokenizer(nn.Module):
         return {f"{part}.{key}": value for part, keys in parts.items() for key, value in keys.items()}
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Return all that was fitted or drawn, by name: the buffers of codebooks, and of the projection."""
-        arrays = self.codebooks.arrays()
-        projection = self.features.projection
-        if projection.is_fitted:
-            fitted = {"mean": projection.mean, "components": projection.components}
-            assert not fitted.keys() & arrays.keys(), "a clustering's buffer has the name of the projection's"
-            arrays |= {name: tensor.cpu().numpy() for name, tensor in fitted.items()}
-        return arrays
+        """Return all that was fitted or drawn, by name: the arrays of the codebooks and of the features."""
+        codebooks, features = self.codebooks.arrays(), self.features.arrays()
+        assert not codebooks.keys() & features.keys(), "clustering and features have arrays of the same name"
+        return {**codebooks, **features}
 
     def load_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take over copies of what `arrays` returned."""
         self.codebooks.load_arrays(arrays)
-        if "mean" in arrays:
-            self.features.projection.mean.copy_(torch.from_numpy(arrays["mean"]))
-            self.features.projection.components.copy_(torch.from_numpy(arrays["components"]))
+        self.features.load_arrays(arrays)
 
     def checksum(self) -> str:
         """Return 16 hex digits that name what was fitted or drawn."""
@@ -59,24 +53,25 @@ class Tokenizer(nn.Module):
         return self.features.n_frames(round(seconds * self.features.sample_rate))
 
     @torch.no_grad()
-    def read(self, mel: Tensor, n_mel: Tensor, stage: Stage) -> tuple[Tensor, Tensor]:
-        """Make what a model reads from mel frames.
+    def read(self, analysis: Tensor, n_slices: Tensor, stage: Stage) -> tuple[Tensor, Tensor]:
+        """Turn the analysis of clips into the input of a model.
 
         Args:
-            mel: (B, mel frames, M), dB.
-            n_mel: (B,), mel frames of each that are not padding.
-            stage: "mel" for normalised mel frames (B, mel frames, M), "frames" for (B, T, D), "tokens" for
-                int64 (B, T, Q).
+            analysis: (B, slices, bins), what `features.analyze` returns.
+            n_slices: (B,), slices of each that are not padding.
+            stage: "analysis" for the normalised analysis (B, slices, bins), "frames" for (B, T, D), "tokens"
+                for int64 (B, T, Q).
 
         Returns:
-            These, and how many positions of each clip are not padding (B,).
+            The input, and how many positions of each clip are not padding (B,).
         """
-        if stage == "mel":
-            return self.features.normalize(mel.float(), n_mel), n_mel
-        frames, n_frames = self.features(mel, n_mel)
+        assert stage != "waveform", "an analysis cannot be turned back into sound"
+        if stage == "analysis":
+            return self.features.normalize(analysis, n_slices), n_slices
+        frames, n_frames = self.features(analysis, n_slices)
         return (frames if stage == "frames" else self.codebooks.encode(frames)), n_frames
 
     @torch.no_grad()
     def forward(self, waveforms: Tensor, n_samples: Tensor) -> tuple[Tensor, Tensor]:
         """Tokenise waveforms (B, S) with n_samples (B,): tokens (B, T, Q), and how many positions (B,)."""
-        return self.read(*self.features.log_mel(waveforms, n_samples), "tokens")
+        return self.read(*self.features.analyze(waveforms, n_samples), "tokens")

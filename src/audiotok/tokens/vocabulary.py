@@ -189,7 +189,7 @@ def _fit(tokenizer: Tokenizer, corpus: Corpus, cache: ClipCache | None, n_worker
     sample = draw_sample(tokenizer, corpus, cache, n_workers)
     n_clips = sample.n_clips
     log.info("Fitting centroids to %s frames of %s training clips.", f"{len(sample):,}", f"{n_clips:,}")
-    tokenizer.features.projection.fit(sample)
+    tokenizer.features.fit(sample)
     frames = sample.project()
     del sample  # its mel frames would only take memory while the frames are clustered
     tokenizer.codebooks.fit(frames)
