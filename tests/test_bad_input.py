@@ -119,16 +119,27 @@ def test_values_that_cannot_work_are_named(refused, overrides, words):
 
 
 @pytest.mark.parametrize(
-    ("override", "words"),
+    ("overrides", "words"),
     [
-        ("clustering.n_cluster=8", "n_cluster"),
-        ("model=transformer", "transformer"),
-        ("colour=red", "colour"),
+        (
+            ["clustering.n_cluster=8"],
+            "clustering.n_cluster=8 is not a key; did you mean clustering.n_clusters?",
+        ),
+        (["n_clusters=8"], "n_clusters=8 is not a key; did you mean clustering.n_clusters?"),
+        (["model.lr=1"], "model.lr=1 is not a key; did you mean optimizer.lr?"),
+        (["data=csv", "data.rot=x"], "data.rot=x is not a key; did you mean data.root?"),
+        (["model=bag", "model.heads=2"], "those of model=bag are"),
+        (["model=berd"], "model=berd is not an option; did you mean model=bert?"),
+        (["model=transformer"], "'model/transformer'"),
+        (["colour=red"], "'colour'"),
+        (["-m", "model.num_layer=2,4"], "model.num_layer=2,4 is not a key; did you mean model.num_layers?"),
+        (["--help", "model=berd"], "model=berd is not an option; did you mean model=bert?"),
     ],
 )
-def test_unknown_keys_and_options_are_named_by_hydra(tmp_path, capsys, override, words):
-    with pytest.raises(SystemExit):
-        command(f"hydra.run.dir={tmp_path}", override)
+def test_a_misspelt_override_is_named_with_what_it_may_mean(tmp_path, capsys, overrides, words):
+    with pytest.raises(SystemExit) as exit_:
+        command(f"hydra.run.dir={tmp_path}", f"hydra.sweep.dir={tmp_path}", *overrides)
+    assert exit_.value.code not in (0, None)
     error = capsys.readouterr().err
     assert words in error
     assert "Traceback" not in error

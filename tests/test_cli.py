@@ -11,6 +11,7 @@ import pytest
 from runs import run
 from typer.testing import CliRunner
 
+from audiotok import __version__
 from audiotok.cli import app
 from audiotok.data.clip import SoundClass
 from audiotok.prediction import Tag
@@ -33,11 +34,25 @@ def modules_after(code: str, *arguments: str) -> tuple[set[str], str]:
     return set(modules.split()), output
 
 
-@pytest.mark.parametrize("argument", ["--help", "--cfg=job"])
-def test_looking_at_the_configuration_loads_no_heavy_library(argument):
-    modules, output = modules_after("from audiotok.programs import train; train()", *argument.split("="))
-    assert "n_clusters: 256" in output
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["--help"], "clustering.n_clusters=256"),
+        (["--cfg", "job"], "n_clusters: 256"),
+        (["--version"], f"audiotok {__version__}"),
+    ],
+)
+def test_looking_at_the_configuration_loads_no_heavy_library(arguments, shown):
+    modules, output = modules_after("from audiotok.programs import train; train()", *arguments)
+    assert shown in output
     assert not HEAVY & modules
+
+
+def test_the_version_loads_no_hydra_either():
+    for code in ("from audiotok.programs import train; train()", "from audiotok.cli import app; app()"):
+        modules, output = modules_after(code, "--version")
+        assert output.strip() == f"audiotok {__version__}"
+        assert "hydra" not in modules
 
 
 def test_audiotok_help_names_the_verbs_and_loads_no_heavy_library():

@@ -89,9 +89,7 @@ def write_fsd50k(root, sounds):
 def test_every_train_command_runs(line, tmp_path, roots, first_run, pretrained, capsys):
     _, _, *overrides = shlex.split(line)
     if "--help" in overrides:
-        with pytest.raises(SystemExit) as exit_:
-            command(*overrides)
-        assert exit_.value.code in (None, 0)
+        command(*overrides)
         assert "kmeans, product, random, residual, spherical" in capsys.readouterr().out
         return
     given = dict(override.split("=", 1) for override in overrides if "=" in override)

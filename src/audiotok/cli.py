@@ -1,7 +1,7 @@
-"""The command line: `audiotok VERB`.
+"""The command line: `audiotok COMMAND`.
 
-Verbs that build an experiment take Hydra overrides; verbs that look at what exists take options. Heavy
-imports stand inside the verbs, so that `--help` is instant.
+Commands that run an experiment take Hydra overrides; the others take options. Heavy imports stand inside
+the commands, so that `--help` is instant.
 """
 
 import logging
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from audiotok import __version__
 from audiotok.errors import UserError
 from audiotok.run.plugins import search_current_folder
 
@@ -22,18 +23,19 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Turn sound into words and find out what a language model can hear in them.", no_args_is_help=True
 )
-cache = typer.Typer(help="Look at what is computed once and kept, and clear it up.", no_args_is_help=True)
+cache = typer.Typer(help="List, verify and remove cached results.", no_args_is_help=True)
 app.add_typer(cache, name="cache")
-CacheDir = Annotated[Path, typer.Option(envvar="AUDIOTOK_CACHE", help="Folder of what is computed once.")]
+CacheDir = Annotated[Path, typer.Option(envvar="AUDIOTOK_CACHE", help="The folder of cached results.")]
 DEFAULT_CACHE = Path("~/.cache/audiotok")
 Kinds = Annotated[
-    list[str] | None, typer.Option("--kind", help="Of this kind, tokens for example; repeatable.")
+    list[str] | None,
+    typer.Option("--kind", help="Only entries of this kind, for example tokens. May be repeated."),
 ]
 
 
 @contextmanager
 def _log_on_screen() -> Iterator[None]:
-    """Show what the library logs, where Hydra does not."""
+    """Print the log of the library, for commands that do not go through Hydra."""
     log, handler = logging.getLogger("audiotok"), logging.StreamHandler()
     level = log.level
     log.addHandler(handler)
@@ -45,15 +47,26 @@ def _log_on_screen() -> Iterator[None]:
         log.setLevel(level)
 
 
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"audiotok {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _main() -> None:
-    """Prepare what all verbs need."""
+def _main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True),
+    ] = False,
+) -> None:
+    """Prepare what every verb needs."""
     search_current_folder()
 
 
 @contextmanager
 def _one_sentence() -> Iterator[None]:
-    """Say what the user can mend in red, without a traceback, and exit with 1."""
+    """Print an error that the user can fix, in red and without a traceback, and exit with 1."""
     try:
         yield
     except UserError as error:
@@ -66,18 +79,18 @@ def _say_in_red(error: UserError) -> None:
 
 
 def _console(stderr: bool = False) -> "Console":
-    """Return what prints text as it is: classes and files may have [brackets] and :colons: in them."""
+    """Return a console that prints text as it is: names may contain [brackets] and :colons:."""
     from rich.console import Console
 
     return Console(stderr=stderr, highlight=False, soft_wrap=True, markup=False, emoji=False)
 
 
 _OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}
-_PROGRAMS = {  # of Hydra, which take its overrides and have a --help of their own
-    "train": "Train and score a tagger; takes Hydra overrides, as train.py does (audiotok train --help).",
-    "pretrain": "Learn to fill masked tokens, for model.init_from; takes Hydra overrides.",
-    "prepare": "Find out which clips a corpus has, and report; takes Hydra overrides.",
-    "doctor": "Look for what keeps a run from learning, in two minutes; takes what train takes.",
+_PROGRAMS = {  # these take Hydra overrides and have a --help of their own
+    "train": "Train and score a tagger. `audiotok train --help` lists its options.",
+    "pretrain": "Pretrain a model without labels, on masked tokens.",
+    "prepare": "Check the clips of a corpus before training, and report on them.",
+    "doctor": "Look for problems that would keep a run from learning.",
 }
 
 
@@ -95,8 +108,8 @@ for _name, _says in _PROGRAMS.items():
 
 
 @app.command(context_settings=_OVERRIDES)
-def repeat(context: typer.Context, run: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None:
-    """Run again what is in a run's folder, in a new one; Hydra overrides of values may follow."""
+def repeat(context: typer.Context, run: Annotated[Path, typer.Argument(help="The folder of a run.")]) -> None:
+    """Repeat a run from the configuration in its folder. Overrides of single keys may follow."""
     from audiotok.programs.repeating import repeat as hydra_repeat
 
     with _one_sentence():
@@ -106,35 +119,33 @@ def repeat(context: typer.Context, run: Annotated[Path, typer.Argument(help="Fol
 @app.command()
 def download(
     name: Annotated[
-        str, typer.Argument(help="esc50, fsd50k, audioset-csv (its tables) or audioset (its audio, too).")
+        str, typer.Argument(help="esc50, fsd50k, audioset (tables and audio) or audioset-csv (tables only).")
     ],
-    to: Annotated[Path, typer.Option(help="Folder that it goes into.")],
+    to: Annotated[Path, typer.Option(help="The folder to download into.")],
     mirror: Annotated[
-        str | None, typer.Option(envvar="AUDIOTOK_MIRROR", help="Base URL to take the files from instead.")
+        str | None, typer.Option(envvar="AUDIOTOK_MIRROR", help="The base URL of a mirror to download from.")
     ] = None,
     sets: Annotated[
         list[str] | None,
-        typer.Option("--set", help="Of audioset: bal_train, unbal_train, eval; may be given several times."),
+        typer.Option("--set", help="For audioset: bal_train, unbal_train or eval. May be repeated."),
     ] = None,
 ) -> None:
-    """Fetch a corpus, or what is missing of it, and check it."""
+    """Download a corpus, or the files that are missing, and verify it."""
     from audiotok.download.download import download as fetch
 
     with _one_sentence(), _log_on_screen():
         done = fetch(name, to, mirror, sets)
     console = _console()
-    console.print(f"{done.title} is in {done.root}; what came is in {to / 'download.json'}.")
+    console.print(f"{done.title} is in {done.root}; {to / 'download.json'} lists what was downloaded.")
     console.print(done.command)
 
 
 @app.command()
 def workspace(
-    project: Annotated[str, typer.Option(help="W&B project.")] = "audiotok",
-    entity: Annotated[
-        str | None, typer.Option(help="W&B user or team; the account's own without it.")
-    ] = None,
+    project: Annotated[str, typer.Option(help="The W&B project.")] = "audiotok",
+    entity: Annotated[str | None, typer.Option(help="The W&B user or team; by default your own.")] = None,
 ) -> None:
-    """Make the dashboard of a W&B project: scores, what matters, examples, vocabulary."""
+    """Create a W&B dashboard: scores, settings that matter, examples, vocabulary."""
     from audiotok.logger.workspace import save
 
     with _one_sentence():
@@ -143,11 +154,11 @@ def workspace(
 
 @app.command()
 def predict(
-    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
     files: Annotated[list[Path], typer.Argument(help="Audio files.")],
-    top: Annotated[int, typer.Option(help="Tags shown for each file.", min=1)] = 5,
+    top: Annotated[int, typer.Option(help="The number of tags printed for each file.", min=1)] = 5,
 ) -> None:
-    """Print the tags of your own sounds."""
+    """Tag your own sounds with a trained model."""
     from audiotok.experiment import restore
     from audiotok.prediction import tag
 
@@ -172,24 +183,24 @@ def predict(
 @app.command()
 def compare(
     folders: Annotated[
-        list[Path], typer.Argument(metavar="FOLDER...", help="Runs, or what contains them: a sweep, outputs.")
+        list[Path], typer.Argument(metavar="FOLDER...", help="Folders of runs, or folders that contain runs.")
     ],
-    to: Annotated[Path, typer.Option(help="The page.")] = Path("compare.html"),
-    metric: Annotated[str, typer.Option(help="What runs are ranked by: a key of metrics.json.")] = "test/mAP",
+    to: Annotated[Path, typer.Option(help="The page to write.")] = Path("compare.html"),
+    metric: Annotated[str, typer.Option(help="The key of metrics.json to rank by.")] = "test/mAP",
 ) -> None:
-    """Lay runs beside each other in one page that opens without a server: settings, scores, curves, luck."""
+    """Compare runs in one HTML page: settings, scores, learning curves, significance."""
     from audiotok.compare.page import compare as write_page
 
     with _one_sentence():
         runs = write_page(folders, to, metric)
     lacking = sum(bool(run.notes) for run in runs)
-    noted = f"; {lacking} lack something, which the page names" if lacking else ""
-    _console().print(f"{len(runs)} runs are compared in {to} ({to.stat().st_size / 1e6:.1f} MB){noted}.")
+    noted = f"; {lacking} of them are incomplete, as the page says" if lacking else ""
+    _console().print(f"Compared {len(runs)} runs in {to} ({to.stat().st_size / 1e6:.1f} MB){noted}.")
 
 
 @cache.command("list")
 def list_cache(cache_dir: CacheDir = DEFAULT_CACHE, kind: Kinds = None) -> None:
-    """List what is kept: what it is made of, its rows, its size, its last use."""
+    """List the entries of the cache: their contents, rows, sizes and last use."""
     from audiotok.inventory import chosen, table_of, take
     from audiotok.store import Store
 
@@ -200,7 +211,7 @@ def list_cache(cache_dir: CacheDir = DEFAULT_CACHE, kind: Kinds = None) -> None:
 
 @cache.command("verify")
 def verify_cache(cache_dir: CacheDir = DEFAULT_CACHE, kind: Kinds = None) -> None:
-    """Read what is kept against its sums; exit with 1 where something does not fit."""
+    """Verify the entries of the cache against their checksums; exit with 1 if one is damaged."""
     from audiotok.inventory import chosen, faults_of, take
     from audiotok.store import Store
 
@@ -218,18 +229,20 @@ def verify_cache(cache_dir: CacheDir = DEFAULT_CACHE, kind: Kinds = None) -> Non
 def prune_cache(
     cache_dir: CacheDir = DEFAULT_CACHE,
     kind: Kinds = None,
-    days: Annotated[float, typer.Option(help="What was not used for so many days.", min=0)] = 0,
-    unused: Annotated[bool, typer.Option("--unused", help="What nothing reads any more.")] = False,
+    days: Annotated[float, typer.Option(help="Only entries unused for this many days.", min=0)] = 0,
+    unused: Annotated[
+        bool, typer.Option("--unused", help="Only entries that nothing reads any more.")
+    ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show what would go, and remove nothing.")
+        bool, typer.Option("--dry-run", help="List what would be removed, and remove nothing.")
     ] = False,
 ) -> None:
-    """Remove what all options hold for, but nothing that is being made or read at this moment."""
+    """Remove the entries that match every option given; entries in use stay."""
     from audiotok.inventory import chosen, table_of, take
     from audiotok.store import Store
 
     if not (kind or days or unused):
-        typer.echo("Without --kind, --days or --unused all would go; say what is to.", err=True)
+        typer.echo("This would remove everything; narrow it with --kind, --days or --unused.", err=True)
         raise typer.Exit(2)
     store = Store(cache_dir)
     with _one_sentence():
@@ -240,4 +253,4 @@ def prune_cache(
     removed = [item for item in items if store.remove(item.entry)]
     _console().print(table_of(removed, "Removed"), soft_wrap=False)
     if len(removed) < len(items):
-        typer.echo(f"{len(items) - len(removed)} are in use and stay.")
+        typer.echo(f"{len(items) - len(removed)} are in use and were not removed.")

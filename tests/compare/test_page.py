@@ -35,7 +35,7 @@ def page(twelve_runs, tmp_path_factory) -> str:
     path = tmp_path_factory.mktemp("page") / "compare.html"
     code, output = audiotok_compare(twelve_runs, "--to", path)
     assert code == 0
-    assert output == f"12 runs are compared in {path} ({path.stat().st_size / 1e6:.1f} MB).\n"
+    assert output == f"Compared 12 runs in {path} ({path.stat().st_size / 1e6:.1f} MB).\n"
     return path.read_text(encoding="utf-8")
 
 

@@ -11,7 +11,7 @@ from runs import run
 
 from audiotok.errors import UserError
 from audiotok.experiment.configuration import build_node
-from audiotok.programs.arguments import options_first
+from audiotok.programs.arguments import split
 
 ROOT = Path(__file__).parents[2]
 MODULE = """
@@ -80,8 +80,8 @@ def test_the_current_folder_comes_after_what_is_installed(project, program):
     assert "count_steps.Count" in done.stdout
 
 
-def test_options_may_stand_between_overrides():
+def test_flags_may_stand_between_overrides():
     given = ["a=1", "--config-dir", "conf", "b=2", "-m", "--cfg=job", "c=3"]
-    assert options_first(given) == ["--config-dir", "conf", "-m", "--cfg=job", "a=1", "b=2", "c=3"]
-    assert options_first(["--info", "a=1"]) == ["--info", "all", "a=1"]
-    assert options_first(["a=1", "--info", "defaults"]) == ["--info", "defaults", "a=1"]
+    assert split(given) == (["--config-dir", "conf", "-m", "--cfg=job"], ["a=1", "b=2", "c=3"])
+    assert split(["--info", "a=1"]) == (["--info", "all"], ["a=1"])
+    assert split(["a=1", "--info", "defaults"]) == (["--info", "defaults"], ["a=1"])

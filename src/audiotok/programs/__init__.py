@@ -1,10 +1,13 @@
 """The Hydra programs: from the command line to one run, or to a sweep of runs.
 
-options     the configuration groups on the disk: their folder, options and comments
-arguments   what a command line says besides overrides, and which plugins of Hydra it needs
-job         one run, and what becomes of its errors
-command     the programs themselves
-repeating   `audiotok repeat`: a run's own configuration instead of `configs/`
+options      the configuration groups on the disk: their folder, options and comments
+arguments    the flags and overrides of a command line, and the plugins of Hydra that it needs
+composition  what a program would run with
+help         --help: groups, options, and every key with its comment
+spelling     what a misspelt override may have meant
+job          one run, and what becomes of its errors
+command      the programs themselves
+repeating    `audiotok repeat`: a run's own configuration instead of `configs/`
 """
 
 from audiotok.programs.command import doctor, prepare, pretrain, train

@@ -1,11 +1,11 @@
-"""A command line: the options of Hydra among its overrides, and the plugins that it needs."""
+"""A command line: its flags, its overrides, and the plugins of Hydra that it needs."""
 
 from collections.abc import Sequence
 from importlib.util import find_spec
 
 from audiotok.errors import UserError
 
-# Hydra's options that take the argument after them.
+# Flags of Hydra that take the argument after them.
 _WITH_A_VALUE = {"--cfg", "--config-dir", "--config-name", "--config-path", "--package"}
 _WITH_A_VALUE |= {"-c", "-cd", "-cn", "-cp", "-p"}
 PLUGINS = {  # what a command line may name: the package of Hydra's plugin, and the extra that installs it
@@ -22,20 +22,25 @@ PLUGINS = {  # what a command line may name: the package of Hydra's plugin, and 
 }
 
 
-def options_first(arguments: Sequence[str]) -> list[str]:
-    """Return a command line with its options before its overrides: argparse takes only one row of those."""
-    options, overrides, rest = [], [], list(arguments)
+def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the flags of a command line, with their values, and its overrides.
+
+    Flags may stand between overrides; argparse, which Hydra reads a line with, takes only one row of those.
+    """
+    flags: list[str] = []
+    overrides: list[str] = []
+    rest = list(arguments)
     while rest:
         argument = rest.pop(0)
         if not argument.startswith("-"):
             overrides.append(argument)
             continue
-        options.append(argument)
+        flags.append(argument)
         if argument in ("--info", "-i"):  # its value may be left out
-            options.append("all" if not rest or "=" in rest[0] or rest[0].startswith("-") else rest.pop(0))
+            flags.append("all" if not rest or "=" in rest[0] or rest[0].startswith("-") else rest.pop(0))
         elif argument in _WITH_A_VALUE and rest:
-            options.append(rest.pop(0))
-    return options + overrides
+            flags.append(rest.pop(0))
+    return flags, overrides
 
 
 def check_plugins(arguments: Sequence[str]) -> None:

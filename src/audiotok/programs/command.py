@@ -1,12 +1,24 @@
-"""The programs: each reads `sys.argv`, composes a YAML of `configs/`, and does a job with it."""
+"""The programs: each reads `sys.argv`, composes a YAML of `configs/`, and does a job with it.
+
+A line says at once what runs. Hydra is imported after it, and torch by the job, once the configuration is
+known to be sound.
+"""
 
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TextIO
 
+from audiotok import __version__
 from audiotok.errors import UserError
-from audiotok.programs.arguments import check_plugins, options_first
-from audiotok.programs.options import config_folder
+from audiotok.programs.arguments import check_plugins, split
+from audiotok.programs.options import config_folder, config_folders
 from audiotok.run.plugins import search_current_folder
+from audiotok.run.processes import is_first
+
+_HELP, _VERSION = {"--help", "-h"}, {"--version"}
+_SHOWING = {"--cfg", "-c", "--hydra-help", "--info", "-i", "--shell-completion", "-sc"}  # instead of running
 
 
 def program(name: str, job: str = "run") -> Callable[[], None]:
@@ -19,19 +31,67 @@ def program(name: str, job: str = "run") -> Callable[[], None]:
 
     def start() -> None:
         search_current_folder()
-        sys.argv[1:] = options_first(sys.argv[1:])
+        flags, overrides = split(sys.argv[1:])
+        folders = config_folders(flags)
+        given = {flag.partition("=")[0] for flag in flags}
         try:
-            check_plugins(sys.argv[1:])
+            check_plugins(overrides)
         except UserError as error:
             raise SystemExit(str(error)) from None
-        import hydra  # takes half a second, which the above does without
-
-        from audiotok.programs import job as jobs
-
-        main = hydra.main(config_name=name, version_base="1.3", config_path=str(config_folder()))
-        main(getattr(jobs, job))()
+        if given & _VERSION:
+            _say(f"audiotok {__version__}")
+        elif given & _HELP:
+            _help(name, overrides, folders)
+        else:
+            if is_first() and not given & _SHOWING:
+                _say(f"{time.strftime('%H:%M:%S')} audiotok {__version__}: {name}")
+            sys.argv[1:] = flags + overrides
+            _run(name, job, overrides, folders)
 
     return start
+
+
+def _help(name: str, overrides: Sequence[str], folders: Sequence[Path]) -> None:
+    from hydra.errors import HydraException
+
+    from audiotok.programs.help import help_text
+
+    try:
+        _say(help_text(Path(sys.argv[0]).name, name, overrides, folders))
+    except HydraException as error:
+        _suggest(name, overrides, folders)
+        raise SystemExit(str(error)) from None
+
+
+def _run(name: str, job: str, overrides: Sequence[str], folders: Sequence[Path]) -> None:
+    """Let Hydra compose the configuration and run the job; say what misspelt overrides may have meant."""
+    import hydra
+    from hydra.core.hydra_config import HydraConfig
+
+    from audiotok.programs import job as jobs
+
+    HydraConfig.instance().cfg = None
+    main = hydra.main(config_name=name, version_base="1.3", config_path=str(config_folder()))
+    try:
+        main(getattr(jobs, job))()
+    except SystemExit as end:
+        if end.code == 1 and not HydraConfig.initialized():  # Hydra has refused the overrides
+            _suggest(name, overrides, folders)
+        raise
+
+
+def _suggest(name: str, overrides: Sequence[str], folders: Sequence[Path]) -> None:
+    from audiotok.programs.spelling import suggestions
+
+    for sentence in suggestions(name, overrides, folders):
+        _say(sentence, sys.stderr)
+
+
+def _say(text: str, stream: TextIO | None = None) -> None:
+    """Write a line where nothing logs yet."""
+    stream = stream or sys.stdout
+    stream.write(text + "\n")
+    stream.flush()
 
 
 train, pretrain, prepare = program("train"), program("pretrain"), program("prepare")

@@ -13,9 +13,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytorch_lightning as pl
-import torch
+if TYPE_CHECKING:  # the rest is needed before Lightning and torch are imported
+    import pytorch_lightning as pl
 
 log = logging.getLogger(__name__)
 _RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK")  # as launchers name them
@@ -31,11 +32,16 @@ def leads(devices: object, n_nodes: int) -> bool:
         n_nodes: `trainer.num_nodes`.
     """
     is_alone = devices in (1, "1") and n_nodes == 1
-    return is_alone or all(int(os.environ.get(name) or 0) == 0 for name in _RANKS)
+    return is_alone or is_first()
+
+
+def is_first() -> bool:
+    """Tell whether a launcher has started this process as the first one, or none has started it."""
+    return all(int(os.environ.get(name) or 0) == 0 for name in _RANKS)
 
 
 @contextmanager
-def followers(trainer: pl.Trainer, folder: Path) -> Iterator[None]:
+def followers(trainer: "pl.Trainer", folder: Path) -> Iterator[None]:
     """Run the other processes of this node, if the trainer wants any and nobody else has started them.
 
     They end with the block; if one of them fails, the run does.
@@ -72,6 +78,8 @@ def followers(trainer: pl.Trainer, folder: Path) -> Iterator[None]:
         over.set()
         for process in processes:
             process.kill()
+        import torch
+
         if torch.distributed.is_initialized():  # the next job of a sweep has a group of its own
             torch.distributed.destroy_process_group()
         for name, value in before.items():
