@@ -105,5 +105,5 @@ def test_a_block_without_channels_is_refused(channels: list[int], key: str) -> N
 
 
 def test_a_network_without_blocks_is_refused() -> None:
-    with pytest.raises(UserError, match=r"^model\.channels=\[\] has no block; give at least one number\.$"):
+    with pytest.raises(UserError, match=r"^model\.channels=\[\] .*; give "):
         build("cnn", channels=[])

@@ -2,11 +2,10 @@
 
 import pytest
 import torch
+from tiny_models import build
 from torch import nn
 
-from audiotok.model.bert import Bert
-from audiotok.model.dropout import Dropout
-from tests.model.tiny_models import build
+from audiotok.model.dropout import ClipDropout, Dropout
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
@@ -52,9 +51,16 @@ def test_half_precision_stays_what_it_is() -> None:
     assert Dropout(0.3)(torch.ones(9, dtype=torch.bfloat16)).dtype == torch.bfloat16
 
 
-def test_transformers_layers_drop_by_it_too() -> None:
-    model = build("bert", dropout=0.3)
-    assert isinstance(model, Bert)
-    layers = [part for part in model.modules() if isinstance(part, nn.Dropout)]
-    assert len(layers) > 3
-    assert all(isinstance(part, Dropout) for part in layers)
+def test_every_layer_of_bert_drops_by_it() -> None:
+    kinds = [type(part) for part in build("bert", dropout=0.3).modules() if isinstance(part, nn.Dropout)]
+    assert kinds.count(Dropout) == 1 + 2 * 3 + 1  # embeddings, three in each of two layers, logits
+    assert nn.Dropout not in kinds
+
+
+def test_clips_are_dropped_as_a_whole_and_the_others_scaled_up() -> None:
+    torch.manual_seed(0)
+    dropped = ClipDropout(0.75)(torch.ones(1000, 3, 4))
+    assert set(dropped.unique().tolist()) == {0.0, 4.0}
+    assert torch.equal(dropped, dropped[:, :1, :1].expand_as(dropped))
+    assert (dropped == 0).float().mean().item() == pytest.approx(0.75, abs=0.05)
+    assert torch.equal(ClipDropout(0.75).eval()(dropped), dropped)

@@ -10,14 +10,15 @@ from torch import Tensor, nn
 from transformers import BertConfig, BertModel
 
 from audiotok.errors import UserError
-from audiotok.model.encoder import Encoder
+from audiotok.model.bert_encoder import BertEncoder
+from audiotok.model.encoder import INIT_STD, Encoder
 from audiotok.padding import is_position
 
 
-def build(**changes: Any) -> Encoder:
+def build(**changes: Any) -> BertEncoder:
     """Build a tiny encoder whose weights are so large that every vector tells."""
     torch.manual_seed(0)
-    encoder = Encoder(**{**TRANSFORMER, "n_positions": 9, **changes}).eval()
+    encoder = BertEncoder(**{**TRANSFORMER, "n_positions": 9, **changes}).eval()
     for parameter in encoder.parameters():
         nn.init.normal_(parameter, mean=float(parameter.ndim == 1), std=0.5)
     return encoder
@@ -31,18 +32,65 @@ def inside_with_cls(lengths: Tensor) -> Tensor:
     return is_position(lengths + 1, 10)
 
 
+def library_model(attention: str = "eager") -> BertModel:
+    """Return transformers' model of the size of `TRANSFORMER`."""
+    config = BertConfig(
+        vocab_size=1,
+        hidden_size=16,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=12,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+    )
+    config._attn_implementation = attention
+    return BertModel(config, add_pooling_layer=False)
+
+
 @torch.no_grad()
 def reference_states(encoder: Encoder, vectors: Tensor, lengths: Tensor) -> Tensor:
     """Return the states (B, 1 + T, H) of transformers' BERT with the same weights and explicit attention."""
-    config = BertConfig(**{**encoder.bert.config.to_dict(), "vocab_size": 3})
-    config._attn_implementation = "eager"
-    theirs = BertModel(config, add_pooling_layer=False).eval()
+    theirs = library_model().eval()
     missing, unexpected = theirs.load_state_dict(encoder.bert.state_dict(), strict=False)
     assert missing == ["embeddings.word_embeddings.weight"]
     assert unexpected == []
     inputs = torch.cat([encoder.cls.expand(len(vectors), 1, -1), vectors], 1)
     mask = inside_with_cls(lengths).long()
     return theirs(inputs_embeds=inputs, attention_mask=mask).last_hidden_state
+
+
+# ---- the library as the oracle ----
+
+
+def test_weights_of_the_library_load_by_their_names_and_are_read_as_by_the_library() -> None:
+    """In training mode, too, with gradients; dropout is 0."""
+    torch.manual_seed(1)
+    theirs, ours = library_model("sdpa").train(), build().train()
+    for parameter in theirs.parameters():
+        nn.init.normal_(parameter, mean=float(parameter.ndim == 1), std=0.5)
+    weights = {n: w for n, w in theirs.state_dict().items() if "word_embeddings" not in n}
+    ours.bert.load_state_dict(weights)  # all names, and no others
+    vectors, inside = random_vectors(n_positions=10), inside_with_cls(LENGTHS)
+    expected = theirs(inputs_embeds=vectors, attention_mask=inside.long()).last_hidden_state
+    states = ours.bert(vectors, inside)
+    torch.testing.assert_close(states[inside], expected[inside])
+    expected[inside].square().sum().backward()
+    states[inside].square().sum().backward()
+    gradients = {n: p.grad for n, p in theirs.named_parameters() if "word_embeddings" not in n}
+    for name, parameter in ours.bert.named_parameters():
+        torch.testing.assert_close(parameter.grad, gradients[name], rtol=1e-3, atol=1e-3)
+
+
+def test_initial_weights_are_those_that_the_library_draws() -> None:
+    torch.manual_seed(0)
+    expected = {n: w for n, w in library_model().state_dict().items() if "word_embeddings" not in n}
+    cls = torch.randn(16) * INIT_STD
+    torch.manual_seed(0)
+    encoder = BertEncoder(**TRANSFORMER, n_positions=9)
+    assert encoder.bert.state_dict().keys() == expected.keys()
+    assert all(torch.equal(weight, expected[name]) for name, weight in encoder.bert.state_dict().items())
+    assert torch.equal(encoder.cls, cls)  # building the layers has drawn nothing besides
 
 
 # ---- states and pooling ----
@@ -111,8 +159,8 @@ def layer_outputs(encoder: Encoder, vectors: Tensor) -> list[tuple[Tensor, Tenso
     """Return what each layer was given and what it gave, (B, 1 + T, H) each."""
     given: list[Tensor] = []
     handles = [
-        layer.attention.self.query.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
-        for layer in encoder.bert.encoder.layer
+        layer.attention["self"].query.register_forward_pre_hook(lambda _, inputs: given.append(inputs[0]))
+        for layer in encoder.bert.layers
     ]
     with torch.no_grad():
         last = encoder.states(vectors, torch.full((len(vectors),), vectors.shape[1]))
@@ -178,7 +226,7 @@ def test_gradient_of_clips_that_skip_goes_past_the_layer() -> None:
     encoder(vectors, torch.tensor([9, 9, 9])).square().sum().backward()
     assert vectors.grad is not None
     assert vectors.grad.abs().amax((1, 2)).gt(0).all()
-    assert not any(p.grad.any() for p in encoder.bert.encoder.layer[0].parameters())
+    assert not any(p.grad.any() for p in encoder.bert.layers[0].parameters())
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -200,17 +248,16 @@ def test_no_vector_is_kept_for_words() -> None:
 
 def test_the_numbers_of_the_transformer_are_what_was_asked_for() -> None:
     encoder = build(num_layers=3, intermediate_size=24)
-    assert len(encoder.bert.encoder.layer) == 3
-    assert encoder.bert.encoder.layer[0].intermediate.dense.out_features == 24
+    assert len(encoder.bert.layers) == 3
+    assert encoder.bert.layers[0].intermediate.dense.out_features == 24
     assert encoder.hidden_size == 16
-    assert encoder.initializer_range == 0.02
 
 
 def test_intermediate_size_of_none_is_four_times_the_width() -> None:
-    assert build().bert.encoder.layer[0].intermediate.dense.out_features == 64
+    assert build().bert.layers[0].intermediate.dense.out_features == 64
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0, 1.5])
 def test_a_stochastic_depth_that_is_no_share_is_refused(share: float) -> None:
-    with pytest.raises(UserError, match=rf"^model\.stochastic_depth={share} is no share; choose .*\.$"):
+    with pytest.raises(UserError, match=rf"^model\.stochastic_depth={share} is not a share; choose .*\.$"):
         build(stochastic_depth=share)

@@ -233,6 +233,15 @@ def test_dropout_acts_in_training_alone(kind: str) -> None:
     assert not torch.equal(model(inputs, full), model(inputs, full))
 
 
+@every_model
+def test_with_dropout_disabled_training_is_deterministic(kind: str) -> None:
+    all_of_it = {"stochastic_depth": 0.5, "attention_dropout": 0.5} if kind in ("bert", "frames") else {}
+    model = build_awake(kind, dropout=0.5, **all_of_it).train()
+    model.disable_dropout()
+    inputs, full = random_inputs(model.reads), torch.tensor([9, 9, 9])
+    assert torch.equal(model(inputs, full), model(inputs, full))
+
+
 @every_variant
 def test_training_in_bfloat16_gives_logits_near_those_of_float32(kind: str, changes: dict[str, Any]) -> None:
     model = build(kind, **changes).train()
@@ -264,7 +273,7 @@ def test_a_clip_of_masked_tokens_has_finite_logits_whatever_was_masked(kind: str
 @pytest.mark.parametrize("value", [-0.1, 1.0, 1.5])
 @every_model
 def test_dropout_that_is_no_share_is_refused(kind: str, value: float) -> None:
-    with pytest.raises(UserError, match=rf"^model\.dropout={value} is no share; choose .* less than 1\.$"):
+    with pytest.raises(UserError, match=rf"^model\.dropout={value} is not a share; choose .* less than 1\.$"):
         build(kind, dropout=value)
 
 

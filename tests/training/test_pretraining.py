@@ -208,7 +208,6 @@ def build_pretrainer() -> Pretrainer:
         pooling="mean",
         embedding="random",
         start_at_prior=False,
-        init_from=None,
         sizes=Sizes(n_mels=1, n_dimensions=1, n_codebooks=2, n_clusters=8, n_tokens=20, n_classes=3),
     )
     for weight in model.parameters():
@@ -355,11 +354,12 @@ def test_a_checkpoint_of_the_other_verb_is_not_resumed(refused, pretrained, tmp_
 # ---- what pretrain refuses ----
 
 
-@pytest.mark.parametrize("model", ["bag", "cnn", "frames", "lstm"])
+@pytest.mark.parametrize("model", ["bag", "frames"])
 def test_a_model_without_masked_tokens_is_refused_before_centroids_are_fitted(refused, tmp_path, model):
     cache = tmp_path / "cache"
     message = refused("pretrain", f"model={model}", f"cache_dir={cache}", tiny=TINY_OF_ANY_MODEL)
-    assert message == f"model={model} has no masked tokens to fill; choose model=bert."
+    assert message.startswith(f"model={model} ")
+    assert "model=bert" in message
     assert not cache.exists()
 
 

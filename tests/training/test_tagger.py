@@ -82,7 +82,6 @@ def tagger(seed: int = 0, dropout: float = 0.2, **changes: Any) -> Tagger:
         pooling="mean",
         embedding="random",
         start_at_prior=False,
-        init_from=None,
         sizes=Sizes(
             n_mels=16,
             n_dimensions=8,

@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from audiotok.doctor.finding import Finding, NotMadeError, State, graded
 from audiotok.doctor.subject import Patient
-from audiotok.model.encoder import Encoder
 from audiotok.model.model import prior_logits
 
 FACTORS = (0.1, 1.0, 10.0)  # of the learning rate
@@ -174,13 +173,7 @@ class Trainee:
     def __init__(self, patient: Patient, factor: float = 1.0) -> None:
         self.loss_of, self.gradient_clip = patient.loss, patient.gradient_clip
         self.model = copy.deepcopy(patient.model).to(patient.device).train()  # BatchNorm goes by the batch
-        for part in self.model.modules():
-            if isinstance(part, nn.Dropout):
-                part.p = 0.0
-            elif isinstance(part, nn.RNNBase):
-                part.dropout = 0.0
-            elif isinstance(part, Encoder):
-                part.stochastic_depth = 0.0
+        self.model.disable_dropout()
         self.optimizer = patient.optimizer.build(self.model)
         for group in self.optimizer.param_groups:
             group["lr"] *= factor
@@ -209,7 +202,7 @@ class Trainee:
 
 def _expected(patient: Patient, batches: list[Batch]) -> tuple[float, str]:
     """Return the loss that a start without knowledge has on some batches, and what it knows."""
-    at_prior = bool(getattr(patient.model, "start_at_prior", False))
+    at_prior = patient.model.start_at_prior
     logits = prior_logits(patient.class_prior) if at_prior else torch.zeros(len(patient.corpus.classes))
     losses = [
         float(patient.loss(logits.to(b.targets.device).expand_as(b.targets), b.targets, False))

@@ -16,7 +16,6 @@ from omegaconf import DictConfig
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
-from torch import nn
 
 from audiotok.augment.recipe import Recipe
 from audiotok.callbacks.history import History
@@ -25,11 +24,11 @@ from audiotok.callbacks.progress import Progress
 from audiotok.callbacks.pruning import Pruning
 from audiotok.data.corpus.corpus import Corpus, open_corpus
 from audiotok.errors import UserError
-from audiotok.experiment.configuration import build_node
+from audiotok.experiment.configuration import build_node, model_node
+from audiotok.experiment.weights import load_pretrained
 from audiotok.loader.datamodule import ClipDataModule
 from audiotok.logger.destination import Destination
 from audiotok.model.model import Model, Sizes, Start
-from audiotok.model.transformer import Transformer
 from audiotok.run.checkpoint import BEST
 from audiotok.store import Store
 from audiotok.tokens.tokenizer import Tokenizer
@@ -83,7 +82,9 @@ def build(config: DictConfig, destination: Destination, logger: Logger | None) -
             copy_vocabulary(vocabulary, destination.folder / VOCABULARY)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     class_prior = torch.from_numpy(corpus.class_counts("train") / len(corpus.clips["train"])).float()
-    model.start_from(Start(tokenizer.codebooks.centroids, class_prior, vocabulary.key))
+    model.start_from(Start(tokenizer.codebooks.centroids, class_prior))
+    if config.model.get("init_from"):
+        load_pretrained(model, Path(config.model.init_from), vocabulary.key)
     if config.compile:
         compile_model(model)
     return Parts(
@@ -110,14 +111,11 @@ def _vocabulary_before(config: DictConfig) -> Path | None:
 
 
 def compile_model(model: Model) -> None:
-    """Compile what training calls of a model, as it stands; weights and their names stay what they are."""
+    """Compile the methods of a model that training calls; its weights and their names stay the same."""
     if not any(map(shutil.which, (os.environ.get("CXX", "g++"), "g++", "clang++"))):
-        raise UserError("compile=true needs a C++ compiler, and none is here; install g++, or choose false.")
-    calls: list[tuple[nn.Module, str]] = [(model, "embed"), (model, "classify")]
-    if isinstance(model, Transformer):
-        calls.append((model.encoder, "states"))  # by itself in pretraining
-    for owner, name in calls:
-        setattr(owner, name, torch.compile(getattr(owner, name)))
+        raise UserError("compile=true needs a C++ compiler, which is missing; install g++, or choose false.")
+    for name in model.compilable:
+        setattr(model, name, torch.compile(getattr(model, name)))
 
 
 def build_tokenizer(config: DictConfig) -> Tokenizer:
@@ -136,7 +134,7 @@ def build_model(config: DictConfig, tokenizer: Tokenizer, clip_seconds: float, n
         n_tokens=tokenizer.n_tokens(clip_seconds),
         n_classes=n_classes,
     )
-    model = build_node(config.model, sizes=sizes)
+    model = build_node(model_node(config), sizes=sizes)
     assert isinstance(model, Model)
     return model
 

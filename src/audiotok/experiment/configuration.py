@@ -5,12 +5,12 @@ from typing import Any, Literal
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from audiotok.data.source import Check
 from audiotok.doctor.report import REPORT
 from audiotok.errors import ERROR, UserError
-from audiotok.experiment.signature import check_signature, check_targets
+from audiotok.experiment.signature import check_signature, check_targets, check_value
 from audiotok.logger.destination import Destination
 from audiotok.run.results import METRICS
 
@@ -62,6 +62,7 @@ def check(config: DictConfig, root: type[Root | PrepareRoot] = Root) -> None:
     """
     values = plain(config)
     groups = {key: node for key, node in values.items() if isinstance(node, dict)}
+    check_value("model.init_from", groups.get("model", {}).pop("init_from", None), str | None)
     for key, node in groups.items():
         check_signature(key, node)
     keys = {key: value for key, value in values.items() if key not in groups and key != "logger"}
@@ -70,6 +71,14 @@ def check(config: DictConfig, root: type[Root | PrepareRoot] = Root) -> None:
         raise UserError(f"seed={keys['seed']} is no seed; choose 0 to {_N_SEEDS - 1}.")
     if not keys.get("cache_dir", "."):
         raise UserError("cache_dir is empty; give a folder.")
+
+
+def model_node(config: DictConfig) -> DictConfig:
+    """Return the model's node without `init_from`, which the experiment reads and no model knows."""
+    node = config.model.copy()
+    with open_dict(node):
+        node.pop("init_from", None)
+    return node
 
 
 def build_node(node: DictConfig, **derived: object) -> Any:

@@ -7,7 +7,8 @@ a type stands, and Hydra does not look at them.
 import inspect
 import math
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from inspect import Parameter
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,9 @@ def check_signature(key: str, node: object) -> None:
 def _check_arguments(key: str, node: Mapping[str, Any]) -> None:
     target = _find(key, node["_target_"])
     try:
-        parameters = inspect.signature(target).parameters
-    except ValueError:  # some built-in types have none
+        parameters, takes_anything = arguments(target)
+    except ValueError:  # some built-in types have no signature
         return
-    takes_anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
-    hints = _type_hints(target)
     for name, value in node.items():
         if name.startswith("_"):
             continue
@@ -58,8 +57,38 @@ def _check_arguments(key: str, node: Mapping[str, Any]) -> None:
                 f"{_join(key, name)}={value} is not understood by {node['_target_']}; "
                 f"its keys are {', '.join(parameters)}."
             )
-        if name in hints and not _holds_a_node(value):
-            _check_value(_join(key, name), value, hints[name])
+        hint = parameters[name].annotation if name in parameters else Parameter.empty
+        if hint is not Parameter.empty and not _holds_a_node(value):
+            check_value(_join(key, name), value, hint)
+
+
+def arguments(target: Callable[..., Any]) -> tuple[dict[str, Parameter], bool]:
+    """Return the parameters of a constructor or function, with their type hints evaluated.
+
+    `**encoder: Annotated[Any, BertEncoder]` stands for the arguments of `BertEncoder` that have defaults.
+
+    Args:
+        target: What a configuration may name.
+
+    Returns:
+        The parameters by name, and whether keywords of any other name are taken as well.
+
+    Raises:
+        ValueError: It has no signature, as some built-in types.
+    """
+    found: dict[str, Parameter] = {}
+    takes_anything = False
+    hints = _type_hints(target)
+    for name, parameter in inspect.signature(target).parameters.items():
+        if parameter.kind is not Parameter.VAR_KEYWORD:
+            found[name] = parameter.replace(annotation=hints.get(name, Parameter.empty))
+            continue
+        receivers = [mark for mark in getattr(hints.get(name), "__metadata__", ()) if callable(mark)]
+        for receiver in receivers:
+            others, _ = arguments(receiver)
+            found |= {n: p for n, p in others.items() if p.default is not Parameter.empty and n not in found}
+        takes_anything = not receivers
+    return found, takes_anything
 
 
 def _join(key: str, name: str) -> str:
@@ -108,18 +137,29 @@ def _holds_a_node(value: object) -> bool:
 def _type_hints(target: Any) -> dict[str, Any]:
     constructor = target.__init__ if inspect.isclass(target) else target
     try:
-        return typing.get_type_hints(constructor)
+        return typing.get_type_hints(constructor, include_extras=True)
     except (NameError, TypeError):  # some library's hints cannot be evaluated; its own checks remain
         return {}
 
 
-def _check_value(key: str, value: object, hint: Any) -> None:
+def check_value(key: str, value: object, hint: Any) -> None:
+    """Check a single value against a type hint.
+
+    Args:
+        key: Where it stands.
+        value: A plain value.
+        hint: The type that it must have.
+
+    Raises:
+        UserError: It is of another type.
+    """
     adapter = _adapter(hint)
     if adapter is None or any(_accepts(adapter, form) for form in _forms(value)):
         return
     shown = "null" if value is None else value
     expected = hint.__name__ if isinstance(hint, type) else str(hint)
     expected = expected.replace("typing.", "").replace("NoneType", "null").replace("None", "null")
+    expected = expected.replace("collections.abc.Sequence", "list")  # as YAML has it
     raise UserError(f"{key}={shown} is of the wrong type; give {expected}.")
 
 

@@ -20,7 +20,7 @@ from audiotok.experiment.session import open_session
 from audiotok.loader.datamodule import ClipDataModule
 from audiotok.logger.closing import keep_checkpoint, log_examples, log_vocabulary
 from audiotok.logger.destination import Destination
-from audiotok.model.bert import Bert
+from audiotok.model.model import PretrainableModel
 from audiotok.run.checkpoint import LAST, check_checkpoint
 from audiotok.run.processes import followers
 from audiotok.run.provenance import provenance, write_provenance
@@ -90,9 +90,9 @@ def pretrain(config: DictConfig, destination: Destination) -> dict[str, Any]:
     """
     with open_session(config, destination) as logger:
         kind = get_class(config.model._target_)
-        if not issubclass(kind, Bert):
+        if not issubclass(kind, PretrainableModel):
             option = kind.__module__.rpartition(".")[2]
-            raise UserError(f"model={option} has no masked tokens to fill; choose model=bert.")
+            raise UserError(f"model={option} cannot fill masked tokens; choose model=bert.")
         if config.augment.words.noise:
             raise UserError(
                 f"augment.words.noise={config.augment.words.noise} would have pretraining guess what was "
@@ -100,7 +100,7 @@ def pretrain(config: DictConfig, destination: Destination) -> dict[str, Any]:
             )
         objective = build_node(config.objective)
         parts = build(config, destination, logger)
-        assert isinstance(parts.model, Bert)
+        assert isinstance(parts.model, PretrainableModel)
         if parts.recipe.mixup.share:
             log.warning("augment.mixup is left out: it mixes labels, and pretraining has none.")
         codebooks = parts.vocabulary.tokenizer.codebooks

@@ -1,5 +1,6 @@
-"""A bag of words: a clip's histogram of tokens and a small head, which says in seconds what tokens carry."""
+"""A bag of words: a histogram of a clip's tokens and a small head; it trains in seconds."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -17,9 +18,10 @@ class Bag(Model):
     A. Zisserman, "Three things everyone should know to improve object retrieval", CVPR 2012).
 
     Args:
-        hidden_sizes: Widths of the hidden layers; none for a linear classifier.
+        hidden_sizes: Widths of the hidden layers; empty for a linear classifier.
         dropout: Share of histogram entries and of activations dropped.
-        start_at_prior: Begin with the logits of how often each class is heard.
+        start_at_prior: Begin with the logits of how often each class is heard; false begins at
+            probabilities of 0.5.
         sizes: Of vocabulary and classes.
     """
 
@@ -27,7 +29,12 @@ class Bag(Model):
     offsets: Tensor
 
     def __init__(
-        self, *, hidden_sizes: list[int], dropout: float, start_at_prior: bool, sizes: Sizes
+        self,
+        *,
+        hidden_sizes: Sequence[int] = (),
+        dropout: float = 0.5,
+        start_at_prior: bool = True,
+        sizes: Sizes,
     ) -> None:
         super().__init__()
         check_counts(**{f"hidden_sizes[{i}]": size for i, size in enumerate(hidden_sizes)})
@@ -42,7 +49,7 @@ class Bag(Model):
         nn.init.zeros_(self.classifier.weight)
         nn.init.zeros_(self.classifier.bias)
         self.start_at_prior = start_at_prior
-        # The Q histograms of a clip have a root-mean-square entry of 1 / sqrt(K): bring it to 1.
+        # The entries of a histogram have a root mean square of 1 / sqrt(K); this scales it to 1.
         self.scale = sizes.n_clusters**0.5
         self.register_buffer("offsets", sizes.n_clusters * torch.arange(sizes.n_codebooks), persistent=False)
 
@@ -53,7 +60,7 @@ class Bag(Model):
             start_at_prior(self.classifier, start.class_prior)
 
     def embed(self, inputs: Tensor, lengths: Tensor) -> Tensor:
-        """Count tokens (B, T, Q), masked ones (-1) aside: square roots of their shares, (B, Q * K)."""
+        """Count tokens (B, T, Q) except masked ones (-1): square roots of their shares, (B, Q * K)."""
         counted = is_position(lengths, inputs.shape[1])[..., None] & (inputs >= 0)
         words = (inputs + self.offsets).clamp(min=0).flatten(1)
         counts = torch.zeros(len(inputs), self.n_words, device=inputs.device)

@@ -1,9 +1,10 @@
-"""A plain convolutional network on log-mel frames: what people would use instead of tokens.
+"""A plain convolutional network on log-mel frames: what most people use instead of tokens.
 
 Source: Q. Kong et al., "PANNs: Large-Scale Pretrained Audio Neural Networks for Audio Pattern Recognition",
-TASLP 2020: the class of its CNN10, with fewer channels.
+TASLP 2020; the network resembles its CNN10, with fewer channels.
 """
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import torch
@@ -28,19 +29,27 @@ class CNN(Model):
     """Normalise mel bins, convolve and halve, pool over bins and time, and map to logits.
 
     Args:
-        channels: Of each block: two 3 x 3 convolutions, and a mean over 2 x 2.
+        channels: Channels of each block of two 3 x 3 convolutions and a mean over 2 x 2.
         dropout: Share of activations dropped before the logits.
-        start_at_prior: Begin with the logits of how often each class is heard.
+        start_at_prior: Begin with the logits of how often each class is heard; false begins at
+            probabilities of 0.5.
         sizes: Of mel frames and classes.
     """
 
     reads = "analysis"
 
-    def __init__(self, *, channels: list[int], dropout: float, start_at_prior: bool, sizes: Sizes) -> None:
+    def __init__(
+        self,
+        *,
+        channels: Sequence[int] = (16, 32, 64, 128),
+        dropout: float = 0.2,
+        start_at_prior: bool = True,
+        sizes: Sizes,
+    ) -> None:
         super().__init__()
         check_counts(**{f"channels[{i}]": n for i, n in enumerate(channels)})
         if not channels:
-            raise UserError("model.channels=[] has no block; give at least one number.")
+            raise UserError("model.channels=[] makes no block; give at least one number.")
         check_shares(dropout=dropout)
         self.normalize = nn.BatchNorm1d(sizes.n_bins)
         widths = [1, *channels]
@@ -57,12 +66,12 @@ class CNN(Model):
             start_at_prior(self.classifier, start.class_prior)
 
     def embed(self, inputs: Tensor, lengths: Tensor) -> Tensor:
-        """Normalise every mel bin of mel frames (B, T, M) by those that count; 0, the mean, behind them."""
+        """Normalise every mel bin of mel frames (B, T, M), padding left out; padding becomes 0, the mean."""
         return normalize_inside(self.normalize, inputs, lengths)
 
     def classify(self, vectors: Tensor, lengths: Tensor) -> Tensor:
         """Return the logits (B, C) of normalised mel frames (B, T, M)."""
-        # Channels last, which torch reads off the strides: others are 1.5 times as slow on a CPU.
+        # Channels last, which torch recognises by the strides; other layouts take 1.5 times as long on a CPU.
         maps = vectors.contiguous()[..., None].permute(0, 3, 1, 2)  # (B, 1, T, M)
         for block in self.blocks:
             maps, lengths = block(maps, lengths)
@@ -73,7 +82,7 @@ class CNN(Model):
 
 
 class _Block(nn.Module):
-    """Two 3 x 3 convolutions with batch norm and ReLU, and a mean over 2 x 2, or what is left of it."""
+    """Two 3 x 3 convolutions with batch norm and ReLU, and a mean over 2 x 2 or fewer at the edges."""
 
     def __init__(self, n_in: int, n_out: int) -> None:
         super().__init__()
@@ -87,12 +96,12 @@ class _Block(nn.Module):
         )
 
     def forward(self, maps: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Map (B, n_in, T, M), 0 behind the lengths (B,), to (B, n_out, T / 2, M / 2) with theirs.
+        """Map (B, n_in, T, M), 0 behind the lengths (B,), to (B, n_out, T / 2, M / 2) and its lengths.
 
-        Halves are rounded up, and a clip's last mean is over its own positions: as if it were alone.
+        Halves are rounded up. A clip's last mean is over its own positions, so that padding changes nothing.
         """
         inside = is_position(lengths, maps.shape[2])[:, None, :, None].to(maps.dtype)
-        maps = self.layers[:3](maps) * inside  # the second convolution, too, finds 0 where a clip ends
+        maps = self.layers[:3](maps) * inside  # the second convolution must see 0 behind a clip, too
         maps = self.layers[3:](maps) * inside
         counted = nn.functional.avg_pool2d(inside, (2, 1), ceil_mode=True)
         means = nn.functional.avg_pool2d(maps, 2, ceil_mode=True) / counted.clamp(min=0.5)

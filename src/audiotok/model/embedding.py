@@ -1,4 +1,4 @@
-"""Vectors of words: one table for the tokens of all codebooks, summed at every position."""
+"""Embeddings of tokens: one table for all codebooks, summed at every position."""
 
 from typing import Any, Literal
 
@@ -15,9 +15,9 @@ class TokenEmbedding(nn.Module):
     """Tokens (B, T, Q), -1 where masked, to vectors (B, T, width).
 
     Args:
-        sizes: Of the vocabulary.
-        width: Of a vector.
-        std: Deviation of its entries at the start.
+        sizes: Sizes of the vocabulary.
+        width: Width of a vector.
+        std: Standard deviation of its initial entries.
     """
 
     offsets: Tensor
@@ -56,7 +56,7 @@ def _sum_of_rows(table: Tensor, rows: Tensor) -> Tensor:
 
 
 class _SumOfRows(torch.autograd.Function):
-    """`_sum_of_rows` with a gradient in half the time on a CPU: unsorted, a codebook after the other."""
+    """`_sum_of_rows` whose gradient takes half the time on a CPU: unsorted, one codebook at a time."""
 
     @staticmethod
     def forward(ctx: Any, table: Tensor, rows: Tensor) -> Tensor:

@@ -28,10 +28,11 @@ class LSTM(Model):
 
     Args:
         num_layers: Bidirectional layers.
-        hidden_size: Width of a position; half of it for each direction.
+        hidden_size: Width of a position; each direction has half of it.
         dropout: Share of activations dropped, in embeddings, between layers and before the logits.
         embedding: What a token's vector begins at: "random", or "centroids", the projected centroid.
-        start_at_prior: Begin with the logits of how often each class is heard.
+        start_at_prior: Begin with the logits of how often each class is heard; false begins at
+            probabilities of 0.5.
         sizes: Of vocabulary and classes.
     """
 
@@ -40,11 +41,11 @@ class LSTM(Model):
     def __init__(
         self,
         *,
-        num_layers: int,
-        hidden_size: int,
-        dropout: float,
-        embedding: Literal["random", "centroids"],
-        start_at_prior: bool,
+        num_layers: int = 1,
+        hidden_size: int = 256,
+        dropout: float = 0.1,
+        embedding: Literal["random", "centroids"] = "centroids",
+        start_at_prior: bool = True,
         sizes: Sizes,
     ) -> None:
         super().__init__()
@@ -61,7 +62,7 @@ class LSTM(Model):
             num_layers,
             batch_first=True,
             bidirectional=True,
-            dropout=dropout if num_layers > 1 else 0.0,  # torch drops between layers, and warns of one
+            dropout=dropout if num_layers > 1 else 0.0,  # torch drops between layers only, and warns
         )
         self.dropout = Dropout(dropout)
         self.classifier = Classifier(2 * (hidden_size // 2), sizes.n_classes)
@@ -84,7 +85,7 @@ class LSTM(Model):
         packed = pack_padded_sequence(
             self.dropout(vectors), lengths.cpu(), batch_first=True, enforce_sorted=False
         )
-        states, _ = pad_packed_sequence(
-            self.lstm(packed)[0], batch_first=True, total_length=vectors.shape[1]
-        )  # 0 behind the lengths
+        read, _ = self.lstm(packed)
+        # 0 behind the lengths
+        states, _ = pad_packed_sequence(read, batch_first=True, total_length=vectors.shape[1])
         return self.classifier(self.dropout(states.sum(1) / lengths[:, None]))

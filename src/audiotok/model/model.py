@@ -1,6 +1,7 @@
-"""The interface of every model: what it reads, what it makes of it, and what its weights begin at."""
+"""The interface of every model, that of models that can be pretrained, and what models share."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,7 +12,7 @@ from audiotok.errors import UserError
 from audiotok.padding import is_position
 from audiotok.tokens.tokenizer import Stage
 
-_LEAST_PRIOR = 1e-3  # what a class that training never hears begins at
+_LEAST_PRIOR = 1e-3  # probability that a class begins at which no training clip has
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,29 +43,29 @@ class Start:
     Args:
         centroids: (Q, K, dimensions of a codebook)
         class_prior: Share of the training clips in which each class is heard, (C,).
-        vocabulary_key: Key of the centroids.
     """
 
     centroids: Tensor
     class_prior: Tensor
-    vocabulary_key: str
 
 
 class Model(nn.Module, ABC):
     """Read a batch of clips in two steps, so that training may mix clips between them.
 
-    Another model is a subclass in a file of its own: it says what it reads, and takes `sizes` beside the
-    keys of its YAML.
+    Another model is a subclass in a file of its own. It says what it reads, and its constructor takes `sizes`
+    and the keys of its YAML.
     """
 
     # "tokens" (B, T, Q), "frames" (B, T, D), or "analysis", the normalised analysis (B, slices, bins)
     reads: ClassVar[Stage]
+    compilable: ClassVar[tuple[str, ...]] = ("embed", "classify")  # methods that `compile=true` compiles
+    start_at_prior: bool = False  # whether the first logits are those of how often each class is heard
 
     @abstractmethod
     def embed(self, inputs: Tensor, lengths: Tensor) -> Tensor:
-        """Turn what is read, with its lengths (B,) in positions, into vectors (B, ...) that may be mixed.
+        """Turn inputs, with lengths (B,) in positions, into vectors (B, ...) that may be mixed.
 
-        Where vectors are of positions, those behind the lengths are 0, so that mixing adds nothing there.
+        Vectors of positions are 0 behind the lengths, so that mixing adds nothing there.
         """
 
     @abstractmethod
@@ -73,15 +74,55 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def start_from(self, start: Start) -> None:
-        """Take over what the weights begin at, where the configuration says so."""
+        """Set initial weights from the training clips, where the configuration says so."""
 
     def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
-        """Return the logits (B, C) of a batch; what lies behind the lengths changes nothing."""
+        """Return the logits (B, C) of a batch; padding changes nothing."""
         return self.classify(self.embed(inputs, lengths), lengths)
+
+    def disable_dropout(self) -> None:
+        """Set every share of dropout to 0, in training too; override it where layers drop in other ways."""
+        for part in self.modules():
+            if isinstance(part, nn.Dropout):
+                part.p = 0.0
+            elif isinstance(part, nn.RNNBase):
+                part.dropout = 0.0
+
+
+class PretrainableModel(Model):
+    """A model of tokens that can learn to fill masked ones, before it learns labels."""
+
+    reads = "tokens"
+    compilable = ("embed", "classify", "states")
+
+    @property
+    @abstractmethod
+    def state_size(self) -> int:
+        """Width of a state, H."""
+
+    @abstractmethod
+    def states(self, tokens: Tensor, lengths: Tensor) -> Tensor:
+        """Return the states (B, T, H) of tokens (B, T, Q), -1 where masked, with lengths (B,)."""
+
+    @abstractmethod
+    def is_pretrained(self, name: str) -> bool:
+        """Tell whether pretraining learns the weight of this name in `state_dict`."""
+
+    def pretrained(self) -> dict[str, Tensor]:
+        """Return the weights that pretraining learns."""
+        return {name: weight for name, weight in self.state_dict().items() if self.is_pretrained(name)}
+
+    def load_pretrained(self, weights: Mapping[str, Tensor]) -> None:
+        """Load weights that pretraining has learnt, and leave the others as they are.
+
+        Args:
+            weights: Of the names and shapes of `pretrained`.
+        """
+        self.load_state_dict(weights, strict=False)
 
 
 class Classifier(nn.Linear):
-    """The last layer, in the precision of its weights: logits in bf16 tie, and move the mAP."""
+    """The last layer, in the precision of its weights: bf16 would make logits equal and move the mAP."""
 
     def forward(self, states: Tensor) -> Tensor:
         """Return the logits (B, C) of states (B, width)."""
@@ -104,7 +145,7 @@ def prior_logits(class_prior: Tensor) -> Tensor:
 
 
 def normalize_inside(normalize: nn.BatchNorm1d, inputs: Tensor, lengths: Tensor) -> Tensor:
-    """Normalise every dimension of positions (B, T, D) by those that count; 0, the mean, behind them."""
+    """Normalise every dimension of positions (B, T, D), padding left out; padding becomes 0, the mean."""
     inside = is_position(lengths, inputs.shape[1])
     return torch.zeros_like(inputs).masked_scatter(inside[..., None], normalize(inputs[inside]))
 
@@ -115,14 +156,14 @@ def without_padding(vectors: Tensor, lengths: Tensor) -> Tensor:
 
 
 def check_counts(**counts: int) -> None:
-    """Raise `UserError` for a key of the group `model` that counts less than one."""
+    """Raise `UserError` for a key of the group `model` whose value is below 1."""
     for key, value in counts.items():
         if value < 1:
             raise UserError(f"model.{key}={value} is too small; choose 1 or more.")
 
 
 def check_shares(**shares: float) -> None:
-    """Raise `UserError` for a key of the group `model` that is no share, 0 <= share < 1."""
+    """Raise `UserError` for a key of the group `model` whose value is not a share, 0 <= share < 1."""
     for key, share in shares.items():
         if not 0 <= share < 1:
-            raise UserError(f"model.{key}={share} is no share; choose 0 or more, and less than 1.")
+            raise UserError(f"model.{key}={share} is not a share; choose 0 or more, and less than 1.")

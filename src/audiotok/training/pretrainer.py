@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from audiotok.augment.words import MASKED
-from audiotok.model.bert import Bert
+from audiotok.model.model import PretrainableModel
 from audiotok.training.learner import Learner
 from audiotok.training.metrics import Mean
 from audiotok.training.objective import MaskedTokens
@@ -33,7 +33,7 @@ class Pretrainer(Learner):
 
     def __init__(
         self,
-        model: Bert,
+        model: PretrainableModel,
         *,
         n_codebooks: int,
         n_clusters: int,
@@ -46,13 +46,9 @@ class Pretrainer(Learner):
         super().__init__(optimizer, schedule, vocabulary_key, seed)
         self.model, self.objective = model, objective
         self.n_codebooks, self.n_clusters = n_codebooks, n_clusters
-        self.head = nn.Linear(model.encoder.hidden_size, n_codebooks * n_clusters)
-        for part in (
-            model.classifier,
-            model.encoder.attention,
-        ):  # what is not trained here must not be waited for
-            if part is not None:
-                part.requires_grad_(False)
+        self.head = nn.Linear(model.state_size, n_codebooks * n_clusters)
+        for name, parameter in model.named_parameters():
+            parameter.requires_grad_(model.is_pretrained(name))  # several devices wait for every gradient
         self.scores = nn.ModuleDict(
             {f"{split}_{name}": Mean() for split in ("train", "val") for name in ("loss", "accuracy")}
         )
@@ -85,7 +81,7 @@ class Pretrainer(Learner):
         tokens, lengths = batch["inputs"], batch["lengths"]
         masked, hidden = self.objective.mask(tokens, lengths, torch.Generator().manual_seed(seed))
         wanted = tokens[hidden]  # (N, Q)
-        states = self.model.encoder.states(self.model.embed(masked, lengths), lengths)[:, 1:]
+        states = self.model.states(masked, lengths)
         logits = self.head(states[hidden]).unflatten(-1, (self.n_codebooks, self.n_clusters)).float()
         loss = self.objective.loss(logits, wanted)
         n_asked = (wanted != MASKED).sum()  # the others were masked by augmentation

@@ -26,7 +26,7 @@ TRANSFORMER: dict[str, Any] = {
     "pooling": "mean",
 }
 KINDS: dict[str, tuple[type[Model], dict[str, Any]]] = {
-    "bert": (Bert, {**TRANSFORMER, "embedding": "random", "init_from": None}),
+    "bert": (Bert, {**TRANSFORMER, "embedding": "random"}),
     "frames": (Frames, TRANSFORMER),
     "bag": (Bag, {"hidden_sizes": [7], "dropout": 0.0}),
     "cnn": (CNN, {"channels": [4, 6], "dropout": 0.0}),
@@ -70,8 +70,8 @@ def with_other_padding(inputs: Tensor, lengths: Tensor) -> Tensor:
     return torch.where(padding[..., None], other, inputs)
 
 
-def random_start(class_prior: Tensor | None = None, vocabulary_key: str = "words") -> Start:
-    """Return centroids in dB, a class prior with its extremes, and a key."""
+def random_start(class_prior: Tensor | None = None) -> Start:
+    """Return centroids in dB, and a class prior with its extremes."""
     centroids = torch.randn(2, 20, 6, generator=torch.Generator().manual_seed(3))
     prior = torch.tensor([0.5, 0.1, 0.02, 0.0, 1.0]) if class_prior is None else class_prior
-    return Start(30 * centroids - 50, prior, vocabulary_key)
+    return Start(30 * centroids - 50, prior)

@@ -1,0 +1,125 @@
+"""Weights of a pretraining run, handed to the model of another."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny_models import LENGTHS, SIZES, build, build_awake, random_inputs, random_start
+from torch import Tensor
+
+from audiotok.errors import UserError
+from audiotok.experiment.weights import load_pretrained
+from audiotok.model.bert import Bert
+from audiotok.model.model import Model, Sizes
+
+
+def write_checkpoint(run: Path, model: Model, vocabulary_key: str = "words", **more: object) -> Path:
+    """Write what a LightningModule of a model and a head leaves in its folder."""
+    weights = {f"model.{name}": weight for name, weight in model.state_dict().items()}
+    weights |= {"head.weight": torch.zeros(40, 16), "head.bias": torch.zeros(40)}
+    (run / "checkpoints").mkdir(parents=True)
+    torch.save(
+        {"epoch": 3, "vocabulary_key": vocabulary_key, "state_dict": weights, **more},
+        run / "checkpoints" / "best.ckpt",
+    )
+    return run
+
+
+def learnt(model: Bert) -> dict[str, Tensor]:
+    """Return what pretraining learns and a tagger begins with."""
+    states = {f"encoder.bert.{name}": weight for name, weight in model.encoder.bert.state_dict().items()}
+    return states | {"encoder.cls": model.encoder.cls, "words": model.words.table.weight}
+
+
+@torch.no_grad()
+def test_layers_and_words_are_loaded_and_the_rest_begins_anew(tmp_path: Path) -> None:
+    pretrained = build_awake("bert")
+    model = build("bert", start_at_prior=True, embedding="centroids")
+    model.start_from(random_start())
+    classifier = model.classifier.weight.clone()
+
+    load_pretrained(model, write_checkpoint(tmp_path, pretrained), "words")
+
+    expected, states = learnt(pretrained), learnt(model)
+    assert states.keys() == expected.keys()
+    assert all(torch.equal(states[name], expected[name]) for name in expected)
+    assert torch.equal(model.classifier.weight, classifier)
+    assert model.classifier.bias[0] == 0  # the prior of 0.5
+    assert model.classifier.bias[1] < -2
+    tokens = random_inputs("tokens")
+    assert torch.equal(model.states(tokens, LENGTHS), pretrained.states(tokens, LENGTHS))
+
+
+@pytest.mark.parametrize(("before", "after"), [("mean", "attention"), ("attention", "mean")])
+def test_pooling_and_classes_may_differ_from_those_of_the_pretraining_run(
+    tmp_path: Path, before: str, after: str
+) -> None:
+    pretrained = build_awake("bert", pooling=before, sizes=Sizes(10, 6, 2, 20, 9, 11))
+    model = build("bert", pooling=after)
+    load_pretrained(model, write_checkpoint(tmp_path, pretrained), "words")
+    assert all(torch.equal(weight, learnt(pretrained)[name]) for name, weight in learnt(model).items())
+    assert model.classifier.out_features == SIZES.n_classes
+
+
+def refusal(run: Path, kind: str = "bert", **changes: Any) -> str:
+    """Return the sentence that says why a model cannot begin with a run."""
+    with pytest.raises(UserError) as refused:
+        load_pretrained(build(kind, **changes), run, "words")
+    message = str(refused.value)
+    assert message.startswith(f"model.init_from={run} ")
+    assert message.endswith(".")
+    assert "; " in message
+    assert "\n" not in message
+    return message
+
+
+def test_a_folder_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
+    for folder in (tmp_path / "nowhere", tmp_path):
+        message = refusal(folder)
+        assert "has no checkpoints/best.ckpt" in message
+        assert "null" in message
+
+
+def test_a_run_with_another_vocabulary_is_refused(tmp_path: Path) -> None:
+    message = refusal(write_checkpoint(tmp_path, build("bert"), "other words"))
+    assert "pretrained with the centroids other words" in message
+    assert "give words; use the features, clustering, data and seed of that run" in message
+
+
+def test_a_run_without_a_vocabulary_is_refused(tmp_path: Path) -> None:
+    write_checkpoint(tmp_path, build("bert"))
+    torch.save({"state_dict": build("bert").state_dict()}, tmp_path / "checkpoints" / "best.ckpt")
+    assert "audiotok pretrain" in refusal(tmp_path)
+
+
+def test_a_run_whose_weights_have_seen_labels_is_refused(tmp_path: Path) -> None:
+    message = refusal(write_checkpoint(tmp_path, build("bert"), classes=[["/m/0a", "Low tone"]]))
+    assert "is a run of `audiotok train`" in message
+    assert "ckpt_path" in message
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"hidden_size": 32}, {"num_layers": 1}, {"num_layers": 3}, {"max_position_embeddings": 20}],
+    ids=str,
+)
+def test_a_run_of_another_size_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+    message = refusal(write_checkpoint(tmp_path, build("bert")), **changes)
+    assert "has another model than is configured; use the model of that run" in message
+
+
+def test_a_run_of_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
+    assert "another model" in refusal(write_checkpoint(tmp_path, build("lstm")))
+
+
+def test_a_model_that_cannot_be_pretrained_is_refused(tmp_path: Path) -> None:
+    assert "model=bert" in refusal(write_checkpoint(tmp_path, build("bert")), "lstm")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a checkpoint", None], ids=["empty", "other", "cut short"])
+def test_a_checkpoint_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes | None) -> None:
+    write_checkpoint(tmp_path, build("bert"))
+    path = tmp_path / "checkpoints" / "best.ckpt"
+    path.write_bytes(path.read_bytes()[:-2000] if content is None else content)
+    assert "cannot be read" in refusal(tmp_path)
