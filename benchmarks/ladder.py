@@ -27,8 +27,9 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from audiotok import experiment
-from audiotok.logger.destination import Destination
 from audiotok.programs import config_folder
+from audiotok.run.destination import Destination
+from audiotok.run.folder import RunFolder
 
 ROOT = Path(__file__).parents[1]
 RUNGS = Path(__file__).with_suffix(".yaml")
@@ -128,7 +129,9 @@ def work(verb: str, overrides: list[str], folder: Path) -> dict[str, Any]:
     """Do what `audiotok VERB OVERRIDES hydra.run.dir=FOLDER` does, in this process."""
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         config = compose(verb, [*overrides, "logger=none", "loader.n_workers=0"])
-    return getattr(experiment, verb)(config, Destination(folder, folder.parent.name, None))
+    return getattr(experiment, verb)(
+        config, Destination(RunFolder(folder), folder.parent.name, None, program=verb)
+    )
 
 
 def results(rungs: list[Rung], out: Path, seeds: list[int]) -> list[dict[str, Any]]:
@@ -167,7 +170,8 @@ def table(rows: list[dict[str, Any]], corpus: str) -> str:
     score, name = ("test/mAP", "test mAP") if corpus == "soundscapes" else ("test/top1", "accuracy")
     other, other_name = ("val/mAP", "val mAP") if corpus == "soundscapes" else ("test/mAP", "test mAP")
     lines = [
-        f"| rung | | {name} | {other_name} | parameters | minutes | overrides after `python train.py data=…` |",
+        f"| rung | | {name} | {other_name} | parameters | minutes "
+        "| overrides after `python train.py data=…` |",
         "|---|---|---|---|---|---|---|",
     ]
     for row in rows:

@@ -9,6 +9,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch and faiss; inherit
 
 import pytest
 import torch
+from compare import write_runs
 from hypothesis import settings
 from tiny import build_tiny_tokenizer, tiny_source, write_tiny_audioset
 
@@ -55,6 +56,17 @@ def tiny_audioset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_corpus(tiny_audioset: Path, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     """The usable clips of `tiny_audioset`: 18 train, 6 val (A-F), 8 test. Do not change it."""
     return open_corpus(tiny_source(tiny_audioset), Store(tmp_path_factory.mktemp("tiny_corpus")))
+
+
+@pytest.fixture(scope="session")
+def twelve_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Run folders drawn by the benchmark, not trained: four settings, three seeds each. Do not change them.
+
+    All were tested on the same 40 clips of 10 classes.
+    """
+    folder = tmp_path_factory.mktemp("twelve") / "runs"
+    write_runs(folder, n_runs=12, n_clips=40, n_classes=10)
+    return folder
 
 
 @pytest.fixture(scope="session")

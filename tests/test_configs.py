@@ -18,10 +18,11 @@ from audiotok.experiment.build import build_trainer
 from audiotok.experiment.configuration import build_node
 from audiotok.experiment.session import build_logger
 from audiotok.logger.closing import finish
-from audiotok.logger.destination import Destination
 from audiotok.model.model import Model
 from audiotok.programs import config_folder
 from audiotok.programs.arguments import PLUGINS
+from audiotok.run.destination import Destination
+from audiotok.run.folder import RunFolder
 
 OPTIONS = sorted(
     f"{path.parent.name}={path.stem}"
@@ -124,7 +125,7 @@ def test_every_trainer_with_callbacks_and_logger_builds(option, tmp_path):
     if option in {"trainer=gpu", "trainer=ddp"} and not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
     config = composed(option)
-    destination = Destination(tmp_path, "a name", None)
+    destination = Destination(RunFolder(tmp_path), "a name", None)
     logger = build_logger(config, destination)
     try:
         trainer = build_trainer(config, destination, logger)
@@ -135,7 +136,7 @@ def test_every_trainer_with_callbacks_and_logger_builds(option, tmp_path):
 
 def test_several_devices_are_processes_whose_gradients_are_averaged(tmp_path):
     config = composed("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
-    trainer = build_trainer(config, Destination(tmp_path, "a name", None), None)
+    trainer = build_trainer(config, Destination(RunFolder(tmp_path), "a name", None), None)
     assert isinstance(trainer.strategy, DDPStrategy)
     assert trainer.world_size == 2
 

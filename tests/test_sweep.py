@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from runs import SYNTHETIC, TINY, command
 
 from audiotok.errors import UserError
+from audiotok.run.folder import RunFolder, SweepFolder
 from audiotok.run.jobs import COLUMNS, Job, ranked, read_jobs, short_names, short_value
 from audiotok.sweep import Sweep, check_direction
 
@@ -55,7 +56,8 @@ def test_a_failing_job_does_not_stop_the_others(tmp_path):
 
 
 def test_losses_rank_lowest_first_and_failures_last(tmp_path):
-    jobs = [Job(tmp_path, {}, {"test/hamming_loss": x}, "") for x in (0.2, math.nan, 0.1)]
+    folder = RunFolder(tmp_path)
+    jobs = [Job(folder, {}, {"test/hamming_loss": x}, "") for x in (0.2, math.nan, 0.1)]
     assert [job.scores["test/hamming_loss"] for job in ranked(jobs, "test/hamming_loss")][:2] == [0.1, 0.2]
 
 
@@ -282,7 +284,8 @@ def test_scores_that_no_job_has_are_no_columns(tmp_path):
 def test_jobs_stand_for_their_numbers_and_not_for_their_spelling(tmp_path):
     for number in range(11):
         write_job(tmp_path, number, [f"a={number}"], {"val/mAP": 0.5})
-    assert [job.folder.name for job in read_jobs(tmp_path)] == [str(number) for number in range(11)]
+    names = [job.folder.path.name for job in read_jobs(SweepFolder(tmp_path))]
+    assert names == [str(number) for number in range(11)]
 
 
 def test_seeds_of_whole_runs_are_averaged(tmp_path, capsys):
@@ -335,7 +338,7 @@ def test_another_sweep_does_not_overwrite_one(tmp_path, capsys):
         sweep(tmp_path, "seed=0,2")
     assert exit_.value.code == 1
     said = capsys.readouterr().out
-    assert "holds another sweep (seed=0,1 there, seed=0,2 here); repeat its line" in said
+    assert "holds another sweep (seed=0,1 there, seed=0,2 here); repeat its command line" in said
     assert (tmp_path / "1" / ".hydra" / "overrides.yaml").read_text() == overrides
 
 

@@ -186,7 +186,7 @@ def compare(
         list[Path], typer.Argument(metavar="FOLDER...", help="Folders of runs, or folders that contain runs.")
     ],
     to: Annotated[Path, typer.Option(help="The page to write.")] = Path("compare.html"),
-    metric: Annotated[str, typer.Option(help="The key of metrics.json to rank by.")] = "test/mAP",
+    metric: Annotated[str, typer.Option(help="The score to rank by.")] = "test/mAP",
 ) -> None:
     """Compare runs in one HTML page: settings, scores, learning curves, significance."""
     from audiotok.compare.page import compare as write_page

@@ -1,6 +1,4 @@
-"""The error that a user can mend: one sentence with the key or file, its value, and what to do."""
-
-ERROR = "error.txt"  # in the folder of a run that failed: why
+"""The error that a user can fix: one sentence with the key or file, its value, and what to do."""
 
 
 class UserError(ValueError):

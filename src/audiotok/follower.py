@@ -1,4 +1,8 @@
-"""A process that follows another one on its own device: `python -m audiotok.follower FOLDER`; see `ranks`."""
+"""A process that follows another one on a device of its own: `python -m audiotok.follower FOLDER`.
+
+`audiotok.run.processes` starts it. It does what the leading process does, by the configuration in the run's
+folder, and writes nothing.
+"""
 
 import sys
 from pathlib import Path
@@ -7,19 +11,22 @@ from omegaconf import DictConfig, OmegaConf
 
 from audiotok import experiment
 from audiotok.errors import UserError
-from audiotok.logger.destination import Destination
+from audiotok.run.destination import Destination
+from audiotok.run.folder import RunFolder
 from audiotok.run.plugins import search_current_folder
 
 
 def main() -> None:
-    """Do what the process that leads does, by the configuration in the run's folder, and leave nothing."""
+    """Run the program that the leading process runs."""
     search_current_folder()
-    folder = Path(sys.argv[1])
-    config = OmegaConf.load(folder / experiment.CONFIG)
+    folder = RunFolder(Path(sys.argv[1]))
+    config = OmegaConf.create(folder.read_config())
     assert isinstance(config, DictConfig)
-    work = experiment.pretrain if "objective" in config else experiment.train
+    program = folder.program
     try:
-        work(config, Destination(folder, folder.name, None, leads=False))
+        getattr(experiment, program)(
+            config, Destination(folder, folder.path.name, None, leads=False, program=program)
+        )
     except UserError as error:
         raise SystemExit(str(error)) from None
 

@@ -2,24 +2,24 @@
 
 import csv
 import logging
-from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
 
 from audiotok.errors import UserError
+from audiotok.run.folder import SweepFolder
 from audiotok.run.jobs import (
     REPLICATED,
     Job,
-    Setting,
+    Replicates,
+    average,
     ranked,
     read_jobs,
-    replicates,
     short_names,
     short_value,
     table_columns,
@@ -49,18 +49,18 @@ class Sweep(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write the table once all jobs are through."""
-        folder = Path(config.hydra.sweep.dir)
+        folder = SweepFolder(Path(config.hydra.sweep.dir))
         metric = str(config.optimized_metric)
         jobs = ranked(read_jobs(folder), metric)
         if not jobs:
             log.info("Nothing was left to do.")
             return
-        write_csv(folder / "sweep.csv", jobs, metric)
-        show(jobs, metric, folder)
-        settings = replicates(jobs, metric)
+        write_csv(folder.table, jobs, metric)
+        show(jobs, metric, folder.table)
+        settings = average(jobs, metric)
         if any(setting.n_jobs > 1 for setting in settings):
-            write_means(folder / "means.csv", settings)
-            show_means(settings, folder)
+            write_means(folder.means, settings)
+            show_means(settings, folder.means)
         if any(job.error for job in jobs):
             raise SystemExit(1)
 
@@ -76,24 +76,26 @@ def check_folder(hydra: DictConfig) -> None:
     Raises:
         UserError: It is another one, whose results it would overwrite.
     """
-    folder = Path(hydra.sweep.dir)
-    if not folder.is_dir() or not read_jobs(folder):
+    folder = SweepFolder(Path(hydra.sweep.dir))
+    if not folder.jobs():
         return
     if is_search(hydra):
         raise UserError(
-            f"hydra.sweep.dir={folder} holds jobs, and a search numbers its own from 0; leave it out: the "
-            f"study goes on from {hydra.sweeper.storage}."
+            f"hydra.sweep.dir={folder.path} holds jobs, and a search numbers its own from 0; leave it out: "
+            f"the study goes on from {hydra.sweeper.storage}."
         )
-    with suppress(OSError):
-        before = list(OmegaConf.load(folder / "multirun.yaml").hydra.overrides.task)
-        now = list(hydra.overrides.task)
-        if before != now:
-            there = " ".join(override for override in before if override not in now) or "other order"
-            here = " ".join(override for override in now if override not in before) or "nothing"
-            raise UserError(
-                f"hydra.sweep.dir={folder} holds another sweep ({there} there, {here} here); repeat its line "
-                "to go on with it, or choose another folder."
-            )
+    try:
+        before = folder.read_overrides()
+    except (OSError, ValueError):  # Hydra has not recorded it; each job still compares its configuration
+        return
+    now = list(hydra.overrides.task)
+    if before != now:
+        there = " ".join(override for override in before if override not in now) or "another order"
+        here = " ".join(override for override in now if override not in before) or "nothing"
+        raise UserError(
+            f"hydra.sweep.dir={folder.path} holds another sweep ({there} there, {here} here); "
+            "repeat its command line to resume it, or choose another folder."
+        )
 
 
 def check_direction(sweeper: DictConfig, metric: str) -> None:
@@ -130,7 +132,7 @@ def take_up(sweeper: DictConfig) -> None:
     sweeper.n_trials = max(0, sweeper.n_trials - n_done)
 
 
-def _names(settings: list[Setting]) -> list[str]:
+def _names(settings: list[Replicates]) -> list[str]:
     """Return the scores that any setting has."""
     return list(dict.fromkeys(name for setting in settings for name in setting.means))
 
@@ -144,13 +146,13 @@ def write_csv(path: Path, jobs: list[Job], metric: str) -> None:
         for rank, job in enumerate(jobs, start=1):
             overrides = [job.overrides.get(key, "") for key in varied]
             values = [job.scores.get(name, "") for name in scores]
-            writer.writerow([rank, job.folder.name, *overrides, *values, job.error])
+            writer.writerow([rank, job.folder.path.name, *overrides, *values, job.error])
 
 
-def show(jobs: list[Job], metric: str, folder: Path) -> None:
-    """Print the table."""
+def show(jobs: list[Job], metric: str, path: Path) -> None:
+    """Print the table that is in a file, too."""
     varied, scores = table_columns(jobs, metric)
-    table = Table(title=f"{len(jobs)} jobs by {metric} ({folder / 'sweep.csv'})")
+    table = Table(title=f"{len(jobs)} jobs by {metric} ({path})")
     for name in ["rank", "job", *short_names(varied)]:
         table.add_column(name, overflow="fold")
     for name in scores:
@@ -159,12 +161,12 @@ def show(jobs: list[Job], metric: str, folder: Path) -> None:
         overrides = [short_value(job.overrides.get(key, "")) for key in varied]
         absent = "failed" if job.error else ""
         values = [f"{job.scores[name]:.4f}" if name in job.scores else absent for name in scores]
-        table.add_row(str(rank), job.folder.name, *overrides, *values)
+        table.add_row(str(rank), job.folder.path.name, *overrides, *values)
     console = _console()
     console.print(table, crop=False)  # a line too long for a terminal goes on in the next
     for job in jobs:
         if job.error:
-            error = f"Job {job.folder.name} failed: {job.error}"
+            error = f"Job {job.folder.path.name} failed: {job.error}"
             console.print(error, style="red", highlight=False, soft_wrap=True)
 
 
@@ -179,7 +181,7 @@ def _console() -> Console:
     return console
 
 
-def write_means(path: Path, settings: list[Setting]) -> None:
+def write_means(path: Path, settings: list[Replicates]) -> None:
     """Write one row a setting: its jobs, and mean and deviation of every score."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -194,10 +196,10 @@ def write_means(path: Path, settings: list[Setting]) -> None:
             writer.writerow([*setting.overrides.values(), setting.n_jobs, *values])
 
 
-def show_means(settings: list[Setting], folder: Path) -> None:
-    """Print mean and deviation of every score, settings in the order of their best job."""
+def show_means(settings: list[Replicates], path: Path) -> None:
+    """Print the table of means that is in a file, too; settings stand in the order of their best job."""
     names = _names(settings)
-    table = Table(title=f"Mean ± standard deviation over {', '.join(REPLICATED)} ({folder / 'means.csv'})")
+    table = Table(title=f"Mean ± standard deviation over {', '.join(REPLICATED)} ({path})")
     for name in [*short_names(list(settings[0].overrides)), "jobs"]:
         table.add_column(name, overflow="fold")
     for name in names:
@@ -208,7 +210,7 @@ def show_means(settings: list[Setting], folder: Path) -> None:
     _console().print(table, crop=False)
 
 
-def _with_deviation(setting: Setting, name: str) -> str:
+def _with_deviation(setting: Replicates, name: str) -> str:
     if name not in setting.means:
         return ""
     mean = f"{setting.means[name]:.4f}"

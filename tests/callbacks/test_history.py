@@ -6,7 +6,7 @@ import json
 import pytest
 from runs import run
 
-from audiotok.callbacks.history import read_history
+from audiotok.run.history import read_history
 
 
 def test_every_epoch_has_its_scores_without_any_logger(tmp_path):

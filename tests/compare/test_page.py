@@ -97,7 +97,7 @@ def test_200_runs_take_less_than_5_mb(tmp_path):
 def test_bad_input_is_one_sentence(twelve_runs, tmp_path):
     assert audiotok_compare(tmp_path / "no") == (
         1,
-        f"FOLDER={tmp_path / 'no'} is no folder; give folders of runs, or one that contains them.\n",
+        f"FOLDER={tmp_path / 'no'} is not a folder; give folders of runs, or one that contains them.\n",
     )
     code, output = audiotok_compare(twelve_runs, "--metric", "test/map")
     assert (code, output.count("\n")) == (1, 1)

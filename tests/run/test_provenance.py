@@ -20,6 +20,7 @@ from audiotok.run.provenance import checkout
 def test_command_code_packages_device_and_data_are_in_the_folder(tmp_path):
     run(tmp_path)
     found = json.loads((tmp_path / "provenance.json").read_text())
+    assert found["program"] == "train"
     assert found["command"].startswith("audiotok train")
     assert "trainer.max_epochs=1" in found["command"]
     assert found["packages"]["torch"] == version("torch")
@@ -69,11 +70,8 @@ def test_repeats_may_be_a_sweep_with_its_table(tmp_path):
 def test_a_repeat_exchanges_no_options(tmp_path, override):
     (tmp_path / "config.yaml").write_text("trainer: {}\n")
     result = CliRunner().invoke(app, ["repeat", str(tmp_path), "seed=1", override])
-    assert (result.exit_code, result.output) == (
-        1,
-        f"{override} names an option of a group, and a repeat takes values of keys alone "
-        "(optimizer.lr=0.001, or logger=null); train anew with that option.\n",
-    )
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert result.output.startswith(f"{override} names an option of a group")
 
 
 def test_a_repeat_takes_values_and_launchers():
@@ -88,10 +86,8 @@ def test_what_is_no_training_is_not_repeated(tmp_path, verb):
         config = compose(verb, ["features=logmel"])
     OmegaConf.save(config, tmp_path / "config.yaml", resolve=True)
     result = CliRunner().invoke(app, ["repeat", str(tmp_path)])
-    assert (result.exit_code, result.output) == (
-        1,
-        f"{tmp_path} is no run of audiotok train or pretrain; give the folder of one.\n",
-    )
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert result.output.startswith(f"{tmp_path} is not a run of audiotok train or pretrain; give ")
 
 
 def test_a_pretraining_run_is_repeated_too(tmp_path):

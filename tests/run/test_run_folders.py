@@ -9,6 +9,7 @@ import pytest
 from runs import run as train
 
 from audiotok.errors import UserError
+from audiotok.run.folder import RunFolder
 from audiotok.run.reader import find_runs, read_run, read_runs
 
 
@@ -20,7 +21,7 @@ def folder(twelve_runs, tmp_path) -> Path:
 
 def test_what_training_leaves_is_read_without_a_note_but_for_its_history(tmp_path):
     metrics = train(tmp_path / "run", f"cache_dir={tmp_path}/cache")
-    run = read_run(tmp_path / "run", "run")
+    run = read_run(RunFolder(tmp_path / "run"), "run")
     assert [note for note in run.notes if "history.csv" not in note] == []
     assert run.metrics["test/mAP"] == metrics["test/mAP"]
     assert run.settings["clustering.n_clusters"] == 8
@@ -36,7 +37,7 @@ def test_runs_are_found_at_any_depth_and_once(twelve_runs, tmp_path):
     (tmp_path / "failed").mkdir()
     (tmp_path / "failed" / "error.txt").write_text("model.num_heads=3 does not divide it.\n")
     found = find_runs([tmp_path, tmp_path / "sweep" / "deep" / "0"])
-    assert [path.relative_to(tmp_path).as_posix() for path in found] == ["failed", "sweep/deep/0"]
+    assert [run.path.relative_to(tmp_path).as_posix() for run in found] == ["failed", "sweep/deep/0"]
     failed, whole = read_runs(found)
     assert failed.notes[0] == "it failed: model.num_heads=3 does not divide it."
     assert (whole.name, whole.notes) == ("sweep/deep/0", [])
@@ -46,7 +47,7 @@ def test_a_history_has_gaps_where_a_metric_was_not_logged(folder):
     (folder / "history.csv").write_text(
         "epoch,step,train/loss,val/mAP\n0,5,0.7,\n1,10,0.5,0.2\n2,15,nan,0.3\n"
     )
-    assert read_run(folder, "run").history == {
+    assert read_run(RunFolder(folder), "run").history == {
         "train/loss": ([0, 1], [0.7, 0.5]),
         "val/mAP": ([1, 2], [0.2, 0.3]),
     }
@@ -64,7 +65,7 @@ def test_a_file_that_is_missing_or_damaged_is_one_line_at_most(folder, name, dam
         path.write_bytes(
             {"cut": content[: len(content) // 2], "garbage": b"\x00\xff: [", "empty": b""}[damage]
         )
-    notes = read_run(folder, "run").notes
+    notes = read_run(RunFolder(folder), "run").notes
     if damage in ("missing", "garbage") or name in ("metrics.json", "predictions.npz"):
         assert len(notes) == 1
         assert notes[0].startswith(name)
@@ -76,18 +77,18 @@ def test_predictions_that_contradict_themselves_are_not_used(folder):
         content = dict(arrays)
     for change in ({"ids": content["ids"][1:]}, {"scores": content["scores"] * np.nan}):
         np.savez(folder / "predictions.npz", **{**content, **change})
-        run = read_run(folder, "run")
+        run = read_run(RunFolder(folder), "run")
         assert run.predictions is None
         assert run.notes[0].startswith("predictions.npz cannot be read")
 
 
 def test_the_order_of_clips_in_a_file_does_not_matter(folder):
-    before = read_run(folder, "run").predictions
+    before = read_run(RunFolder(folder), "run").predictions
     with np.load(folder / "predictions.npz") as arrays:
         order = np.random.default_rng(0).permutation(len(arrays["ids"]))
         content = {name: array if name == "classes" else array[order] for name, array in arrays.items()}
     np.savez(folder / "predictions.npz", **content)
-    after = read_run(folder, "run").predictions
+    after = read_run(RunFolder(folder), "run").predictions
     np.testing.assert_array_equal(after.ids, before.ids)
     np.testing.assert_array_equal(after.scores, before.scores)
 
@@ -100,12 +101,12 @@ def test_pretraining_lacks_no_predictions(folder):
     (folder / "predictions.npz").unlink()
     (folder / "per_class.csv").unlink()
     (folder / "metrics.json").write_text(json.dumps({"val/accuracy": 0.5, "centroid_key": "abc"}))
-    run = read_run(folder, "run")
+    run = read_run(RunFolder(folder), "run")
     assert (run.notes, run.metrics) == ([], {"val/accuracy": 0.5})
 
 
 def test_folders_without_runs_are_one_sentence(tmp_path):
-    with pytest.raises(UserError, match=f"^FOLDER={tmp_path} contains no run, .*; give the folder"):
+    with pytest.raises(UserError, match=f"^FOLDER={tmp_path} contains no run.*; give the folder"):
         find_runs([tmp_path])
-    with pytest.raises(UserError, match="nowhere is no folder; give"):
+    with pytest.raises(UserError, match="nowhere is not a folder; give"):
         find_runs([tmp_path / "nowhere"])

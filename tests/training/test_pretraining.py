@@ -382,8 +382,8 @@ def test_predict_refuses_a_pretraining_run_in_a_sentence(pretrained, tmp_path):
     result = CliRunner().invoke(app, ["predict", folder, str(tmp_path / "a.wav")])
     assert result.exit_code == 1
     assert result.output.strip() == (
-        f"{folder} is a run of `audiotok pretrain`, which knows no classes; give one that began with it "
-        f"(model.init_from={folder})."
+        f"{folder} is a run of `audiotok pretrain`, which knows no classes; give a run that started "
+        f"from it (model.init_from={folder})."
     )
 
 

@@ -1,29 +1,28 @@
 """The scores of every epoch in the run's folder, whatever the logger is."""
 
-import csv
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 
-HISTORY = "history.csv"
+from audiotok.run.history import write_history
 
 
 class History(pl.Callback):
-    """Write `history.csv` after every epoch: `epoch`, `step`, then all scores; empty where there is none.
+    """Write all scores to a table after every epoch.
 
-    Checkpoints carry it, so that a run that goes on in another folder has its earlier epochs too.
+    Checkpoints contain the epochs so far, so that a run that resumes in another folder keeps them.
 
     Args:
-        folder: The run's folder.
+        path: The table.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / HISTORY
+    def __init__(self, path: Path) -> None:
+        self.path = path
         self._rows: list[dict[str, float]] = []
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep what a run that is gone on with has had, up to where it is taken up."""
+        """Drop the epochs of a resumed run that are about to be repeated."""
         self._rows = [row for row in self._rows if row["epoch"] < trainer.current_epoch]
 
     def state_dict(self) -> dict[str, Any]:
@@ -31,7 +30,7 @@ class History(pl.Callback):
         return {"rows": self._rows}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over the epochs so far."""
+        """Restore the epochs so far."""
         self._rows = state_dict["rows"]
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -39,24 +38,9 @@ class History(pl.Callback):
         scores = {name: float(value) for name, value in trainer.callback_metrics.items()}
         self._rows.append({"epoch": trainer.current_epoch, "step": trainer.global_step, **scores})
         if trainer.is_global_zero:
-            self._write()
+            write_history(self.path, self._rows)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write what a run that was finished already has had."""
+        """Write the epochs of a resumed run that had none left to train."""
         if trainer.is_global_zero and self._rows and not self.path.exists():
-            self._write()
-
-    def _write(self) -> None:
-        names = dict.fromkeys(name for row in self._rows for name in row)
-        with self.path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(self._rows)
-
-
-def read_history(path: Path) -> list[dict[str, float]]:
-    """Read what `History` wrote, one dictionary an epoch; nothing where there is no file."""
-    if not path.is_file():
-        return []
-    with path.open(newline="", encoding="utf-8") as file:
-        return [{name: float(cell) for name, cell in row.items() if cell} for row in csv.DictReader(file)]
+            write_history(self.path, self._rows)

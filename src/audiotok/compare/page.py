@@ -36,7 +36,7 @@ def compare(folders: Iterable[Path], to: Path, metric: str) -> list[Run]:
     Args:
         folders: Of runs, or folders that contain such at any depth.
         to: The page.
-        metric: What runs are ranked by, a key of `metrics.json`; where "loss" is in its name, less is better.
+        metric: Score that runs are ranked by; where "loss" is in its name, less is better.
 
     Returns:
         The runs.
@@ -49,7 +49,7 @@ def compare(folders: Iterable[Path], to: Path, metric: str) -> list[Run]:
     runs = read_runs(find_runs(folders))
     names = sorted({name for run in runs for name in run.metrics})
     if metric not in names:
-        known = f"they have {', '.join(names)}" if names else "their metrics.json are missing or damaged"
+        known = f"they have {', '.join(names)}" if names else "their scores are missing or damaged"
         raise UserError(f"--metric={metric} is in none of the {len(runs)} runs; {known}.")
     html = render(contents(runs, metric))
     try:
@@ -63,7 +63,7 @@ def compare(folders: Iterable[Path], to: Path, metric: str) -> list[Run]:
 
 def _require_extra() -> None:
     """Fail early; who does not have the packages has not waited for runs to be read."""
-    for package in ("plotly", "sklearn", "yaml"):
+    for package in ("plotly", "sklearn"):
         if find_spec(package) is None:
             raise UserError(
                 f"audiotok compare needs {package}, which is not installed; pip install 'audiotok[compare]'."

@@ -10,5 +10,5 @@ control      what a linear classifier hears in the tokens
 training     loss at the start, one batch, the learning rate
 speed        waiting for data
 examination  all checks, one after the other
-report       the table on screen and doctor.json
+report       the findings as a table on screen and in plain JSON
 """

@@ -3,7 +3,6 @@
 import logging
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,7 +11,7 @@ from audiotok.data.corpus.manifest import Manifest
 from audiotok.doctor import frames, listing, short_training, speed, tokens
 from audiotok.doctor.control import control, histograms
 from audiotok.doctor.finding import Finding, NotMadeError
-from audiotok.doctor.report import report, show, write
+from audiotok.doctor.report import report, show
 from audiotok.doctor.subject import Patient
 from audiotok.errors import UserError
 
@@ -85,12 +84,10 @@ class Examination:
         self._make("learning_rate", lambda: short_training.learning_rate(patient))
         self._make("waiting", lambda: speed.waiting(patient))
 
-    def conclude(self, folder: Path) -> dict[str, Any]:
-        """Show what was found, write it to the run's folder, and return what `doctor.json` holds."""
-        found = report(self.findings, self.not_made, self.seconds)
-        write(found, folder)
+    def conclude(self) -> dict[str, Any]:
+        """Show what was found, and return it in plain JSON."""
         show(self.findings, self.not_made)
-        return found
+        return report(self.findings, self.not_made, self.seconds)
 
     def _make(self, topic: str, check: Callable[[], Finding]) -> None:
         start = time.perf_counter()

@@ -35,7 +35,7 @@ def clips(manifest: Manifest) -> Finding:
     )
 
 
-_OF_CLIPS = "See skipped.csv or `audiotok prepare`: compare data.root, data.limits and the files themselves."
+_OF_CLIPS = "See what `audiotok prepare` reports: compare data.root, data.limits and the files themselves."
 
 
 def positives(manifest: Manifest) -> Finding:

@@ -1,11 +1,9 @@
-"""What the doctor leaves: a table on screen, and `doctor.json`."""
+"""What the doctor found: as a table on screen, and in plain JSON."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import zip_longest
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -14,7 +12,6 @@ from rich.table import Table
 
 from audiotok.doctor.finding import Finding
 
-REPORT = "doctor.json"
 _STYLES = {"good": "green", "doubtful": "yellow", "bad": "bold red"}
 _DIGITS = 6  # that are written of a figure
 
@@ -30,11 +27,6 @@ def report(
         "not_made": dict(not_made),
         "seconds": {topic: round(value, 2) for topic, value in seconds.items()},
     }
-
-
-def write(found: Mapping[str, Any], folder: Path) -> None:
-    """Write `doctor.json` to a run's folder."""
-    (folder / REPORT).write_text(json.dumps(found, indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def show(findings: Sequence[Finding], not_made: Mapping[str, str]) -> None:

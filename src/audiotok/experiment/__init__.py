@@ -10,14 +10,13 @@ restoration    the trained parts of a finished run
 """
 
 from audiotok.experiment.build import build_model, build_tokenizer
-from audiotok.experiment.configuration import CONFIG, PrepareRoot, Root, check
+from audiotok.experiment.configuration import PrepareRoot, Root, check
 from audiotok.experiment.diagnosis import doctor
 from audiotok.experiment.preparation import prepare
 from audiotok.experiment.restoration import Restored, finished, restore
 from audiotok.experiment.tagging import pretrain, train
 
 __all__ = [
-    "CONFIG",
     "PrepareRoot",
     "Restored",
     "Root",

@@ -27,9 +27,9 @@ from audiotok.errors import UserError
 from audiotok.experiment.configuration import build_node, model_node
 from audiotok.experiment.weights import load_pretrained
 from audiotok.loader.datamodule import ClipDataModule
-from audiotok.logger.destination import Destination
 from audiotok.model.model import Model, Sizes, Start
-from audiotok.run.checkpoint import BEST
+from audiotok.run.destination import Destination
+from audiotok.run.folder import RunFolder
 from audiotok.store import Store
 from audiotok.tokens.tokenizer import Tokenizer
 from audiotok.tokens.vocabulary import Vocabulary, copy_vocabulary, fit_or_load
@@ -37,9 +37,6 @@ from audiotok.training.optimizer import Optimizer
 from audiotok.training.schedule import Schedule
 
 log = logging.getLogger(__name__)
-
-
-VOCABULARY = "vocabulary"  # folder of a run's folder
 
 
 @dataclass
@@ -65,7 +62,7 @@ def build(config: DictConfig, destination: Destination, logger: Logger | None) -
     store = Store(config.cache_dir)
     tokenizer = build_tokenizer(config)
     with timed(seconds, "inspect"):
-        skipped = destination.folder / "skipped.csv" if destination.leads else None
+        skipped = destination.folder.skipped if destination.leads else None
         corpus = open_corpus(build_node(config.data), store, skipped)
     model = build_model(config, tokenizer, corpus.clip_seconds, len(corpus.classes))
     optimizer, schedule = build_node(config.optimizer), build_node(config.schedule)
@@ -79,7 +76,7 @@ def build(config: DictConfig, destination: Destination, logger: Logger | None) -
         before = _vocabulary_before(config)
         vocabulary = fit_or_load(tokenizer, corpus, store, datamodule.cache, datamodule.n_workers, before)
         if destination.leads:
-            copy_vocabulary(vocabulary, destination.folder / VOCABULARY)
+            copy_vocabulary(vocabulary, destination.folder.vocabulary)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     class_prior = torch.from_numpy(corpus.class_counts("train") / len(corpus.clips["train"])).float()
     model.start_from(Start(tokenizer.codebooks.centroids, class_prior))
@@ -105,9 +102,9 @@ def build(config: DictConfig, destination: Destination, logger: Logger | None) -
 def _vocabulary_before(config: DictConfig) -> Path | None:
     """Return where the centroids are of the run that this one goes on from; None where it begins anew."""
     if config.ckpt_path:
-        return Path(config.ckpt_path).absolute().parent.parent / VOCABULARY
+        return RunFolder.of_checkpoint(Path(config.ckpt_path)).vocabulary
     start = config.model.get("init_from")
-    return Path(start) / VOCABULARY if start else None
+    return RunFolder(Path(start)).vocabulary if start else None
 
 
 def compile_model(model: Model) -> None:
@@ -143,12 +140,12 @@ def build_trainer(config: DictConfig, destination: Destination, logger: Logger |
     """Build Lightning's trainer, with what every run has beside the configured callbacks."""
     callbacks = [
         OneRun(),
-        History(destination.folder),
+        History(destination.folder.history),
         *(build_node(node) for node in config.callbacks.values() if node),
     ]
     for callback in callbacks:
         if isinstance(callback, ModelCheckpoint):
-            callback.dirpath = str(destination.folder / BEST.parent)
+            callback.dirpath = str(destination.folder.checkpoints)
         if isinstance(callback, Pruning):
             callback.overrides = destination.overrides
     bar = config.trainer.enable_progress_bar
@@ -161,7 +158,7 @@ def build_trainer(config: DictConfig, destination: Destination, logger: Logger |
             config.trainer,
             callbacks=callbacks,
             logger=logger or False,
-            default_root_dir=destination.folder,
+            default_root_dir=destination.folder.path,
             enable_progress_bar=bar,
         )
     except (MisconfigurationException, ValueError) as error:

@@ -8,13 +8,11 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from audiotok.data.source import Check
-from audiotok.doctor.report import REPORT
-from audiotok.errors import ERROR, UserError
+from audiotok.errors import UserError
 from audiotok.experiment.signature import check_signature, check_targets, check_value
-from audiotok.logger.destination import Destination
-from audiotok.run.results import METRICS
+from audiotok.run.destination import Destination
+from audiotok.run.provenance import begin_provenance
 
-CONFIG = "config.yaml"  # of a run's folder
 _N_SEEDS = 2**32  # of numpy's generators
 
 
@@ -41,13 +39,13 @@ class PrepareRoot:
 
 
 def begin(config: DictConfig, destination: Destination, root: type[Root | PrepareRoot]) -> None:
-    """Check a configuration, and write it to the run's folder."""
+    """Check a configuration, and write it and what the run comes from to the run's folder."""
     check(config, root)
     if destination.leads:
-        destination.folder.mkdir(parents=True, exist_ok=True)
-        for name in (METRICS, ERROR, REPORT):  # of an earlier run in this folder
-            (destination.folder / name).unlink(missing_ok=True)
-        OmegaConf.save(config, destination.folder / CONFIG, resolve=True)
+        folder = destination.folder
+        folder.clear_results()
+        folder.write_provenance(begin_provenance(destination.program))
+        folder.write_config(OmegaConf.to_yaml(config, resolve=True))
 
 
 def check(config: DictConfig, root: type[Root | PrepareRoot] = Root) -> None:

@@ -11,7 +11,7 @@ from audiotok.errors import UserError
 from audiotok.experiment.build import build, build_tokenizer
 from audiotok.experiment.configuration import build_node
 from audiotok.experiment.session import open_session
-from audiotok.logger.destination import Destination
+from audiotok.run.destination import Destination
 from audiotok.store import Store
 
 
@@ -23,7 +23,7 @@ def doctor(config: DictConfig, destination: Destination) -> dict[str, Any]:
         destination: The run's folder.
 
     Returns:
-        What `doctor.json` holds.
+        The findings, as they are in the run's folder.
 
     Raises:
         UserError: Something in the configuration or on the disk is for the user to mend, before any clip is
@@ -57,4 +57,6 @@ def doctor(config: DictConfig, destination: Destination) -> dict[str, Any]:
                     extent=extent,
                 )
             )
-        return examination.conclude(destination.folder)
+        found = examination.conclude()
+        destination.folder.write_doctor(found)
+        return found

@@ -15,7 +15,7 @@ from audiotok.experiment.session import quieten
 from audiotok.loader.clip_rows import Kept
 from audiotok.loader.datamodule import default_workers
 from audiotok.loader.fill import fill_frames, fill_tokens
-from audiotok.logger.destination import Destination
+from audiotok.run.destination import Destination
 from audiotok.store import Store
 from audiotok.tokens.vocabulary import fit_or_load
 
@@ -30,7 +30,7 @@ def prepare(config: DictConfig, destination: Destination) -> dict[str, Any]:
         destination: The run's folder.
 
     Returns:
-        What `report.json` holds.
+        The report, as it is in the run's folder.
 
     Raises:
         UserError: Something in the configuration or on the disk is for the user to mend.
@@ -40,7 +40,10 @@ def prepare(config: DictConfig, destination: Destination) -> dict[str, Any]:
     source, engine = build_node(config.data), build_node(config.engine)
     store = Store(config.cache_dir)
     manifest = update_manifest(source, store, engine)
-    found = report.publish(manifest, destination.folder, config.min_positives)
+    found = report.report(manifest, config.min_positives)
+    destination.folder.write_report(found)
+    report.show(found)
+    log.info("The manifest is %s, the report %s.", manifest.folder, destination.folder.report)
     if config.fill != "none":
         _fill(config, corpus_of(manifest, source), store, engine)
     return found

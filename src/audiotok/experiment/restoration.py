@@ -1,32 +1,29 @@
-"""The trained parts of a finished run."""
+"""The trained parts of a finished run, restored from its folder."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
-from yaml import YAMLError
 
 from audiotok.data.clip import SoundClass
 from audiotok.errors import UserError
-from audiotok.experiment.build import VOCABULARY, build_model, build_tokenizer
-from audiotok.experiment.configuration import CONFIG, plain
+from audiotok.experiment.build import build_model, build_tokenizer
+from audiotok.experiment.configuration import plain
 from audiotok.model.model import Model
-from audiotok.run.checkpoint import BEST, read_checkpoint
-from audiotok.run.results import METRICS
+from audiotok.run.checkpoint import read_checkpoint
+from audiotok.run.folder import RunFolder
 from audiotok.tokens.tokenizer import Tokenizer
 from audiotok.tokens.vocabulary import load_run_vocabulary
 
 
-def finished(folder: Path, config: DictConfig) -> dict[str, Any] | None:
-    """Return the results of a run, if a folder holds the whole of it and its configuration is this one."""
+def finished(folder: RunFolder, config: DictConfig) -> dict[str, Any] | None:
+    """Return the results in a run's folder, if it has any and they are of this configuration."""
     try:
-        results = json.loads((folder / METRICS).read_text(encoding="utf-8"))
-        ran = OmegaConf.load(folder / CONFIG)
-    except (OSError, ValueError, YAMLError):
+        results, ran = folder.read_metrics(), folder.read_config()
+    except (OSError, ValueError):
         return None
-    return dict(results) if ran == OmegaConf.create(plain(config)) else None
+    return results if ran == plain(config) else None
 
 
 @dataclass(frozen=True)
@@ -39,31 +36,26 @@ class Restored:
     clip_seconds: float
 
 
-def restore(folder: Path) -> Restored:
+def restore(path: Path) -> Restored:
     """Read a run's tokenizer and best model from its folder.
 
     Raises:
-        UserError: The folder is not that of a finished run.
+        UserError: The folder is not that of a finished run of `audiotok train`.
     """
-    for path in (folder / CONFIG, folder / BEST):
-        if not path.is_file():
-            raise UserError(
-                f"{folder} is not the folder of a trained run: it has no {path.name}; give another."
-            )
-    config = OmegaConf.load(folder / CONFIG)
-    assert isinstance(config, DictConfig)
+    folder = RunFolder(path)
+    config = _read_config(folder)
     checkpoint = read_checkpoint(folder, str(folder))
-    tokenizer = build_tokenizer(config)
-    vocabulary = load_run_vocabulary(tokenizer, folder / VOCABULARY)
-    if vocabulary.key != checkpoint["vocabulary_key"]:
-        raise UserError(
-            f"{folder / BEST} was trained with the centroids {checkpoint['vocabulary_key']}, and "
-            f"{folder / VOCABULARY} holds {vocabulary.key}; take both from one run."
-        )
     if "classes" not in checkpoint:
         raise UserError(
-            f"{folder} is a run of `audiotok pretrain`, which knows no classes; give one that began with it "
-            f"(model.init_from={folder})."
+            f"{folder} is a run of `audiotok pretrain`, which knows no classes; give a run that started "
+            f"from it (model.init_from={folder})."
+        )
+    tokenizer = build_tokenizer(config)
+    vocabulary = load_run_vocabulary(tokenizer, folder.vocabulary)
+    if vocabulary.key != checkpoint["vocabulary_key"]:
+        raise UserError(
+            f"{folder.best} was trained with the centroids {checkpoint['vocabulary_key']}, and "
+            f"{folder.vocabulary} holds {vocabulary.key}; take both from one run."
         )
     classes = [SoundClass(id_, name) for id_, name in checkpoint["classes"]]
     model = build_model(config, tokenizer, config.data.clip_seconds, len(classes))
@@ -71,3 +63,17 @@ def restore(folder: Path) -> Restored:
     weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
     model.load_state_dict(weights)
     return Restored(tokenizer, model.eval(), classes, config.data.clip_seconds)
+
+
+def _read_config(folder: RunFolder) -> DictConfig:
+    for path in (folder.config, folder.best):
+        if not path.is_file():
+            raise UserError(
+                f"{folder} is not the folder of a trained run: it has no {path.name}; give another."
+            )
+    try:
+        config = OmegaConf.create(folder.read_config())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder.config} cannot be read ({error}); copy it again.") from error
+    assert isinstance(config, DictConfig)
+    return config

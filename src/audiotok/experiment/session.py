@@ -10,7 +10,7 @@ from pytorch_lightning.loggers import Logger
 
 from audiotok.experiment.configuration import Root, begin, build_node
 from audiotok.logger.closing import finish
-from audiotok.logger.destination import Destination
+from audiotok.run.destination import Destination
 
 
 @contextmanager

@@ -14,17 +14,18 @@ from pytorch_lightning.loggers import Logger
 from audiotok.callbacks.checkpoint import BestCheckpoint
 from audiotok.callbacks.vocabulary_use import VocabularyUse
 from audiotok.errors import UserError
-from audiotok.experiment.build import VOCABULARY, Parts, build, timed
+from audiotok.experiment.build import Parts, build, timed
 from audiotok.experiment.configuration import build_node, plain
 from audiotok.experiment.session import open_session
 from audiotok.loader.datamodule import ClipDataModule
-from audiotok.logger.closing import keep_checkpoint, log_examples, log_vocabulary
-from audiotok.logger.destination import Destination
+from audiotok.logger.closing import keep_checkpoint, log_examples, log_table, log_vocabulary
 from audiotok.model.model import PretrainableModel
-from audiotok.run.checkpoint import LAST, check_checkpoint
+from audiotok.run.checkpoint import check_checkpoint
+from audiotok.run.destination import Destination
+from audiotok.run.folder import RunFolder
 from audiotok.run.processes import followers
-from audiotok.run.provenance import provenance, write_provenance
-from audiotok.run.results import summary, write_metrics, write_results
+from audiotok.run.provenance import complete_provenance
+from audiotok.run.results import COLUMNS, per_class, summary, write_results
 from audiotok.training.pretrainer import Pretrainer
 from audiotok.training.tagger import Tagger
 
@@ -39,7 +40,7 @@ def train(config: DictConfig, destination: Destination) -> dict[str, Any]:
         destination: The run's folder, name and group.
 
     Returns:
-        What `metrics.json` holds, one flat dictionary.
+        Scores and facts, one flat dictionary.
 
     Raises:
         UserError: Something in the configuration or on the disk is for the user to mend.
@@ -68,7 +69,9 @@ def train(config: DictConfig, destination: Destination) -> dict[str, Any]:
             shares = predictions.targets.double().mean(0)  # of what is scored: less under limit_test_batches
             results["n_test_clips"] = len(predictions.clips)
             results["chance/mAP"] = float(shares[shares > 0].mean())
-            write_results(destination.folder, parts.corpus, predictions, results, logger)
+            write_results(destination.folder, parts.corpus, predictions, results)
+            log_table(logger, "test/per_class", COLUMNS, per_class(parts.corpus, predictions))
+            _log_state(logger, results)
             log_examples(logger, parts.corpus, parts.vocabulary, predictions)
             _show(parts, logger)
         log.info("%s All of it is in %s.", summary(results), os.path.relpath(destination.folder))
@@ -83,7 +86,7 @@ def pretrain(config: DictConfig, destination: Destination) -> dict[str, Any]:
         destination: The run's folder, name and group.
 
     Returns:
-        What `metrics.json` holds, one flat dictionary.
+        Scores and facts, one flat dictionary.
 
     Raises:
         UserError: Something in the configuration or on the disk is for the user to mend.
@@ -117,7 +120,8 @@ def pretrain(config: DictConfig, destination: Destination) -> dict[str, Any]:
         with followers(parts.trainer, destination.folder):
             results = _results(parts, _fit(parts, module))
         if destination.leads:
-            write_metrics(destination.folder, results, logger)
+            destination.folder.write_metrics(results)
+            _log_state(logger, results)
             _show(parts, logger)
         log.info(
             "Validation: %.4f nats a hidden token, %.1f %% guessed. Go on from it with model.init_from=%s.",
@@ -139,11 +143,14 @@ def _fit(parts: Parts, module: Tagger | Pretrainer) -> dict[str, Any]:
         f"{facts['vocab_size']:,}",
     )
     data = {split: clips.fingerprint() for split, clips in parts.corpus.clips.items()}
-    origin = {**provenance(trainer.strategy.root_device), "data": data}
+    folder = parts.destination.folder
     if parts.destination.leads:
-        write_provenance(parts.destination.folder, origin)
-    if trainer.logger is not None:
-        trainer.logger.log_hyperparams({**plain(parts.config), "derived": facts, "provenance": origin})
+        provenance = complete_provenance(folder.read_provenance(), trainer.strategy.root_device, data)
+        folder.write_provenance(provenance)
+        if trainer.logger is not None:
+            trainer.logger.log_hyperparams(
+                {**plain(parts.config), "derived": facts, "provenance": provenance}
+            )
     with timed(parts.seconds, "train"):
         _train(trainer, module, parts.datamodule, parts.config.ckpt_path)
     best = _best_checkpoint(trainer)
@@ -170,8 +177,16 @@ def _show(parts: Parts, logger: Logger | None) -> None:
     used = [c.counts for c in parts.trainer.callbacks if isinstance(c, VocabularyUse)]  # type: ignore[attr-defined]
     counts = used[0].numpy() if used and used[0] is not None else None
     folder = parts.destination.folder
-    log_vocabulary(logger, parts.vocabulary, counts, folder / VOCABULARY)
-    keep_checkpoint(logger, folder, parts.vocabulary)
+    log_vocabulary(logger, parts.vocabulary, counts, folder.vocabulary)
+    keep_checkpoint(logger, folder.best, parts.vocabulary)
+
+
+def _log_state(logger: Logger | None, results: dict[str, Any]) -> None:
+    """Log the seconds of each stage and the state of the vocabulary, which are not logged while training."""
+    if logger is not None:
+        logger.log_metrics(
+            {key: value for key, value in results.items() if key.startswith(("seconds/", "vocabulary/"))}
+        )
 
 
 def _results(parts: Parts, scores: dict[str, Any]) -> dict[str, Any]:
@@ -189,7 +204,7 @@ def _train(
         trainer.fit(module, datamodule, ckpt_path=ckpt_path, weights_only=True)
     except SystemExit:
         if trainer.interrupted:  # Lightning has tidied up after Ctrl-C, and said nothing
-            last = Path(trainer.default_root_dir) / LAST
+            last = RunFolder(Path(trainer.default_root_dir)).last
             go_on = f"; ckpt_path={os.path.relpath(last)} goes on from its beginning" if last.exists() else ""
             log.error("Stopped in epoch %d%s.", trainer.current_epoch + 1, go_on)
         raise

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from audiotok.errors import UserError
 from audiotok.model.model import Model, PretrainableModel
-from audiotok.run.checkpoint import BEST, read_checkpoint
+from audiotok.run.checkpoint import read_checkpoint
+from audiotok.run.folder import RunFolder
 
 _PREFIX = "model."  # of the model's weights among those of the module that trained it
 
@@ -24,12 +25,13 @@ def load_pretrained(model: Model, run: Path, vocabulary_key: str) -> None:
     given = f"model.init_from={run}"
     if not isinstance(model, PretrainableModel):
         raise UserError(f"{given} is for models that can be pretrained; choose model=bert, or null.")
-    if not (run / BEST).is_file():
+    folder = RunFolder(run)
+    if not folder.best.is_file():
         raise UserError(
-            f"{given} is not the folder of a finished `audiotok pretrain`: it has no {BEST}; "
+            f"{given} is not the folder of a finished `audiotok pretrain`: it has no {folder.best.name}; "
             "give another, or null."
         )
-    checkpoint = read_checkpoint(run, given)
+    checkpoint = read_checkpoint(folder, given)
     if "classes" in checkpoint:
         raise UserError(
             f"{given} is a run of `audiotok train`, whose weights have seen labels; give "

@@ -7,7 +7,6 @@ from pytorch_lightning.loggers import Logger
 
 from audiotok.data.corpus.corpus import Corpus
 from audiotok.logger.wandb import Wandb
-from audiotok.run.checkpoint import BEST
 from audiotok.run.gallery import choose_examples
 from audiotok.tokens.vocabulary import Vocabulary
 from audiotok.training.tagger import Predictions
@@ -47,10 +46,10 @@ def log_examples(
         logger.show_examples(examples, tokenizer.codebooks.n_clusters)
 
 
-def keep_checkpoint(logger: Logger | None, folder: Path, vocabulary: Vocabulary) -> None:
-    """Keep the best checkpoint in a run's folder in the loggers that keep files."""
+def keep_checkpoint(logger: Logger | None, path: Path, vocabulary: Vocabulary) -> None:
+    """Keep the tested checkpoint in the loggers that keep files."""
     if isinstance(logger, Wandb):
-        logger.keep_checkpoint(folder / BEST, vocabulary.key)
+        logger.keep_checkpoint(path, vocabulary.key)
 
 
 def finish(logger: Logger | None, succeeded: bool) -> None:

@@ -2,9 +2,9 @@
 
 from pytorch_lightning.loggers import CSVLogger
 
-from audiotok.logger.destination import Destination
+from audiotok.run.destination import Destination
 
 
 def build(*, destination: Destination) -> CSVLogger:
     """Build Lightning's CSV logger; it writes `csv/metrics.csv` and `csv/hparams.yaml`."""
-    return CSVLogger(save_dir=destination.folder, name="csv", version="")
+    return CSVLogger(save_dir=destination.folder.path, name="csv", version="")

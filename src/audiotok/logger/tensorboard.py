@@ -3,7 +3,7 @@
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from audiotok.errors import UserError
-from audiotok.logger.destination import Destination
+from audiotok.run.destination import Destination
 
 
 def build(*, destination: Destination) -> TensorBoardLogger:
@@ -13,7 +13,7 @@ def build(*, destination: Destination) -> TensorBoardLogger:
         UserError: TensorBoard is not installed.
     """
     try:
-        return TensorBoardLogger(save_dir=destination.folder, name="tensorboard", version="")
+        return TensorBoardLogger(save_dir=destination.folder.path, name="tensorboard", version="")
     except ModuleNotFoundError as error:
         raise UserError(
             "logger=tensorboard needs TensorBoard, which is not installed; "

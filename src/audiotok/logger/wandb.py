@@ -11,8 +11,8 @@ import numpy as np
 import wandb
 from pytorch_lightning.loggers import WandbLogger
 
-from audiotok.logger.destination import Destination
 from audiotok.logger.picture import picture
+from audiotok.run.destination import Destination
 from audiotok.run.gallery import Example
 
 log = logging.getLogger(__name__)
@@ -125,7 +125,7 @@ def build(
         tags=tags or None,
         notes=notes,
         job_type=job_type or destination.program,
-        dir=destination.folder,
+        dir=destination.folder.path,
         mode=mode,
         settings=wandb.Settings(silent=mode != "online", console="off"),
     )

@@ -13,7 +13,8 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-from audiotok.errors import ERROR, UserError
+from audiotok.errors import UserError
+from audiotok.run.folder import RunFolder
 from audiotok.run.plugins import search_current_folder
 
 log = logging.getLogger(__name__)
@@ -31,18 +32,18 @@ def run(config: DictConfig) -> float:
     """
     search_current_folder()  # once more: a launcher may have started this process
     from audiotok import experiment  # torch and Lightning take seconds, and --help needs neither
-    from audiotok.logger.destination import Destination
+    from audiotok.run.destination import Destination
     from audiotok.run.processes import leads
 
     if multiprocessing.get_start_method() == "loky":  # joblib's way, which starts no process that reads clips
         multiprocessing.set_start_method(None, force=True)
     job = HydraConfig.get()
-    folder = Path(job.runtime.output_dir)
+    folder = RunFolder(Path(job.runtime.output_dir))
     in_sweep = job.mode is RunMode.MULTIRUN
     group = Path(job.sweep.dir).name if in_sweep else None
     leader = "trainer" not in config or leads(config.trainer.devices, config.trainer.num_nodes)
     overrides = tuple(job.overrides.task)
-    name, program = job.job.override_dirname or folder.name, str(job.job.config_name)
+    name, program = job.job.override_dirname or folder.path.name, str(job.job.config_name)
     destination = Destination(folder, name, group, leader, overrides, program)
     try:
         results = experiment.finished(folder, config) if in_sweep else None
@@ -71,21 +72,20 @@ def run(config: DictConfig) -> float:
     return math.nan
 
 
-def _optimized(config: DictConfig, results: dict[str, Any], folder: Path) -> float:
+def _optimized(config: DictConfig, results: dict[str, Any], folder: RunFolder) -> float:
     if "optimized_metric" not in config:
         return math.nan
     if config.optimized_metric not in results:
         raise UserError(
-            f"optimized_metric={config.optimized_metric} is no key of {folder / 'metrics.json'}, which "
+            f"optimized_metric={config.optimized_metric} is not a key of {folder.metrics}, which "
             f"has {', '.join(results)}; choose one of these."
         )
     return float(results[config.optimized_metric])
 
 
-def _leave_error(folder: Path, message: str) -> None:
+def _leave_error(folder: RunFolder, message: str) -> None:
     with suppress(OSError):  # where the disk is full, the log has said it
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / ERROR).write_text(message + "\n", encoding="utf-8")
+        folder.write_error(message)
 
 
 def examine(config: DictConfig) -> None:

@@ -1,61 +1,80 @@
-"""`audiotok repeat`: run again what the configuration in a run's folder says."""
+"""`audiotok repeat`: run the configuration in a run's folder again, whatever `configs/` says by now.
 
-import re
+That configuration is resolved and has no groups, so overrides may change values, and not exchange options.
+"""
+
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import Any
 
 import hydra
+from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from audiotok.errors import UserError
 from audiotok.programs.job import run
 from audiotok.programs.options import config_folder
+from audiotok.run.folder import RunFolder
 
 
-def repeat(folder: Path, overrides: Sequence[str]) -> None:
-    """Run again what the resolved configuration in a run's folder says, whatever the YAML says by now.
+def repeat(path: Path, overrides: Sequence[str]) -> None:
+    """Run again what a run's folder says, in a new folder.
 
     Args:
-        folder: The run's folder.
-        overrides: Of Hydra, after it.
+        path: The folder of a run of train or pretrain.
+        overrides: Arguments of Hydra that follow it on the command line.
 
     Raises:
-        UserError: The folder is not that of a run of train or pretrain, or an override names an option.
+        UserError: The folder is not that of such a run, or an override names an option of a group.
     """
-    path = folder / "config.yaml"
-    if not path.is_file():
-        raise UserError(f"{folder} is not the folder of a run: it has no {path.name}; give another.")
-    text = path.read_text(encoding="utf-8")
-    keys = set(re.findall(r"^(\w+):", text, re.MULTILINE))
-    if "trainer" not in keys or "doctor" in keys:
-        raise UserError(f"{folder} is no run of audiotok train or pretrain; give the folder of one.")
+    folder = RunFolder(path)
+    if not folder.config.is_file():
+        raise UserError(f"{folder} is not the folder of a run: it has no {folder.config.name}; give another.")
+    try:
+        config, program = folder.read_config(), folder.program
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder.config} cannot be read ({error}); copy it again.") from error
+    if program not in ("train", "pretrain"):
+        raise UserError(f"{folder} is not a run of audiotok train or pretrain; give the folder of one.")
     check_values(overrides)
-    name = "pretrain" if "objective" in keys else "train"
-    with TemporaryDirectory() as configs:
-        (Path(configs) / f"{name}.yaml").write_text(f"{text}\n{_hydra_settings(name)}", encoding="utf-8")
-        sys.argv = [f"audiotok {name}", *overrides]
-        hydra.main(config_name=name, version_base="1.3", config_path=configs)(run)()
+    sys.argv = [f"audiotok {program}", *overrides]
+    with _stored(program, {**config, "hydra": _hydra_settings(program)}):
+        hydra.main(config_name=program, version_base="1.3", config_path=None)(run)()
 
 
-def _hydra_settings(name: str) -> str:
-    """Return as YAML what a program, and what it shares with others, sets of Hydra: folders, log, table."""
-    files = [config_folder() / f"{part}.yaml" for part in ("_program", "_run", name)]
-    return OmegaConf.to_yaml({"hydra": OmegaConf.merge(*(OmegaConf.load(file).hydra for file in files))})
+@contextmanager
+def _stored(name: str, config: dict[str, Any]) -> Iterator[None]:
+    """Let Hydra find a configuration under a name, as long as the block lasts.
+
+    Afterwards it would take that of `configs/` for one that has to match this one.
+    """
+    store = ConfigStore.instance()
+    store.store(name, OmegaConf.create(config))
+    try:
+        yield
+    finally:
+        del store.repo[f"{name}.yaml"]
+
+
+def _hydra_settings(program: str) -> Any:
+    """Return what a program, and what it shares with others, sets of Hydra: folders, log, table."""
+    files = [config_folder() / f"{part}.yaml" for part in ("_program", "_run", program)]
+    return OmegaConf.merge(*(OmegaConf.load(file).hydra for file in files))
 
 
 def check_values(overrides: Sequence[str]) -> None:
-    """Look for overrides that exchange options of groups: a run's configuration has no groups any more.
+    """Check that overrides do not exchange options of groups, which a resolved configuration does not have.
 
     Raises:
-        UserError: There is one.
+        UserError: One of them does.
     """
     groups = {folder.name for folder in config_folder().iterdir() if folder.is_dir()}
     for override in overrides:
         key, _, value = override.lstrip("+").partition("=")
         if key in groups and not value.startswith("{") and override != "logger=null":
             raise UserError(
-                f"{override} names an option of a group, and a repeat takes values of keys alone "
+                f"{override} names an option of a group, and a repeat takes only values of keys "
                 "(optimizer.lr=0.001, or logger=null); train anew with that option."
             )

@@ -1,48 +1,47 @@
-"""Checkpoints as they lie on the disk."""
+"""Checkpoints of runs, read without trust: tensors and plain values only, and no code is executed."""
 
-from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
 from audiotok.errors import UserError
+from audiotok.run.folder import RunFolder
 
-BEST = Path("checkpoints") / "best.ckpt"
-LAST = Path("checkpoints") / "last.ckpt"
+_UNREADABLE = (OSError, EOFError, RuntimeError, UnpicklingError)
 
 
 def check_checkpoint(path: str) -> None:
-    """Look whether a file is a checkpoint to go on from, without reading its tensors.
+    """Check that a file is a checkpoint from which training can resume, without reading its tensors.
 
     Raises:
-        UserError: It is none.
+        UserError: It is not.
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
+    except _UNREADABLE as error:
         raise UserError(
-            f"ckpt_path={path} cannot be read ({type(error).__name__}); give one of a run's checkpoints/, "
+            f"ckpt_path={path} cannot be read ({type(error).__name__}); give a checkpoint of a run, "
             "or null to start anew."
         ) from error
     if not isinstance(checkpoint, dict) or "optimizer_states" not in checkpoint:
-        raise UserError(f"ckpt_path={path} is no checkpoint; give one of a run's checkpoints/.")
+        raise UserError(f"ckpt_path={path} is not a checkpoint; give a checkpoint of a run.")
 
 
-def read_checkpoint(run: Path, given: str) -> dict[str, Any]:
-    """Read the best checkpoint of a run, tensors and plain values only.
+def read_checkpoint(folder: RunFolder, given: str) -> dict[str, Any]:
+    """Read the best checkpoint of a run.
 
     Args:
-        run: Its folder.
-        given: What the user called it, to begin a sentence with.
+        folder: The run's folder.
+        given: How the user named the run; errors begin with it.
 
     Raises:
         UserError: It cannot be read.
     """
     try:
-        return torch.load(run / BEST, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, UnpicklingError) as error:
+        return torch.load(folder.best, map_location="cpu", weights_only=True)
+    except _UNREADABLE as error:
         raise UserError(
-            f"{given} has a {BEST} that cannot be read ({type(error).__name__}); "
+            f"{given} has a {folder.best.name} that cannot be read ({type(error).__name__}); "
             "copy it again, or give another run."
         ) from error

@@ -1,18 +1,15 @@
 """The jobs of a sweep, read from their folders: ranked, and averaged over replicates.
 
-Jobs that differ in seed or test fold alone are replicates of one setting.
+Jobs that differ only in seed or test fold are replicates of one setting.
 """
 
-import json
 import math
+from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
-from omegaconf import OmegaConf
-
-from audiotok.errors import ERROR
+from audiotok.run.folder import RunFolder, SweepFolder
 
 COLUMNS = ("val/mAP", "val/accuracy", "test/mAP", "test/top1", "test/f1_micro_tuned", "test/hamming_loss")
 REPLICATED = ("seed", "data.test_fold")  # keys that make replicates, not settings
@@ -23,27 +20,27 @@ class Job:
     """One job of a sweep.
 
     Args:
-        folder: Its run folder.
-        overrides: What it changed.
-        scores: Its `metrics.json`, empty where it failed.
+        folder: Its folder.
+        overrides: The values that it changed, by their keys.
+        scores: Its scores and facts; empty where it failed.
         error: Why it failed, or "".
     """
 
-    folder: Path
+    folder: RunFolder
     overrides: dict[str, str]
     scores: dict[str, Any]
     error: str
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """Jobs of a sweep that are replicates of each other.
+class Replicates:
+    """The jobs of a sweep that have one setting: they differ only in `REPLICATED` keys.
 
     Args:
-        overrides: What they have in common and other settings have not.
+        overrides: The values that distinguish them from other settings, by their keys.
         n_jobs: How many of them have results.
-        means: Of every score that is shown.
-        deviations: Sample standard deviations of these; NaN for a single job, or where a score is NaN.
+        means: The mean of every score that is shown.
+        deviations: The sample standard deviations; NaN for a single job, or where a score is NaN.
     """
 
     overrides: dict[str, str]
@@ -52,27 +49,21 @@ class Setting:
     deviations: dict[str, float]
 
 
-def read_jobs(folder: Path) -> list[Job]:
-    """Read the jobs of a sweep from their folders, those that are numbered."""
-    folders = [path for path in folder.iterdir() if path.name.isdigit() and path.is_dir()]
-    return [_read_job(path) for path in sorted(folders, key=lambda path: int(path.name))]
+def read_jobs(folder: SweepFolder) -> list[Job]:
+    """Read the jobs of a sweep from their folders."""
+    return [_read_job(job) for job in folder.jobs()]
 
 
-def _read_job(folder: Path) -> Job:
-    try:
-        overrides = OmegaConf.to_container(OmegaConf.load(folder / ".hydra" / "overrides.yaml"))
-        pairs = [str(override).lstrip("+~").partition("=") for override in overrides or ()]
-    except OSError:
-        pairs = []
-    try:
-        scores = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        scores = {}
-    path = folder / ERROR  # also of a job whose scores lack what it was run for
-    error = path.read_text(encoding="utf-8").strip() if path.is_file() else ""
+def _read_job(folder: RunFolder) -> Job:
+    overrides, scores = {}, {}
+    with suppress(OSError, ValueError):
+        overrides = folder.read_overrides()
+    with suppress(OSError, ValueError):
+        scores = folder.read_metrics()
+    error = folder.read_error()  # there may be scores too, that lack the optimized metric
     if not scores and not error:
         error = "it ended without results"
-    return Job(folder, {key: value for key, _, value in pairs}, scores, error)
+    return Job(folder, overrides, scores, error)
 
 
 def ranked(jobs: list[Job], metric: str) -> list[Job]:
@@ -86,8 +77,8 @@ def ranked(jobs: list[Job], metric: str) -> list[Job]:
     return sorted(jobs, key=rank)
 
 
-def replicates(jobs: list[Job], metric: str) -> list[Setting]:
-    """Average jobs that differ in `REPLICATED` keys alone, in the order of the jobs; failed ones aside."""
+def average(jobs: list[Job], metric: str) -> list[Replicates]:
+    """Average jobs that differ only in `REPLICATED` keys, in the order of the jobs, without failed ones."""
     varied, scores = table_columns(jobs, metric)
     varied = [key for key in varied if key not in REPLICATED]
     groups: dict[tuple[str, ...], list[Job]] = {}
@@ -103,7 +94,7 @@ def replicates(jobs: list[Job], metric: str) -> list[Setting]:
         }
         means = {name: fmean(column) for name, column in columns.items()}
         deviations = {name: _deviation(column) for name, column in columns.items()}
-        settings.append(Setting(dict(zip(varied, values, strict=True)), len(group), means, deviations))
+        settings.append(Replicates(dict(zip(varied, values, strict=True)), len(group), means, deviations))
     return settings
 
 
@@ -113,7 +104,7 @@ def _deviation(values: list[float]) -> float:
 
 
 def table_columns(jobs: list[Job], metric: str) -> tuple[list[str], list[str]]:
-    """Return the overrides in which the jobs differ, and those of the scores that are shown which any has."""
+    """Return the keys in which the jobs differ, and the scores that are shown: `metric` and `COLUMNS`."""
     keys = list(dict.fromkeys(key for job in jobs for key in job.overrides))
     varied = [key for key in keys if len({job.overrides.get(key) for job in jobs}) > 1]
     known = [name for name in COLUMNS if any(name in job.scores for job in jobs)]
@@ -121,7 +112,7 @@ def table_columns(jobs: list[Job], metric: str) -> tuple[list[str], list[str]]:
 
 
 def short_names(keys: list[str]) -> list[str]:
-    """Return the last parts of keys, as many as tell them apart: `lr` for `optimizer.lr`."""
+    """Return the shortest endings that distinguish some keys: `lr` for `optimizer.lr`."""
 
     def ending(key: str, n_parts: int) -> str:
         return ".".join(key.split(".")[-n_parts:])
@@ -129,13 +120,13 @@ def short_names(keys: list[str]) -> list[str]:
     names = []
     for key in keys:
         lengths = range(1, key.count(".") + 1)
-        told_apart = (n for n in lengths if sum(ending(other, n) == ending(key, n) for other in keys) == 1)
-        names.append(ending(key, next(told_apart, key.count(".") + 1)))
+        unique = (n for n in lengths if sum(ending(other, n) == ending(key, n) for other in keys) == 1)
+        names.append(ending(key, next(unique, key.count(".") + 1)))
     return names
 
 
 def short_value(value: str) -> str:
-    """Return what a setting shows on screen: a number drawn at random has 17 digits, and 4 of them tell."""
+    """Return a value as it is shown on screen: a number drawn at random has 17 digits, of which 4 suffice."""
     try:
         return f"{float(value):.4g}" if len(value) > 8 else value
     except ValueError:

@@ -12,11 +12,12 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # the rest is needed before Lightning and torch are imported
+if TYPE_CHECKING:  # the command line needs this module before Lightning is imported
     import pytorch_lightning as pl
+
+from audiotok.run.folder import RunFolder
 
 log = logging.getLogger(__name__)
 _RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK")  # as launchers name them
@@ -41,7 +42,7 @@ def is_first() -> bool:
 
 
 @contextmanager
-def followers(trainer: "pl.Trainer", folder: Path) -> Iterator[None]:
+def followers(trainer: "pl.Trainer", folder: RunFolder) -> Iterator[None]:
     """Run the other processes of this node, if the trainer wants any and nobody else has started them.
 
     They end with the block; if one of them fails, the run does.

@@ -1,47 +1,66 @@
-"""What a run came from: command, code, packages, device; with its configuration it can be repeated."""
+"""What a run came from: program, command, code, packages, device, data.
 
-import json
+A program writes the first part as it begins, so that a run that fails has it, too; device and data are added
+once they are known, before training.
+"""
+
 import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
-PROVENANCE = "provenance.json"
-PACKAGES = (  # those whose versions move the figures
+    from audiotok.data.clip import Split
+
+PACKAGES = (  # those whose versions change the results
     "audiotok", "torch", "torchaudio", "pytorch-lightning", "transformers", "torchmetrics", "faiss-gpu",
     "faiss-cpu", "numpy", "soundfile", "soxr", "hydra-core", "wandb",
 )  # fmt: skip
 
 
-def provenance(device: torch.device) -> dict[str, Any]:
+def begin_provenance(program: str) -> dict[str, Any]:
     """Describe this process and its code.
 
     Args:
-        device: That the model is trained on.
+        program: train, pretrain, prepare or doctor.
 
     Returns:
-        `command`, `git` (`commit`, `dirty`; null outside a checkout), `python`, `platform`, `packages`
-        (versions), `device`, `n_threads`.
+        `program`, `command`, `git` (`commit`, `dirty`; null outside a checkout), `python`, `platform`, and
+        `packages` (versions).
     """
     return {
+        "program": program,
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
         "git": checkout(Path(__file__).parent),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
-        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine(),
-        "n_threads": torch.get_num_threads(),
     }
 
 
-def write_provenance(folder: Path, origin: dict[str, Any]) -> None:
-    """Write `provenance.json` to a run's folder."""
-    (folder / PROVENANCE).write_text(json.dumps(origin, indent=1) + "\n", encoding="utf-8")
+def complete_provenance(
+    begun: Mapping[str, Any], device: "torch.device", data: "Mapping[Split, str]"
+) -> dict[str, Any]:
+    """Add what is known once training can begin.
+
+    Args:
+        begun: What `begin_provenance` returned.
+        device: The device that the model is trained on.
+        data: The fingerprint of the clips of each split.
+
+    Returns:
+        The same, and `device`, `n_threads` and `data`.
+    """
+    import torch  # here, since a program describes itself before it loads torch
+
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    return {**begun, "device": name, "n_threads": torch.get_num_threads(), "data": dict(data)}
 
 
 def checkout(folder: Path) -> dict[str, Any] | None:
@@ -60,7 +79,7 @@ def checkout(folder: Path) -> dict[str, Any] | None:
         ).stdout.strip()
 
     try:
-        git("ls-files", "--error-unmatch", "provenance.py")  # not one around a virtual environment
+        git("ls-files", "--error-unmatch", Path(__file__).name)  # not a checkout around a virtual environment
         changes = git("status", "--porcelain", "--untracked-files=no")
         return {"commit": git("rev-parse", "HEAD"), "dirty": bool(changes)}
     except (OSError, subprocess.SubprocessError):

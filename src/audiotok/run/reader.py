@@ -1,4 +1,7 @@
-"""What runs left in their folders, read without trust: what is missing or damaged is said in a line."""
+"""Finished and failed runs, read from their folders without trust.
+
+What is missing or damaged is left empty and noted in a line; no run stops the reading of the others.
+"""
 
 import csv
 import json
@@ -7,6 +10,7 @@ import os
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,8 +18,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from audiotok.errors import UserError
+from audiotok.run.folder import RunFolder
+from audiotok.run.history import read_history
 
-MARKS = ("config.yaml", "metrics.json", "error.txt")  # any of these makes a folder a run's
 T = TypeVar("T")
 
 
@@ -24,10 +29,10 @@ class ClassScore:
     """The average precision of one class on the test clips.
 
     Args:
-        id: Of the class, `/m/09x0r` for example.
-        name: For people.
-        positives: Test clips that have it.
-        average_precision: None where none has.
+        id: Id of the class, `/m/09x0r` for example.
+        name: Its name for people.
+        positives: How many test clips have it.
+        average_precision: None where no test clip has it.
     """
 
     id: str
@@ -41,8 +46,8 @@ class Predictions:
     """Scores and targets of the test clips, in the order of their ids.
 
     Args:
-        ids: Of the clips (clips,).
-        classes: Ids (C,).
+        ids: Ids of the clips (clips,).
+        classes: Ids of the classes (C,).
         scores: (clips, C), float32.
         targets: (clips, C), bool.
     """
@@ -55,21 +60,23 @@ class Predictions:
 
 @dataclass
 class Run:
-    """What one run left.
+    """What one run has left.
 
     Args:
-        folder: Where.
-        name: What tells it from the others: its path below the folder that all have in common.
-        settings: Its `config.yaml`, flat: dotted keys; lists are written out.
-        metrics: The numbers in its `metrics.json`.
-        per_class: Its `per_class.csv`.
-        history: Epochs and values of every metric in its `history.csv`.
-        predictions: Its `predictions.npz`.
+        folder: Its folder.
+        name: Its path below the folder that all compared runs have in common.
+        program: The program that made it; "" where neither its record nor its configuration can be read.
+        settings: Its configuration, flat: dotted keys; lists are written as JSON.
+        metrics: Its scores and facts, the finite numbers among them.
+        per_class: The scores of its classes.
+        history: Epochs and values of every metric.
+        predictions: Its scores of the test clips.
         notes: What is missing or damaged, a line each.
     """
 
-    folder: Path
+    folder: RunFolder
     name: str
+    program: str = ""
     settings: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     per_class: list[ClassScore] = field(default_factory=list)
@@ -78,65 +85,69 @@ class Run:
     notes: list[str] = field(default_factory=list)
 
 
-def find_runs(folders: Iterable[Path]) -> list[Path]:
+def find_runs(folders: Iterable[Path]) -> list[RunFolder]:
     """Return the run folders among and below some folders, each once, in the order of their paths.
 
-    A run's own folders are not looked into.
+    Folders inside a run's folder are not searched.
 
     Raises:
-        UserError: One of the folders is none, or there is no run at all.
+        UserError: One of the folders does not exist, or there is no run at all.
     """
     folders = list(folders)
-    found: dict[Path, None] = {}
+    found: dict[RunFolder, None] = {}
     for folder in folders:
         if not folder.is_dir():
-            raise UserError(f"FOLDER={folder} is no folder; give folders of runs, or one that contains them.")
-        for path, subfolders, files in os.walk(folder):
-            if any(mark in files for mark in MARKS):
-                found[Path(path).resolve()] = None
+            raise UserError(
+                f"FOLDER={folder} is not a folder; give folders of runs, or one that contains them."
+            )
+        for path, subfolders, _ in os.walk(folder):
+            run = RunFolder(Path(path).resolve())
+            if run.is_run:
+                found[run] = None
                 subfolders.clear()
             subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
     if not found:
+        marks = " or ".join(mark.name for mark in (run.config, run.metrics))
         raise UserError(
-            f"FOLDER={' '.join(map(str, folders))} contains no run, that is no folder with "
-            f"{' or '.join(MARKS[:2])}; give the folder that hydra.run.dir or hydra.sweep.dir named."
+            f"FOLDER={' '.join(map(str, folders))} contains no run, that is, no folder with {marks}; "
+            "give the folder that hydra.run.dir or hydra.sweep.dir named."
         )
     return list(found)
 
 
-def read_runs(folders: list[Path]) -> list[Run]:
-    """Read runs, and name them by what their paths do not have in common."""
-    common = os.path.commonpath([folder.parent for folder in folders])
-    return [read_run(folder, folder.relative_to(common).as_posix()) for folder in folders]
+def read_runs(folders: list[RunFolder]) -> list[Run]:
+    """Read runs, and name each by the part of its path that the others do not share."""
+    common = os.path.commonpath([folder.path.parent for folder in folders])
+    return [read_run(folder, folder.path.relative_to(common).as_posix()) for folder in folders]
 
 
-def read_run(folder: Path, name: str) -> Run:
-    """Read all that a run left; what cannot be read is left empty, and noted."""
+def read_run(folder: RunFolder, name: str) -> Run:
+    """Read a run; what cannot be read is left empty, and noted."""
     run = Run(folder, name)
-    error = folder / "error.txt"
-    if error.is_file():
-        run.notes.append(f"it failed: {' '.join(error.read_text('utf-8', 'replace').split())}")
-    run.settings = _read(run, "config.yaml", _settings) or {}
-    run.metrics = _read(run, "metrics.json", _metrics) or {}
-    run.history = _read(run, "history.csv", _history) or {}
-    if "objective._target_" not in run.settings:  # pretraining tests nothing
-        run.per_class = _read(run, "per_class.csv", _per_class) or []
-        run.predictions = _read(run, "predictions.npz", _predictions)
+    error = folder.read_error()
+    if error:
+        run.notes.append(f"it failed: {' '.join(error.split())}")
+    run.settings = _read(run, folder.config, lambda: flatten(folder.read_config())) or {}
+    with suppress(OSError, ValueError):
+        run.program = folder.program
+    run.metrics = _read(run, folder.metrics, lambda: _numbers(folder.read_metrics())) or {}
+    run.history = _read(run, folder.history, lambda: _curves(read_history(folder.history))) or {}
+    if run.program != "pretrain":  # which tests nothing
+        run.per_class = _read(run, folder.per_class, lambda: _read_per_class(folder.per_class)) or []
+        run.predictions = _read(run, folder.predictions, lambda: _read_predictions(folder.predictions))
     return run
 
 
-def _read(run: Run, name: str, reader: Callable[[Path], T]) -> T | None:
+def _read(run: Run, path: Path, reader: Callable[[], T]) -> T | None:
     """Read a file of a run; one that is missing or damaged is noted, and gives None."""
-    import yaml
-
     try:
-        return reader(run.folder / name)
+        return reader()
     except FileNotFoundError:
-        run.notes.append(f"{name} is missing")
+        run.notes.append(f"{path.name} is missing")
     except (OSError, ValueError, LookupError, EOFError, TypeError, AttributeError, csv.Error) as error:
-        run.notes.append(f"{name} cannot be read ({_one_line(error)})")
-    except (zipfile.BadZipFile, zlib.error, yaml.YAMLError) as error:
-        run.notes.append(f"{name} is damaged ({_one_line(error)})")
+        run.notes.append(f"{path.name} cannot be read ({_one_line(error)})")
+    except (zipfile.BadZipFile, zlib.error) as error:
+        run.notes.append(f"{path.name} is damaged ({_one_line(error)})")
     return None
 
 
@@ -144,15 +155,8 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:120] or type(error).__name__
 
 
-def _settings(path: Path) -> dict[str, Any]:
-    import yaml
-
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C it takes a tenth of the time
-    return flatten(yaml.load(path.read_text(encoding="utf-8"), loader))
-
-
 def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Turn nested dictionaries into one with dotted keys; lists are written out as JSON."""
+    """Turn nested dictionaries into one with dotted keys; lists are written as JSON."""
     flat: dict[str, Any] = {}
     for key, value in tree.items():
         if isinstance(value, dict):
@@ -162,8 +166,7 @@ def flatten(tree: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _metrics(path: Path) -> dict[str, float]:
-    metrics = json.loads(path.read_text(encoding="utf-8"))
+def _numbers(metrics: dict[str, Any]) -> dict[str, float]:
     return {
         key: value
         for key, value in metrics.items()
@@ -171,21 +174,19 @@ def _metrics(path: Path) -> dict[str, float]:
     }
 
 
-def _history(path: Path) -> dict[str, tuple[list[int], list[float]]]:
-    """Read one row an epoch; a cell that is empty, or no finite number, is no point of the curve."""
+def _curves(rows: list[dict[str, float]]) -> dict[str, tuple[list[int], list[float]]]:
+    """Turn one dictionary an epoch into one curve a metric, without the values that are not finite."""
     curves: dict[str, tuple[list[int], list[float]]] = {}
-    with path.open(newline="", encoding="utf-8") as file:
-        for row in csv.DictReader(file):
-            for name, cell in row.items():
-                if name in ("epoch", "step") or not cell or not math.isfinite(value := float(cell)):
-                    continue
+    for row in rows:
+        for name, value in row.items():
+            if name not in ("epoch", "step") and math.isfinite(value):
                 epochs, values = curves.setdefault(name, ([], []))
                 epochs.append(int(row["epoch"]))
                 values.append(value)
     return curves
 
 
-def _per_class(path: Path) -> list[ClassScore]:
+def _read_per_class(path: Path) -> list[ClassScore]:
     with path.open(newline="", encoding="utf-8") as file:
         return [
             ClassScore(
@@ -198,12 +199,12 @@ def _per_class(path: Path) -> list[ClassScore]:
         ]
 
 
-def _predictions(path: Path) -> Predictions:
+def _read_predictions(path: Path) -> Predictions:
     with np.load(path) as arrays:
         ids, classes, scores, targets = (arrays[name] for name in ("ids", "classes", "scores", "targets"))
     if scores.shape != targets.shape or scores.shape != (len(ids), len(classes)):
         raise ValueError(f"{len(ids)} ids, scores {scores.shape} and targets {targets.shape}")
     if not np.isfinite(scores).all():
-        raise ValueError("some scores are no numbers")
+        raise ValueError("some scores are not finite numbers")
     order = np.argsort(ids, kind="stable")
     return Predictions(ids[order], classes, scores[order], targets[order] > 0)

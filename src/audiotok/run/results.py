@@ -1,61 +1,43 @@
-"""What a run leaves for people and for other programs to read: predictions, scores, and one line."""
+"""The results of a run, for people and other programs to read: predictions, scores, and a summary line."""
 
 import csv
-import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pytorch_lightning.loggers import Logger
 
 from audiotok.data.corpus.corpus import Corpus
-from audiotok.logger.closing import Row, log_table
+from audiotok.run.folder import RunFolder
 from audiotok.training.tagger import Predictions
 
-METRICS = "metrics.json"
 COLUMNS = ["id", "name", "test_positives", "average_precision"]
+Row = list[str | int | float | None]
 
 
 def write_results(
-    folder: Path, corpus: Corpus, predictions: Predictions, results: dict[str, Any], logger: Logger | None
+    folder: RunFolder, corpus: Corpus, predictions: Predictions, results: dict[str, Any]
 ) -> None:
-    """Write `predictions.npz`, `per_class.csv` and `metrics.json`, and show the logger what it lacks.
+    """Write predictions, the scores of every class, and the flat dictionary of results.
 
     Args:
         folder: The run's folder.
-        corpus: Where the test clips and classes are from.
-        predictions: Of the test clips.
+        corpus: The corpus of the test clips and classes.
+        predictions: The predictions for the test clips.
         results: One flat dictionary.
-        logger: The run's, or None.
     """
     np.savez_compressed(
-        folder / "predictions.npz",
+        folder.predictions,
         ids=np.array(corpus.clips["test"].ids(predictions.clips.numpy())),
         classes=np.array([sound_class.id for sound_class in corpus.classes]),
         scores=predictions.scores.numpy().astype(np.float32),
         targets=predictions.targets.numpy(),
     )
-    rows = per_class(corpus, predictions)
-    with (folder / "per_class.csv").open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([COLUMNS, *rows])
-    log_table(logger, "test/per_class", COLUMNS, rows)
-    write_metrics(folder, results, logger)
-
-
-def write_metrics(folder: Path, results: dict[str, Any], logger: Logger | None) -> None:
-    """Write `metrics.json`, and show the logger the seconds of each stage and the state of the vocabulary."""
-    shown = {
-        key: value
-        for key, value in results.items()
-        if key.startswith(("seconds/", "vocabulary/")) and not isinstance(value, list)
-    }
-    if logger is not None:
-        logger.log_metrics(shown)
-    (folder / METRICS).write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    with folder.per_class.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([COLUMNS, *per_class(corpus, predictions)])
+    folder.write_metrics(results)
 
 
 def per_class(corpus: Corpus, predictions: Predictions) -> list[Row]:
-    """Return id, name, positives and average precision of every class; None for those that do not occur."""
+    """Return a row of `COLUMNS` for every class; the average precision of one that does not occur is None."""
     positives = predictions.targets.sum(0).tolist()
     precisions = predictions.average_precision.tolist()
     return [

@@ -1,10 +1,7 @@
 """What `audiotok prepare` says of a corpus: what is there, against what is listed."""
 
-import json
-import logging
 from collections import Counter
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -15,24 +12,7 @@ from audiotok.data.corpus.catalogue import USABLE, Catalogue
 from audiotok.data.corpus.duplicates import Twins, find_twins
 from audiotok.data.corpus.manifest import Manifest
 
-log = logging.getLogger(__name__)
-REPORT = "report.json"
 _SHOWN = 10  # classes on screen; the report has all
-
-
-def publish(manifest: Manifest, folder: Path, min_positives: int) -> dict[str, Any]:
-    """Report on a manifest, on screen and in `report.json`.
-
-    Args:
-        manifest: What was found.
-        folder: The run's.
-        min_positives: Classes with fewer usable clips in a split are named.
-    """
-    found = report(manifest, min_positives)
-    (folder / REPORT).write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-    show(found)
-    log.info("The manifest is %s, the report %s.", manifest.folder, folder / REPORT)
-    return found
 
 
 def report(manifest: Manifest, min_positives: int) -> dict[str, Any]:

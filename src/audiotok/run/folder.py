@@ -1,0 +1,289 @@
+"""The folder of a run and the folder of a sweep: the only place that knows the names of their files.
+
+A run's folder holds
+
+    config.yaml             the resolved configuration
+    provenance.json         program, command, code, packages; data and device once training begins
+    metrics.json            one flat dictionary of scores and facts
+    history.csv             the scores of every epoch
+    per_class.csv           the average precision of every class
+    predictions.npz         scores and targets of the test clips
+    skipped.csv             clips that are listed and cannot be used
+    checkpoints/            best.ckpt and last.ckpt
+    vocabulary/             the centroids and what they were fitted to
+    doctor.json             findings of `audiotok doctor`
+    report.json             report of `audiotok prepare`
+    error.txt               why the run failed
+    .hydra/overrides.yaml   what the command line changed, written by Hydra
+
+depending on the program and on how far it came. Reading trusts nothing: a missing or unreadable file raises
+OSError, a damaged one ValueError, and nothing in a file is executed. A configuration of an earlier version
+is translated while it is read (see `upgrade`). Importing this module costs milliseconds: it loads neither
+torch nor numpy.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from audiotok.run.upgrade import upgraded
+
+_YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C, ten times as fast
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The folder of one run, whether it exists yet or not.
+
+    Args:
+        path: The folder.
+    """
+
+    path: Path
+
+    @classmethod
+    def of_checkpoint(cls, checkpoint: Path) -> "RunFolder":
+        """Return the folder of the run that left a checkpoint."""
+        return cls(checkpoint.absolute().parent.parent)
+
+    def __fspath__(self) -> str:
+        return str(self.path)
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    @property
+    def config(self) -> Path:
+        """The resolved configuration."""
+        return self.path / "config.yaml"
+
+    @property
+    def provenance(self) -> Path:
+        """Program, command, code, packages, data and device."""
+        return self.path / "provenance.json"
+
+    @property
+    def metrics(self) -> Path:
+        """Scores and facts, one flat dictionary."""
+        return self.path / "metrics.json"
+
+    @property
+    def history(self) -> Path:
+        """The scores of every epoch."""
+        return self.path / "history.csv"
+
+    @property
+    def per_class(self) -> Path:
+        """The average precision of every class."""
+        return self.path / "per_class.csv"
+
+    @property
+    def predictions(self) -> Path:
+        """Scores and targets of the test clips."""
+        return self.path / "predictions.npz"
+
+    @property
+    def skipped(self) -> Path:
+        """Clips that are listed and cannot be used, with the reason."""
+        return self.path / "skipped.csv"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoints."""
+        return self.path / "checkpoints"
+
+    @property
+    def best(self) -> Path:
+        """The checkpoint with the best validation score."""
+        return self.checkpoints / "best.ckpt"
+
+    @property
+    def last(self) -> Path:
+        """The checkpoint of the last epoch, to resume from."""
+        return self.checkpoints / "last.ckpt"
+
+    @property
+    def vocabulary(self) -> Path:
+        """Folder of the centroids."""
+        return self.path / "vocabulary"
+
+    @property
+    def doctor(self) -> Path:
+        """Findings of `audiotok doctor`."""
+        return self.path / "doctor.json"
+
+    @property
+    def report(self) -> Path:
+        """Report of `audiotok prepare`."""
+        return self.path / "report.json"
+
+    @property
+    def error(self) -> Path:
+        """Why the run failed."""
+        return self.path / "error.txt"
+
+    @property
+    def overrides(self) -> Path:
+        """What the command line changed."""
+        return self.path / ".hydra" / "overrides.yaml"
+
+    @property
+    def is_run(self) -> bool:
+        """Whether a run has left a configuration, results or an error here."""
+        return any(path.is_file() for path in (self.config, self.metrics, self.error))
+
+    @property
+    def program(self) -> str:
+        """The program that made the run: train, pretrain, prepare or doctor.
+
+        Raises:
+            OSError: The run has left no configuration.
+            ValueError: Its configuration is damaged.
+        """
+        with suppress(OSError, ValueError):
+            recorded = self.read_provenance().get("program")
+            if recorded:
+                return str(recorded)
+        return _program_of(self.read_config())
+
+    def read_config(self) -> dict[str, Any]:
+        """Read the configuration; one of an earlier version is translated into today's."""
+        return upgraded(_as_dictionary(_read_yaml(self.config)))
+
+    def read_metrics(self) -> dict[str, Any]:
+        """Read scores and facts."""
+        return _read_json(self.metrics)
+
+    def read_provenance(self) -> dict[str, Any]:
+        """Read what the run came from."""
+        return _read_json(self.provenance)
+
+    def read_error(self) -> str:
+        """Read why the run failed; "" for a run that did not."""
+        if not self.error.is_file():
+            return ""
+        return self.error.read_text(encoding="utf-8", errors="replace").strip()
+
+    def read_overrides(self) -> dict[str, str]:
+        """Read what the command line changed: keys and values as they were written there."""
+        overrides = _read_yaml(self.overrides) or ()
+        pairs = [str(override).lstrip("+~").partition("=") for override in overrides]
+        return {key: value for key, _, value in pairs}
+
+    def write_config(self, text: str) -> None:
+        """Write the configuration, given as YAML."""
+        self.config.write_text(text, encoding="utf-8")
+
+    def write_metrics(self, metrics: Mapping[str, Any]) -> None:
+        """Write scores and facts."""
+        _write_json(self.metrics, metrics)
+
+    def write_provenance(self, provenance: Mapping[str, Any]) -> None:
+        """Write what the run comes from."""
+        _write_json(self.provenance, provenance)
+
+    def write_doctor(self, findings: Mapping[str, Any]) -> None:
+        """Write the findings of the doctor."""
+        _write_json(self.doctor, findings, allow_nan=False)
+
+    def write_report(self, report: Mapping[str, Any]) -> None:
+        """Write the report on a corpus."""
+        _write_json(self.report, report)
+
+    def write_error(self, message: str) -> None:
+        """Write why the run failed."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.error.write_text(message + "\n", encoding="utf-8")
+
+    def clear_results(self) -> None:
+        """Create the folder, and remove results and errors of an earlier run from it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        for path in (self.metrics, self.error, self.doctor, self.report):
+            path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True)
+class SweepFolder:
+    """The folder of a sweep: its jobs' folders, which are numbered, and its tables.
+
+    Args:
+        path: The folder.
+    """
+
+    path: Path
+
+    @property
+    def table(self) -> Path:
+        """The jobs, best first."""
+        return self.path / "sweep.csv"
+
+    @property
+    def means(self) -> Path:
+        """The settings, averaged over replicates."""
+        return self.path / "means.csv"
+
+    def jobs(self) -> list[RunFolder]:
+        """Return the folders of the jobs, in the order of their numbers."""
+        if not self.path.is_dir():
+            return []
+        numbered = [path for path in self.path.iterdir() if path.name.isdigit() and path.is_dir()]
+        return [RunFolder(path) for path in sorted(numbered, key=lambda path: int(path.name))]
+
+    def read_overrides(self) -> list[str]:
+        """Read the overrides of the command line that began the sweep, as Hydra left them.
+
+        Raises:
+            OSError: There are none.
+            ValueError: They are damaged.
+        """
+        multirun = _as_dictionary(_read_yaml(self.path / "multirun.yaml"))
+        try:
+            return [str(override) for override in multirun["hydra"]["overrides"]["task"]]
+        except (LookupError, TypeError) as error:
+            raise ValueError(f"it names no overrides ({error!r})") from error
+
+
+def _program_of(config: dict[str, Any]) -> str:
+    """Tell by its configuration which program made a run: earlier versions did not record it."""
+    if "doctor" in config:
+        return "doctor"
+    if "objective" in config:
+        return "pretrain"
+    return "train" if "trainer" in config else "prepare"
+
+
+class _ConfigLoader(_YamlLoader):
+    """Reads YAML as OmegaConf does, for which 1e-3 is a number."""
+
+
+_ConfigLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def _read_yaml(path: Path) -> Any:
+    text = path.read_text(encoding="utf-8")
+    try:
+        return yaml.load(text, _ConfigLoader)
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from error
+
+
+def _as_dictionary(content: Any) -> dict[str, Any]:
+    if not isinstance(content, dict):
+        raise ValueError(f"expected keys and values, found {type(content).__name__}")
+    return content
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    return _as_dictionary(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _write_json(path: Path, content: Mapping[str, Any], allow_nan: bool = True) -> None:
+    path.write_text(json.dumps(content, indent=1, allow_nan=allow_nan) + "\n", encoding="utf-8")

@@ -1,0 +1,28 @@
+"""The scores of every epoch as a table: `epoch`, `step`, then one column for each score."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def write_history(path: Path, rows: Sequence[dict[str, float]]) -> None:
+    """Write one row an epoch; a score that an epoch lacks is an empty cell."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, names)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def read_history(path: Path) -> list[dict[str, float]]:
+    """Read what `write_history` wrote: one dictionary an epoch.
+
+    Raises:
+        OSError: The file is missing or cannot be read.
+        ValueError: A cell is not a number, or the file is not a table.
+    """
+    with path.open(newline="", encoding="utf-8") as file:
+        try:
+            return [{name: float(cell) for name, cell in row.items() if cell} for row in csv.DictReader(file)]
+        except (csv.Error, TypeError) as error:
+            raise ValueError(str(error)) from error
