@@ -5,6 +5,8 @@ import io
 import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -143,6 +145,33 @@ def test_a_misspelt_override_is_named_with_what_it_may_mean(tmp_path, capsys, ov
     error = capsys.readouterr().err
     assert words in error
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("overrides", "words"),
+    [
+        (["clustering.n_clusters=many"], "clustering.n_clusters=many is of the wrong type; give int."),
+        (["model.pooling=max"], "model.pooling=max is not an option; choose one of cls, mean,"),
+        (["trainer.max_epochs=soon"], "trainer.max_epochs=soon"),
+        (["+model.colour=red"], "model.colour=red"),
+        (["data=esc50"], "data.root=None"),
+        (["data=csv", "data.root=FILE", "data.labels_column=tags"], "data.labels_column=tags"),
+        (["ckpt_path=nowhere.ckpt"], "ckpt_path=nowhere.ckpt"),
+    ],
+)
+def test_what_can_be_known_at_once_is_said_before_torch_is_imported(tmp_path, overrides, words):
+    (tmp_path / "mine.csv").write_text("path,labels,split\na.wav,cat,train\n")
+    overrides = [override.replace("FILE", str(tmp_path / "mine.csv")) for override in overrides]
+    script = (
+        "import sys\nfrom audiotok.programs import train\n"
+        f"sys.argv = ['train', 'logger=none', {f'hydra.run.dir={tmp_path}/run'!r}, *{overrides!r}]\n"
+        "try:\n    train()\nfinally:\n    print('torch' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    *_, message, has_torch = done.stdout.splitlines()
+    assert words in message
+    assert has_torch == "False"
 
 
 def test_an_added_key_that_nothing_understands_is_named(refused):

@@ -108,20 +108,20 @@ def test_node_that_stands_for_an_argument_is_not_held_against_its_hint():
         ({"whole": "3"}, "example.whole=3", "int"),
         ({"whole": 3.0}, "example.whole=3.0", "int"),
         ({"whole": 3.5}, "example.whole=3.5", "int"),
-        ({"whole": True}, "example.whole=True", "int"),
+        ({"whole": True}, "example.whole=true", "int"),
         ({"whole": None}, "example.whole=null", "int"),
         ({"whole": [3]}, "example.whole=[3]", "int"),
         ({"real": "fast"}, "example.real=fast", "float"),
-        ({"real": True}, "example.real=True", "float"),
+        ({"real": True}, "example.real=true", "float"),
         ({"text": 3}, "example.text=3", "str"),
         ({"truth": 1}, "example.truth=1", "bool"),
         ({"truth": "yes"}, "example.truth=yes", "bool"),
-        ({"maybe": "x"}, "example.maybe=x", "int | None"),
-        ({"choice": "c"}, "example.choice=c", "'a'"),
-        ({"many": "a"}, "example.many=a", "list[str]"),
-        ({"many": [1]}, "example.many=[1]", "list[str]"),
-        ({"pair": [1.0]}, "example.pair=[1.0]", "tuple[float, float]"),
-        ({"pair": ["a", "b"]}, "example.pair=['a', 'b']", "tuple[float, float]"),
+        ({"maybe": "x"}, "example.maybe=x", "int or null"),
+        ({"choice": "c"}, "example.choice=c", "a, b"),
+        ({"many": "a"}, "example.many=a", "a list of str"),
+        ({"many": [1]}, "example.many=[1]", "a list of str"),
+        ({"pair": [1.0]}, "example.pair=[1.0]", "[float, float]"),
+        ({"pair": ["a", "b"]}, "example.pair=['a', 'b']", "[float, float]"),
         ({"table": {"a": "b"}}, "example.table={'a': 'b'}", "dict[str, int]"),
     ],
     ids=str,
@@ -132,12 +132,11 @@ def test_wrong_value_is_one_sentence_with_key_value_and_expected_type(arguments,
     message = str(raised.value)
     assert "\n" not in message
     assert message.startswith(f"{shown} ")
-    what_to_do = message.rpartition("; ")[2].replace("null", "None")
-    assert expected in what_to_do
+    assert expected in message.rpartition("; ")[2]
 
 
 def test_null_is_called_null_in_what_is_expected():
-    with pytest.raises(UserError, match=r"give int \| null\."):
+    with pytest.raises(UserError, match=r"give int or null\."):
         check_signature("example", example(maybe="x"))
 
 

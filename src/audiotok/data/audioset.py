@@ -18,7 +18,7 @@ from audiotok.data.layout.segments import (
     read_segments,
 )
 from audiotok.data.layout.spelling import id_of_stem, locate
-from audiotok.data.reading.files import Files, fingerprint, fingerprint_of_content, join
+from audiotok.data.reading.files import Files, fingerprint, fingerprint_of_content, is_url, join
 from audiotok.data.source import Source
 from audiotok.errors import UserError
 
@@ -55,6 +55,11 @@ class AudioSet(Source):
                 f"data.test_sets={self.test_sets} shares {shared[0]} with data.train_sets; "
                 "test on clips that are not trained on."
             )
+
+    def check_tables(self) -> None:
+        """Check that the root is present, unless it is a URL, which may be slow."""
+        if not self.root or not is_url(self.root):
+            self._root()
 
     def fingerprint_of_tables(self) -> str:
         """Name the bytes of the CSVs."""

@@ -1,6 +1,8 @@
 """One's own sounds: a CSV with a path, labels and a split for each clip."""
 
 import csv
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
@@ -10,6 +12,8 @@ from audiotok.data.clip import Clip, Findings, Listing, Location, SoundClass, Sp
 from audiotok.data.reading.files import Files, fingerprint, fingerprint_of_content
 from audiotok.data.source import Source
 from audiotok.errors import UserError
+
+_ENCODING = "utf-8-sig"  # Excel puts a mark before the text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +47,12 @@ class CSV(Source):
                 'data.label_separator="" separates nothing; give what stands between labels, ";" for example.'
             )
 
+    def check_tables(self) -> None:
+        """Check that the CSV is present and has the columns."""
+        path = self._path()
+        with _readable(path), path.open(newline="", encoding=_ENCODING) as file:
+            self._check_columns(path, csv.DictReader(file).fieldnames or ())
+
     def fingerprint_of_tables(self) -> str:
         """Name the bytes of the CSV."""
         return fingerprint_of_content([str(self._path())])
@@ -59,12 +69,8 @@ class CSV(Source):
             UserError: The file or a column is missing, or a row is broken.
         """
         path, findings = self._path(), Findings()
-        try:
+        with _readable(path):
             rows = self._read_rows(path, findings)
-        except UnicodeDecodeError as error:
-            raise UserError(f"{path} is not UTF-8 text ({error.reason}); save it as UTF-8.") from error
-        except csv.Error as error:
-            raise UserError(f"{path} is no CSV ({error}); look for a quote that is not closed.") from error
         listed = [(row, self._labels(row)) for row in rows]
         names = sorted(
             {name for row, labels in listed for name in labels if self._counts(row[self.split_column])}
@@ -106,21 +112,10 @@ class CSV(Source):
         return split  # type: ignore[return-value]  # checked in _read_rows
 
     def _read_rows(self, path: Path, findings: Findings) -> list[dict[str, str]]:
-        columns = {
-            "path_column": self.path_column,
-            "labels_column": self.labels_column,
-            "split_column": self.split_column,
-        }
         rows: dict[str, dict[str, str]] = {}
-        with path.open(newline="", encoding="utf-8-sig") as file:  # Excel puts a mark before the text
+        with path.open(newline="", encoding=_ENCODING) as file:
             reader = csv.DictReader(file)
-            names = reader.fieldnames or ()
-            for key, column in columns.items():
-                if column not in names:
-                    raise UserError(
-                        f"data.{key}={column} is no column of {path}, which has "
-                        f"{', '.join(names) or 'none'}; name one of these."
-                    )
+            self._check_columns(path, reader.fieldnames or ())
             for row in reader:
                 split, name = row[self.split_column], row[self.path_column]
                 is_path = bool(name) and "\0" not in name
@@ -134,3 +129,22 @@ class CSV(Source):
                     findings.listed_twice.add(name)
                 rows.setdefault(name, row)
         return list(rows.values())
+
+    def _check_columns(self, path: Path, names: Sequence[str]) -> None:
+        for key in ("path_column", "labels_column", "split_column"):
+            if (column := getattr(self, key)) not in names:
+                raise UserError(
+                    f"data.{key}={column} is not a column of {path}, which has "
+                    f"{', '.join(names) or 'none'}; name one of these."
+                )
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
+    """Turn the errors of reading a CSV into sentences."""
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8 text ({error.reason}); save it as UTF-8.") from error
+    except csv.Error as error:
+        raise UserError(f"{path} is not a CSV ({error}); look for a quote that is not closed.") from error

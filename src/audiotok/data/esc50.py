@@ -35,6 +35,10 @@ class ESC50(Source):
     test_fold: int = 1
     clip_seconds: float = 5.0
 
+    def check_tables(self) -> None:
+        """Check that the table is present."""
+        self._table()
+
     def fingerprint_of_tables(self) -> str:
         """Name the bytes of the table."""
         return fingerprint_of_content([str(self._table())])

@@ -36,6 +36,10 @@ class FSD50K(Source):
     validation: Validation | None = None  # type: ignore[assignment]  # only this release names its own
     limits: Limits = field(default_factory=lambda: Limits(min_seconds=0.2))
 
+    def check_tables(self) -> None:
+        """Check that the folder of the tables is present."""
+        self._root()
+
     def fingerprint_of_tables(self) -> str:
         """Name the bytes of the tables."""
         names = (VOCABULARY, *map("{}.csv".format, _COLUMNS))

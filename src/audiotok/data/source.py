@@ -59,6 +59,13 @@ class Source(ABC):
             UserError: The metadata is missing or broken.
         """
 
+    def check_tables(self) -> None:  # noqa: B027  # not all sources have something to check
+        """Check quickly that the files that list the clips are present; called before torch is imported.
+
+        Raises:
+            UserError: A file or a column is missing.
+        """
+
     def anchored(self) -> Self:
         """Return an equal source whose `root`, if it has one, does not depend on the working directory."""
         root = getattr(self, "root", None)

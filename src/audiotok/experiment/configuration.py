@@ -1,13 +1,14 @@
 """A composed configuration: its checks, its copy in the run's folder, and what it names, built."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from audiotok.data.source import Check
+from audiotok.data.source import Check, Source
 from audiotok.errors import UserError
 from audiotok.experiment.signature import check_signature, check_targets, check_value
 from audiotok.run.destination import Destination
@@ -48,12 +49,34 @@ def begin(config: DictConfig, destination: Destination, root: type[Root | Prepar
         folder.write_config(OmegaConf.to_yaml(config, resolve=True))
 
 
-def check(config: DictConfig, root: type[Root | PrepareRoot] = Root) -> None:
-    """Compare every value with the type that what it configures wants.
+def check_early(config: DictConfig, root: type[Root | PrepareRoot]) -> None:
+    """Check what takes no time and needs no torch: the types of values, and the files that they name.
 
     Args:
         config: Composed from one of the programs' YAMLs.
-        root: What that has at its root.
+        root: The keys at its root.
+
+    Raises:
+        UserError: A value is of the wrong type, or a file is missing or lacks a column.
+    """
+    check(config, root, imported=False)
+    source = build_node(config.data)
+    if isinstance(source, Source):  # a plugin may have written another class
+        source.check_tables()
+    if config.get("ckpt_path") and not Path(config.ckpt_path).is_file():
+        raise UserError(
+            f"ckpt_path={config.ckpt_path} is not a file; give one of a run's checkpoints/, or null to start "
+            "from the beginning."
+        )
+
+
+def check(config: DictConfig, root: type[Root | PrepareRoot] = Root, *, imported: bool = True) -> None:
+    """Compare every value with the type hint of the parameter that it configures.
+
+    Args:
+        config: Composed from one of the programs' YAMLs.
+        root: The keys at its root.
+        imported: Whether what is configured is imported; otherwise its source is read.
 
     Raises:
         UserError: A value is of the wrong type.
@@ -62,11 +85,11 @@ def check(config: DictConfig, root: type[Root | PrepareRoot] = Root) -> None:
     groups = {key: node for key, node in values.items() if isinstance(node, dict)}
     check_value("model.init_from", groups.get("model", {}).pop("init_from", None), str | None)
     for key, node in groups.items():
-        check_signature(key, node)
+        check_signature(key, node, imported=imported)
     keys = {key: value for key, value in values.items() if key not in groups and key != "logger"}
     check_signature("", {"_target_": f"{__name__}.{root.__name__}", **keys})
     if not 0 <= keys.get("seed", 0) < _N_SEEDS:
-        raise UserError(f"seed={keys['seed']} is no seed; choose 0 to {_N_SEEDS - 1}.")
+        raise UserError(f"seed must be 0 to {_N_SEEDS - 1}, got {keys['seed']}.")
     if not keys.get("cache_dir", "."):
         raise UserError("cache_dir is empty; give a folder.")
 

@@ -7,9 +7,12 @@ a type stands, and Hydra does not look at them.
 import inspect
 import math
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import cache
 from inspect import Parameter
 from pathlib import Path
+from types import UnionType
 from typing import Any
 
 from hydra.utils import get_object
@@ -17,14 +20,21 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError
 
 from audiotok.errors import UserError
+from audiotok.experiment.declaration import UndeclaredError, declared_arguments
 
 
-def check_signature(key: str, node: object) -> None:
+class NoSignatureError(Exception):
+    """A class or function does not say what it takes."""
+
+
+def check_signature(key: str, node: object, *, imported: bool = True) -> None:
     """Check a node of a resolved configuration, and the nodes in it.
 
     Args:
         key: Where the node stands, `clustering` for example; "" for the root.
         node: Plain dictionaries, lists and values; a dictionary with `_target_` names what it configures.
+        imported: Whether what is configured is imported where its source does not say all; otherwise nothing
+            is imported, which is quick and finds most mistakes.
 
     Raises:
         UserError: A value is not of the type that the constructor wants or no finite number, the constructor
@@ -32,30 +42,35 @@ def check_signature(key: str, node: object) -> None:
     """
     if isinstance(node, list):
         for i, value in enumerate(node):
-            check_signature(f"{key}.{i}", value)
+            check_signature(f"{key}.{i}", value, imported=imported)
     if isinstance(node, float) and not math.isfinite(node):
         raise UserError(f"{key}={node} is no finite number; give one.")
     if not isinstance(node, Mapping):
         return
     for name, value in node.items():
-        check_signature(_join(key, name), value)
+        check_signature(_join(key, name), value, imported=imported)
     if node.get("_target_"):
-        _check_arguments(key, node)
+        _check_arguments(key, node, imported)
 
 
-def _check_arguments(key: str, node: Mapping[str, Any]) -> None:
-    target = _find(key, node["_target_"])
+def _check_arguments(key: str, node: Mapping[str, Any], imported: bool) -> None:
+    target = node["_target_"]
     try:
-        parameters, takes_anything = arguments(target)
-    except ValueError:  # some built-in types have no signature
-        return
-    for name, value in node.items():
-        if name.startswith("_"):
-            continue
+        parameters, takes_anything = declared_arguments(target)
+    except UndeclaredError:
+        parameters, takes_anything = {}, True
+    given = {name: value for name, value in node.items() if not name.startswith("_")}
+    unknown = [
+        name for name in given if name not in parameters or parameters[name].annotation is Parameter.empty
+    ]
+    if imported and unknown:
+        with suppress(NoSignatureError):  # some built-in types have none
+            parameters, takes_anything = arguments(_find(key, target))
+    for name, value in given.items():
         if name not in parameters and not takes_anything:
+            known = [n for n, p in parameters.items() if p.default is not Parameter.empty] or parameters
             raise UserError(
-                f"{_join(key, name)}={value} is not understood by {node['_target_']}; "
-                f"its keys are {', '.join(parameters)}."
+                f"{_join(key, name)}={value} is not understood by {target}; its keys are {', '.join(known)}."
             )
         hint = parameters[name].annotation if name in parameters else Parameter.empty
         if hint is not Parameter.empty and not _holds_a_node(value):
@@ -74,12 +89,16 @@ def arguments(target: Callable[..., Any]) -> tuple[dict[str, Parameter], bool]:
         The parameters by name, and whether keywords of any other name are taken as well.
 
     Raises:
-        ValueError: It has no signature, as some built-in types.
+        NoSignatureError: It has none, as some built-in types.
     """
     found: dict[str, Parameter] = {}
     takes_anything = False
     hints = _type_hints(target)
-    for name, parameter in inspect.signature(target).parameters.items():
+    try:
+        parameters = inspect.signature(target).parameters
+    except ValueError as error:
+        raise NoSignatureError from error
+    for name, parameter in parameters.items():
         if parameter.kind is not Parameter.VAR_KEYWORD:
             found[name] = parameter.replace(annotation=hints.get(name, Parameter.empty))
             continue
@@ -156,15 +175,33 @@ def check_value(key: str, value: object, hint: Any) -> None:
     adapter = _adapter(hint)
     if adapter is None or any(_accepts(adapter, form) for form in _forms(value)):
         return
-    shown = "null" if value is None else value
-    expected = hint.__name__ if isinstance(hint, type) else str(hint)
-    expected = expected.replace("typing.", "").replace("NoneType", "null").replace("None", "null")
-    expected = expected.replace("collections.abc.Sequence", "list")  # as YAML has it
-    raise UserError(f"{key}={shown} is of the wrong type; give {expected}.")
+    shown = {"None": "null", "True": "true", "False": "false"}.get(str(value), value)
+    if typing.get_origin(hint) is typing.Literal:
+        raise UserError(
+            f"{key}={shown} is not an option; choose one of {', '.join(map(str, hint.__args__))}."
+        )
+    raise UserError(f"{key}={shown} is of the wrong type; give {_type_name(hint)}.")
 
 
+def _type_name(hint: Any) -> str:
+    """Return a type as a user of YAML knows it: `int | None` is int or null."""
+    arguments, origin = typing.get_args(hint), typing.get_origin(hint)
+    if hint is None or hint is type(None):
+        return "null"
+    if origin in (typing.Union, UnionType):
+        return " or ".join(map(_type_name, arguments))
+    if origin is typing.Literal:
+        return ", ".join(map(str, arguments))
+    if origin is tuple:
+        return f"[{', '.join(map(_type_name, arguments))}]"
+    if origin in (list, Sequence):
+        return f"a list of {_type_name(arguments[0])}"
+    return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+
+
+@cache
 def _adapter(hint: Any) -> TypeAdapter[Any] | None:
-    """Return a checker of a hint, or None for hints that pydantic knows nothing of."""
+    """Return a checker of a hint, or None for hints that pydantic does not support."""
     try:
         return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True, strict=True))
     except (PydanticSchemaGenerationError, PydanticUndefinedAnnotation):

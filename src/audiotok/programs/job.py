@@ -4,6 +4,7 @@ import errno
 import logging
 import math
 import multiprocessing
+import os
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,13 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from audiotok import experiment
 from audiotok.errors import UserError
+from audiotok.experiment.configuration import PrepareRoot, Root, check_early
+from audiotok.run.destination import Destination
 from audiotok.run.folder import RunFolder
 from audiotok.run.plugins import search_current_folder
+from audiotok.run.processes import leads
 
 log = logging.getLogger(__name__)
 _BY_CTRL_C = 130  # exit status, as shells have it
@@ -31,10 +36,6 @@ def run(config: DictConfig) -> float:
     sweep that has its results already is not done again.
     """
     search_current_folder()  # once more: a launcher may have started this process
-    from audiotok import experiment  # torch and Lightning take seconds, and --help needs neither
-    from audiotok.run.destination import Destination
-    from audiotok.run.processes import leads
-
     if multiprocessing.get_start_method() == "loky":  # joblib's way, which starts no process that reads clips
         multiprocessing.set_start_method(None, force=True)
     job = HydraConfig.get()
@@ -45,7 +46,10 @@ def run(config: DictConfig) -> float:
     overrides = tuple(job.overrides.task)
     name, program = job.job.override_dirname or folder.path.name, str(job.job.config_name)
     destination = Destination(folder, name, group, leader, overrides, program)
+    if leader:
+        log.info("Run folder: %s", os.path.relpath(folder.path))
     try:
+        check_early(config, PrepareRoot if program == "prepare" else Root)
         results = experiment.finished(folder, config) if in_sweep else None
         if results:
             log.info("Job %d is done already; its results are in %s.", job.job.num, folder)
