@@ -23,16 +23,6 @@ Arguments = tuple[dict[str, Parameter], bool]
 # What a type hint may consist of, so that evaluating it has no other effect.
 _NAMES = (ast.Name, ast.Attribute, ast.Load, ast.Constant)
 _HINT = (*_NAMES, ast.Subscript, ast.Tuple, ast.List, ast.BinOp, ast.BitOr, ast.UnaryOp, ast.USub)
-    *_NAMES,
-    ast.Subscript,
-    ast.Tuple,
-    ast.List,
-    ast.BinOp,
-    ast.BitOr,
-    ast.Constant,
-    ast.UnaryOp,
-    ast.USub,
-)
 
 
 class UndeclaredError(Exception):
