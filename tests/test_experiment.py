@@ -261,7 +261,7 @@ def test_a_full_disk_under_the_cache_is_said_and_training_goes_on(tmp_path, monk
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(os, "pwrite", full)
+    monkeypatch.setattr("audiotok.loader.rows._write", full)
     capsys.readouterr()
     assert scored(run(tmp_path / "b", f"cache_dir={tmp_path}/full")) == scored(whole)
     said = "cannot be written (No space left on device); what is not kept yet is made anew in every epoch."

@@ -1,6 +1,5 @@
 """What lies in a cache is listed, verified and pruned by `audiotok cache`."""
 
-import fcntl
 import json
 import os
 import shutil
@@ -58,7 +57,7 @@ def test_everything_is_listed_with_what_it_is_made_of(trained):
     code, output = audiotok("list", "--cache-dir", trained)
     assert code == 0
     for words in (
-        "24 x 8 product, of",
+        "24 x 8 product, fitted to",
         "24 x 8 product, clips of 1 s",
         "16 mel bins every 128 samples at 8000 Hz, clips of 1 s",
         "Synthetic",
@@ -97,7 +96,7 @@ def test_unknown_kinds_and_a_file_in_place_of_a_cache_are_one_sentence(verb, tmp
     (tmp_path / "file").touch()
     assert audiotok(verb, "--cache-dir", tmp_path / "file", "--kind", "frames") == (
         1,
-        f"--cache-dir={tmp_path}/file is a file; give the folder of a cache.\n",
+        f"--cache-dir={tmp_path}/file is a file; give a cache folder.\n",
     )
 
 
@@ -193,8 +192,8 @@ def test_what_nothing_reads_any_more_is_unused(cache):
     Store(cache).remove(of(cache, "centroids").entry)
     found = {item.entry.kind: item.unused for item in chosen(take(Store(cache)), (), unused=True)}
     assert found == {
-        "frames": "of version 0",
-        "synthetic": "left by a process that was killed",
+        "frames": "outdated version 0",
+        "synthetic": "left by a killed process",
         "tokens": "its centroids are gone",
     }
     audiotok("prune", "--cache-dir", cache, "--unused")
@@ -211,8 +210,7 @@ def test_what_is_locked_stays(cache):
     assert "2 are in use" in output
     assert frames.folder.is_dir()
     assert tokens.folder.is_dir()
-    fcntl.flock(held, fcntl.LOCK_UN)
-    os.close(held)
+    held.release()
     audiotok("prune", "--cache-dir", cache, "--kind", "frames", "--kind", "tokens")
     assert not frames.folder.exists()
     assert not tokens.folder.exists()
@@ -233,5 +231,5 @@ def test_a_damaged_sidecar_is_no_obstacle(cache):
         [path] = cache.glob(name)
         path.write_text("[]")
     assert audiotok("list", "--cache-dir", cache)[0] == 0
-    assert of(cache, "tokens").unused == of(cache, "centroids").unused == "without its sidecar"
+    assert of(cache, "tokens").unused == of(cache, "centroids").unused == "its sidecar is missing"
     assert of(cache, "tokens").about == ""

@@ -1,6 +1,8 @@
+import errno
 import json
 import multiprocessing
 import os
+import pickle
 import signal
 import time
 from pathlib import Path
@@ -56,6 +58,13 @@ def load_or_make(root: Path, make, barrier=None) -> None:
     if barrier:
         barrier.wait(60)
     Store(root / "cache").load_or_make("kind", "key", read, make)
+
+
+def wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < deadline, "the other process never began"
+        time.sleep(0.02)
 
 
 def make_quickly(folder: Path) -> None:
@@ -202,10 +211,7 @@ def test_of_two_processes_at_once_one_computes_and_both_load(tmp_path):
 def test_process_killed_while_it_computes_neither_hangs_the_next_nor_leaves_a_half(tmp_path):
     victim = SPAWN.Process(target=load_or_make, args=(tmp_path, make_forever))
     victim.start()
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "started").exists():
-        assert time.monotonic() < deadline, "the first process never began"
-        time.sleep(0.02)
+    wait_for(tmp_path / "started")
     os.kill(victim.pid, signal.SIGKILL)
     victim.join(10)
     assert not (tmp_path / "cache" / "kind" / "key").exists()
@@ -219,3 +225,83 @@ def test_process_killed_while_it_computes_neither_hangs_the_next_nor_leaves_a_ha
     assert not hangs
     assert heir.exitcode == 0
     assert [path.name for path in (tmp_path / "cache" / "kind" / "key").iterdir()] == ["value"]
+
+
+# ---- holds ----
+
+
+def hold_forever(root: Path) -> None:
+    hold = Store(root / "cache").hold("kind", "key")
+    (root / "started").touch()
+    time.sleep(600)
+    hold.release()
+
+
+@pytest.fixture
+def made(tmp_path) -> Store:
+    """A store with one entry."""
+    store = Store(tmp_path / "cache")
+    store.load_or_make("kind", "key", read, writes("x"))
+    return store
+
+
+def leftovers(store: Store) -> list[Path]:
+    return list(store.root.rglob("*.hold"))
+
+
+def test_what_any_of_several_holds_is_not_removed(made):
+    first, second = made.hold("kind", "key"), made.hold("kind", "key")
+    [entry] = made.entries()
+    for hold in (first, second):
+        assert not made.remove(entry)
+        hold.release()
+    assert leftovers(made) == []
+    assert made.remove(entry)
+
+
+def test_a_hold_ends_with_the_last_reference_to_it(made):
+    hold = made.hold("kind", "key")
+    [entry] = made.entries()
+    assert not made.remove(entry)
+    del hold
+    assert made.remove(entry)
+
+
+def test_a_copy_of_a_hold_in_another_process_neither_holds_nor_releases(made):
+    hold = made.hold("kind", "key")
+    copy = pickle.loads(pickle.dumps(hold))
+    copy.release()
+    child = multiprocessing.get_context("fork").Process(target=hold.release)
+    child.start()
+    child.join(60)
+    assert child.exitcode == 0
+    assert not made.remove(made.entries()[0])
+    hold.release()
+    assert made.remove(made.entries()[0])
+
+
+def test_a_hold_ends_with_its_process_even_if_that_is_killed(made):
+    root = made.root.parent
+    victim = SPAWN.Process(target=hold_forever, args=(root,))
+    victim.start()
+    wait_for(root / "started")
+    [entry] = made.entries()
+    assert not made.remove(entry)
+    os.kill(victim.pid, signal.SIGKILL)
+    victim.join(10)
+    assert len(leftovers(made)) == 1
+    hold = made.hold("kind", "key")
+    assert len(leftovers(made)) == 1, "what a killed process has left is deleted by the next hold"
+    hold.release()
+    assert made.remove(entry)
+
+
+def test_where_no_lock_can_be_written_nothing_is_held(made, monkeypatch):
+    def refuse(self, *arguments: object, **options: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("filelock.FileLock.acquire", refuse)
+        hold = made.hold("kind", "key")
+    assert made.remove(made.entries()[0])
+    hold.release()

@@ -1,6 +1,6 @@
-"""What lies in a cache folder: what each thing is made of, whether it is whole, and what may go.
+"""An inventory of a cache folder: what each entry is made of, whether it is intact, and whether it is in use.
 
-Reads sidecars, not settings: it needs no configuration and no corpus.
+It reads sidecars, not settings, so it needs neither a configuration nor a corpus.
 """
 
 import json
@@ -15,27 +15,27 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from audiotok.data.corpus import manifest, parts
+from audiotok.data.corpus.manifest import read_manifest
+from audiotok.data.corpus.parts import read_part
 from audiotok.errors import UserError
-from audiotok.loader.rows import SIDECAR, VERSIONS, Rows
+from audiotok.kinds import CENTROIDS, FRAMES, INSPECTIONS, KINDS, MANIFESTS, ROWS, TOKENS
+from audiotok.loader.rows import Rows
 from audiotok.store import Entry, StaleError, Store, arrays_key, readable_size
 
 _DAY = 24 * 60 * 60  # s
-_TABLES = {manifest.KIND: manifest.read_manifest, parts.KIND: parts.read_part}
-SIDECARS = {"centroids": "vocabulary.json", "manifests": "manifest.json", **dict.fromkeys(VERSIONS, SIDECAR)}
-KINDS = (*SIDECARS, parts.KIND, "synthetic")
+_TABLES = {MANIFESTS.name: read_manifest, INSPECTIONS.name: read_part}
 
 
 @dataclass(frozen=True)
 class Item:
-    """One thing in a cache, described.
+    """A described entry of a cache.
 
     Args:
-        entry: Where it lies.
-        about: What it is made of, for people; "" where nothing says so.
-        n_bytes: What it takes on the disk.
-        last_use: When it was last loaded or made, in seconds since 1970.
-        n_rows: How many rows are kept, and of how many; None where there are no rows.
+        entry: The entry.
+        about: What it is made of, for people; "" if its sidecar does not say so.
+        n_bytes: Space on disk, bytes.
+        last_use: Time of the last load, or of its making: seconds since 1970.
+        n_rows: How many of its rows are filled, and how many it has; None for kinds without rows.
         unused: Why nothing will read it any more, or "".
     """
 
@@ -53,58 +53,60 @@ class Item:
 
 
 def take(store: Store) -> list[Item]:
-    """Describe all that lies in a store; one that is not there is empty.
+    """Describe the entries of a store; a missing folder counts as an empty store.
 
     Raises:
-        UserError: It is a file.
+        UserError: The store's folder is a file.
     """
     if store.root.is_file():
-        raise UserError(f"--cache-dir={store.root} is a file; give the folder of a cache.")
+        raise UserError(f"--cache-dir={store.root} is a file; give a cache folder.")
     entries = store.entries()
-    fitted = {_sidecar(entry).get("checksum") for entry in entries if entry.kind == "centroids"}
+    fitted = {_sidecar(entry).get("checksum") for entry in entries if entry.kind == CENTROIDS.name}
     items = []
     for entry in entries:
-        with suppress(FileNotFoundError):  # another process has removed it just now
+        with suppress(FileNotFoundError):  # another process has just removed it
             items.append(_describe(entry, fitted))
     return items
 
 
 def faults_of(item: Item) -> list[str]:
-    """Read what a thing holds against its sums, and return what is wrong with it, a sentence each.
+    """Check the content of an entry against its checksums, and describe each fault in a sentence.
 
-    The clips of the embedded dataset have no sums, and are left alone.
+    The clips of the embedded dataset have no checksums and are not checked.
     """
     folder = item.entry.folder
     try:
-        if item.entry.kind in VERSIONS:
+        if item.entry.kind in ROWS:
             damaged = Rows(folder).damaged()
-            return [f"row {row} does not fit its sum; it is made again when it is needed" for row in damaged]
-        if item.entry.kind == "centroids":
+            return [
+                f"row {row} does not match its checksum; it will be made again when needed" for row in damaged
+            ]
+        if item.entry.kind == CENTROIDS.name:
             arrays = {path.stem: np.load(path) for path in sorted(folder.glob("*.npy"))}
             if arrays_key(arrays) != _sidecar(item.entry).get("checksum"):
-                return ["the arrays do not fit their sum; they are fitted again when they are needed"]
+                return ["the arrays do not match their checksum; they will be fitted again when needed"]
         if item.entry.kind in _TABLES:
             _TABLES[item.entry.kind](folder)
     except (StaleError, OSError, ValueError, EOFError) as error:
-        return [f"it cannot be read ({error}); it is made again when it is needed"]
+        return [f"it cannot be read ({error}); it will be made again when needed"]
     return []
 
 
 def chosen(
     items: Collection[Item], kinds: Collection[str], days: float = 0.0, unused: bool = False
 ) -> list[Item]:
-    """Return the things that all conditions hold for.
+    """Return the items that meet all conditions.
 
     Args:
         items: To choose from.
-        kinds: Of one of these; of any where there are none.
-        days: Not used for so many days.
-        unused: Only what nothing will read any more.
+        kinds: Names of the kinds to choose; empty for all.
+        days: Only items that were not used for this many days.
+        unused: Only items that nothing will read any more.
 
     Raises:
-        UserError: There is no such kind.
+        UserError: A kind is unknown.
     """
-    known = sorted({*KINDS, *(item.entry.kind for item in items)})  # earlier versions may have left others
+    known = sorted({*KINDS, *(item.entry.kind for item in items)})  # earlier versions may have had others
     for kind in kinds:
         if kind not in known:
             raise UserError(f"--kind={kind} is not known; choose from {', '.join(known)}.")
@@ -116,7 +118,7 @@ def chosen(
 
 
 def table_of(items: Sequence[Item], title: str) -> Table:
-    """Lay things out in a table; parts of inspections, of which there may be thousands, are one row."""
+    """Return a table of items; inspections, of which there may be thousands, share one row."""
     table = Table(title=f"{title}: {readable_size(sum(item.n_bytes for item in items))}")
     for name in ("kind", "key", "made of"):
         table.add_column(name, overflow="fold", no_wrap=name == "key")
@@ -124,7 +126,7 @@ def table_of(items: Sequence[Item], title: str) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for kind, group in groupby(items, key=lambda item: item.entry.kind):
         of_kind = list(group)
-        if kind == parts.KIND:
+        if kind == INSPECTIONS.name:
             last = max(item.last_use for item in of_kind)
             table.add_row(kind, "", f"{len(of_kind):,} parts", "", _size(of_kind), _day(last))
             continue
@@ -156,16 +158,16 @@ def _describe(entry: Entry, fitted: set[Any]) -> Item:
 
 
 def _sidecar(entry: Entry) -> dict[str, Any]:
-    """Return what the sidecar of an entry says, nothing where it cannot be read."""
+    """Return the sidecar of an entry, empty if it is missing or cannot be read."""
     try:
-        sidecar = json.loads((entry.folder / SIDECARS[entry.kind]).read_text(encoding="utf-8"))
+        sidecar = json.loads((entry.folder / KINDS[entry.kind].sidecar).read_text(encoding="utf-8"))
     except (KeyError, OSError, ValueError):
         return {}
     return sidecar if isinstance(sidecar, dict) else {}
 
 
 def _n_rows(entry: Entry) -> tuple[int, int] | None:
-    if entry.kind not in VERSIONS:
+    if entry.kind not in ROWS:
         return None
     try:
         rows = Rows(entry.folder)
@@ -175,33 +177,34 @@ def _n_rows(entry: Entry) -> tuple[int, int] | None:
 
 
 def _unused(entry: Entry, sidecar: dict[str, Any], fitted: set[Any]) -> str:
-    """Say why nothing will read an entry any more, or "" where something may."""
+    """Return why nothing will read an entry any more, or "" if something may."""
     if entry.is_abandoned:
-        return "left by a process that was killed"
-    if entry.kind in SIDECARS and not sidecar:
-        return "without its sidecar"
-    if entry.kind in VERSIONS and sidecar.get("version") != VERSIONS[entry.kind]:
-        return f"of version {sidecar.get('version')}"
-    if entry.kind == "tokens" and sidecar["made_of"].get("checksum") not in fitted:
+        return "left by a killed process"
+    kind = KINDS.get(entry.kind)
+    if kind and kind.sidecar and not sidecar:
+        return "its sidecar is missing"
+    if kind in (FRAMES, TOKENS) and sidecar.get("version") != kind.version:
+        return f"outdated version {sidecar.get('version')}"
+    if kind is TOKENS and sidecar["made_of"].get("checksum") not in fitted:
         return "its centroids are gone"
     return ""
 
 
 def _about(kind: str, sidecar: dict[str, Any]) -> str:
-    """Say in a few words what a thing is made of."""
+    """Describe what an entry is made of; "" if its sidecar does not say so."""
     made_of = sidecar.get("made_of", {})
     try:
-        if kind == "frames":
+        if kind == FRAMES.name:
             return (
                 f"{made_of['n_mels']} mel bins every {made_of['hop_length']} samples at "
                 f"{made_of['sample_rate']} Hz, clips of {made_of['clip_seconds']:g} s"
             )
-        if kind == "tokens":
+        if kind == TOKENS.name:
             return f"{_vocabulary(made_of)}, clips of {made_of['clip_seconds']:g} s"
-        if kind == "centroids":
+        if kind == CENTROIDS.name:
             report = sidecar["report"]
-            return f"{_vocabulary(sidecar['settings'])}, of {report['n_frames']:,} frames"
-        if kind == "manifests":
+            return f"{_vocabulary(sidecar['settings'])}, fitted to {report['n_frames']:,} frames"
+        if kind == MANIFESTS.name:
             return f"{made_of['source']} {made_of.get('root', '')}"
     except (KeyError, TypeError, ValueError):
         return ""

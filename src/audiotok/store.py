@@ -1,13 +1,12 @@
-"""Folders of computed things, keyed by what they were computed from.
+"""A cache on disk: folders of computed results, each under a key made from what it was computed from.
 
-Guarantees: a folder under its key is complete or absent, whatever is killed in between; of several
-processes that want the same key, one computes and the others wait and read. A process that dies while
-it holds the lock frees it (the lock is the operating system's, not a file's existence). What is being made
-or held is not removed; only what is broken is made again although it is held.
+Guarantees: a folder under its key is complete or absent, even if a process is killed while it writes. Of
+several processes that want the same key, one computes and the others wait for it. Locks are the operating
+system's (`flock`, or `LockFileEx` on Windows), so a process that dies releases its locks. An entry that some
+process is making or holding is never removed; only a broken entry is rebuilt even while it is held.
 """
 
 import errno
-import fcntl
 import hashlib
 import json
 import logging
@@ -15,6 +14,8 @@ import math
 import os
 import shutil
 import tempfile
+import uuid
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -31,16 +32,16 @@ DEFAULT_ROOT = "~/.cache/audiotok"
 
 
 class StaleError(Exception):
-    """What lies under a key cannot be used; the message says why. Raised by readers, caught by Store."""
+    """An entry cannot be used; the message says why. Readers raise it, and Store catches it."""
 
 
 def arrays_key(arrays: Mapping[str, Any]) -> str:
-    """Return 16 hex digits that name the bytes of numpy arrays and their names."""
+    """Return 16 hex digits that identify named numpy arrays: their names and their bytes."""
     return content_key({name: array.tobytes().hex() for name, array in arrays.items()})
 
 
 def content_key(content: object) -> str:
-    """Return 16 hex digits that name a JSON-like value; equal values give equal keys."""
+    """Return 16 hex digits that identify a JSON-like value; equal values give equal keys."""
     text = json.dumps(_whole_as_int(content), sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -52,7 +53,7 @@ def _umask() -> int:
 
 
 def _whole_as_int(content: object) -> object:
-    """Write 1.0 as 1: YAML and Python take them for equal, JSON does not."""
+    """Replace 1.0 by 1: they are equal in YAML and in Python, but not in JSON."""
     if isinstance(content, float) and content.is_integer():
         return int(content)
     if isinstance(content, dict):
@@ -61,7 +62,7 @@ def _whole_as_int(content: object) -> object:
 
 
 def first_difference(expected: dict[str, object], found: dict[str, object]) -> str:
-    """Say in a few words which key of two flat dictionaries differs first, or "" where none does."""
+    """Describe the first key in which two flat dictionaries differ, or return "" if they are equal."""
     for key in sorted(expected.keys() | found.keys()):
         if expected.get(key) != found.get(key):
             return f"{key} is {found.get(key)!r}, not {expected.get(key)!r}"
@@ -70,12 +71,12 @@ def first_difference(expected: dict[str, object], found: dict[str, object]) -> s
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One computed thing in a store.
+    """One computed result in a store.
 
     Args:
-        kind: Sort of thing.
+        kind: Name of its kind.
         key: Content key.
-        folder: Where it lies.
+        folder: Where it is.
     """
 
     kind: str
@@ -84,22 +85,23 @@ class Entry:
 
     @property
     def n_bytes(self) -> int:
-        """What it takes on the disk; holes in files take nothing."""
-        return sum(512 * path.lstat().st_blocks for path in self.folder.rglob("*"))
+        """Space on disk, bytes; holes in sparse files take none, where the system says so."""
+        found = [path.lstat() for path in self.folder.rglob("*")]
+        return sum(512 * stat.st_blocks if hasattr(stat, "st_blocks") else stat.st_size for stat in found)
 
     @property
     def last_use(self) -> float:
-        """When it was last loaded or made, in seconds since 1970."""
+        """Time of the last load, or of its making: seconds since 1970."""
         return self.folder.stat().st_mtime
 
     @property
     def is_abandoned(self) -> bool:
-        """Whether it is what a process that was killed has left half made, or half removed."""
+        """Whether a process was killed while it made or removed the entry."""
         return self.key.startswith(".")
 
 
 def readable_size(n_bytes: float) -> str:
-    """Return a number of bytes as people read it: 812 kB, 5.4 MB, 31.0 GB."""
+    """Format a number of bytes for people: 812 kB, 5.4 MB, 31.0 GB."""
     units = ("bytes", "kB", "MB", "GB", "TB")
     power = min(int(math.log10(max(1, n_bytes)) / 3), len(units) - 1)
     return f"{n_bytes / 1000**power:.{int(power > 1)}f} {units[power]}"
@@ -109,18 +111,18 @@ class Store:
     """A cache folder on disk, `<root>/<kind>/<key>/`.
 
     Args:
-        root: Folder, made when first written; `~` is expanded.
+        root: The folder; it is created at the first write, and `~` is expanded.
     """
 
     def __init__(self, root: str | Path = DEFAULT_ROOT) -> None:
         self.root = Path(root).expanduser()
 
     def folder(self, kind: str, key: str) -> Path:
-        """Return the place of one computed thing, whether or not it exists yet."""
+        """Return the folder of an entry, whether or not it exists yet."""
         return self.root / kind / key
 
     def load(self, kind: str, key: str, load: Callable[[Path], Loaded]) -> Loaded | None:
-        """Load what lies under a key, or return None where it is absent or stale."""
+        """Load an entry, or return None if it is absent or stale."""
         folder = self.folder(kind, key)
         try:
             return _used(folder, load) if folder.is_dir() else None
@@ -130,13 +132,13 @@ class Store:
     def load_or_make(
         self, kind: str, key: str, load: Callable[[Path], Loaded], make: Callable[[Path], None]
     ) -> Loaded:
-        """Load what lies under a key, making it first where it is absent or stale.
+        """Load an entry, making it first if it is absent or stale.
 
         Args:
-            kind: Sub-folder, one for each sort of thing.
+            kind: Name of its kind, which is a folder of the store.
             key: Content key.
-            load: Reads a folder; raises `StaleError` when its content cannot be used.
-            make: Writes everything into an empty folder that it is handed.
+            load: Reads a folder; raises `StaleError` if its content cannot be used.
+            make: Writes the content into the empty folder that it is given.
 
         Raises:
             UserError: The cache cannot be written.
@@ -146,7 +148,7 @@ class Store:
             try:
                 return _used(folder, load)
             except StaleError as reason:
-                if folder.is_dir():  # or it was removed just now
+                if folder.is_dir():  # otherwise it has just been removed
                     log.warning("%s: %s; it is made again.", folder, reason)
         with self._writable():
             folder.parent.mkdir(parents=True, exist_ok=True)
@@ -154,60 +156,64 @@ class Store:
                 return self._load_or_make_locked(folder, load, make)
 
     def free_bytes(self) -> int:
-        """Return how much room there is on the disk of the store."""
-        there = next(folder for folder in (self.root, *self.root.absolute().parents) if folder.is_dir())
-        return shutil.disk_usage(there).free
+        """Return the free space on the disk of the store."""
+        existing = next(folder for folder in (self.root, *self.root.absolute().parents) if folder.is_dir())
+        return shutil.disk_usage(existing).free
 
     def entries(self, kind: str = "[!.]*") -> list[Entry]:
-        """Return all that lies in the store and not elsewhere, or what is of one kind, by kind and key."""
+        """Return the entries, or those of one kind, sorted by kind and key; links are ignored."""
         root = self.root.resolve()
         return [
             Entry(folder.parent.name, folder.name, folder)
             for folder in sorted(self.root.glob(f"{kind}/*/"))
-            if folder.resolve() == root / folder.parent.name / folder.name  # no link leads out of it
+            if folder.resolve() == root / folder.parent.name / folder.name
         ]
 
-    def hold(self, kind: str, key: str) -> int | None:
-        """Keep others from removing what is read for long, until the descriptor that this returns is closed.
+    def hold(self, kind: str, key: str) -> "Hold":
+        """Keep an entry that is read for a long time from being removed.
 
-        Where no lock can be written, as in a cache that others own, None is returned, and nothing is held.
+        Where no lock can be written, for example in another user's cache, nothing is held.
         """
+        folder = self.folder(kind, key)
+        lock = FileLock(_beside(folder, f".{uuid.uuid4().hex}{_HOLD}"), thread_local=False)
         try:
-            descriptor = os.open(_hold_file(self.folder(kind, key)), os.O_RDWR | os.O_CREAT, 0o666)
+            with _lock(folder):
+                _is_held(folder)  # deletes what killed processes have left
+                lock.acquire()
         except OSError:
-            return None
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
-        return descriptor
+            return Hold()
+        return Hold(lock)
 
     def remove(self, entry: Entry) -> bool:
-        """Remove what nobody makes or holds at this moment, and return whether it is gone.
+        """Remove an entry unless a process is making or holding it, and return whether it is gone.
 
-        It is, too, where another process has removed it first.
-        Its empty lock files stay: another process may just be waiting at them.
+        It is also gone if another process has removed it first. Its empty lock file stays: another process
+        may be waiting at it.
         """
         try:
-            with _lock(entry.folder, timeout=0), _hold_file(entry.folder).open("a") as file:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            with _lock(entry.folder, timeout=0):
+                if _is_held(entry.folder):
+                    return False
                 if entry.folder.is_dir():
                     doomed = entry.folder.with_name(f".{entry.key.lstrip('.')}-removed")
-                    entry.folder.rename(doomed)  # so that it is never seen half
+                    entry.folder.rename(doomed)  # so that nobody sees half of it
                     shutil.rmtree(doomed)
-        except (Timeout, BlockingIOError):
+        except Timeout:
             return False
         return True
 
     def _load_or_make_locked(
         self, folder: Path, load: Callable[[Path], Loaded], make: Callable[[Path], None]
     ) -> Loaded:
-        if folder.is_dir():  # somebody else was first, or it is stale
+        if folder.is_dir():  # another process was first, or the entry is stale
             try:
                 return _used(folder, load)
             except StaleError:
                 shutil.rmtree(folder)
-        for abandoned in folder.parent.glob(f".{folder.name}-*"):  # by a process that was killed
+        for abandoned in folder.parent.glob(f".{folder.name}-*"):  # left by a process that was killed
             shutil.rmtree(abandoned, ignore_errors=True)
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        temporary.chmod(0o777 & ~_umask())  # mkdtemp's folders are the user's alone; caches may be shared
+        temporary.chmod(0o777 & ~_umask())  # mkdtemp makes private folders; caches may be shared
         try:
             make(temporary)
             temporary.rename(folder)
@@ -228,7 +234,7 @@ class Store:
             ) from error
 
     def _is_ours(self, error: OSError) -> bool:
-        """Tell an error of the cache from one of a file that is read to make something."""
+        """Tell an error of the cache from an error of a file that is read to make an entry."""
         if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
             return True
         name = error.filename
@@ -238,24 +244,65 @@ class Store:
         )
 
 
+class Hold:
+    """Keeps an entry from being removed: until it is released or collected, or its process ends.
+
+    A copy of it in another process, forked or unpickled, holds nothing.
+
+    Args:
+        lock: The lock that others look for, acquired; None to hold nothing.
+    """
+
+    def __init__(self, lock: FileLock | None = None) -> None:
+        self._finalizer = weakref.finalize(self, _release, lock, os.getpid()) if lock else None
+
+    def __reduce__(self) -> tuple[type["Hold"], tuple[()]]:
+        return Hold, ()
+
+    def release(self) -> None:
+        """Allow the entry to be removed."""
+        if self._finalizer is not None:
+            self._finalizer()
+
+
+def _release(lock: FileLock, process: int) -> None:
+    if os.getpid() == process:
+        lock.release()
+        with suppress(OSError):
+            Path(lock.lock_file).unlink()
+
+
+_HOLD = ".hold"  # suffix of the files whose locks say that a process holds an entry, one file for each hold
+
+
 def _beside(folder: Path, suffix: str) -> Path:
-    """Return the file of a key that lies beside its folder, and beside one that is on its way to it."""
+    """Return a file beside the folder of a key, also for a folder that is being made or removed."""
     key = folder.name.lstrip(".").partition("-")[0]
     return folder.with_name(key + suffix)
 
 
 def _lock(folder: Path, timeout: float = -1) -> FileLock:
-    """Return the lock of whoever makes or removes what lies in a folder."""
+    """Return the lock of the process that makes, removes or begins to hold an entry."""
     return FileLock(_beside(folder, ".lock"), timeout)
 
 
-def _hold_file(folder: Path) -> Path:
-    """Return the file whose shared lock says that a folder is being read."""
-    return _beside(folder, ".hold")
+def _is_held(folder: Path) -> bool:
+    """Tell whether a process holds an entry, and delete the files of holds whose processes have ended.
+
+    To be called under the lock of the entry, so that no hold begins meanwhile.
+    """
+    for path in folder.parent.glob(_beside(folder, f".*{_HOLD}").name):
+        try:
+            with FileLock(path, timeout=0):
+                pass
+            path.unlink(missing_ok=True)
+        except (Timeout, OSError):  # locked, or another user's
+            return True
+    return False
 
 
 def _used(folder: Path, load: Callable[[Path], Loaded]) -> Loaded:
-    """Load a folder, and note in its time that it was used."""
-    with suppress(OSError):  # a cache that others own is read all the same
+    """Load a folder, and set its time to now."""
+    with suppress(OSError):  # the cache may be another user's
         os.utime(folder)
     return load(folder)

@@ -23,10 +23,10 @@ from audiotok.data.corpus.catalogue import Catalogue
 from audiotok.data.corpus.corpus import Corpus
 from audiotok.data.source import Cache
 from audiotok.errors import UserError
+from audiotok.kinds import KINDS, TOKENS
 from audiotok.loader import cache as loader_cache
 from audiotok.loader.cache import ClipCache
 from audiotok.loader.clips import Batch, ClipDataset, Draw, as_it_is
-from audiotok.loader.rows import SIDECAR, VERSIONS
 from audiotok.store import Store
 from audiotok.tokens.tokenizer import Stage, Tokenizer
 
@@ -393,7 +393,7 @@ def test_a_full_disk_is_said_once_and_what_is_there_is_still_read(
     cache = cache_of(kept, tokenizer, store, recipe=LOUD)
     dataset(cache).__getitems__([0, 1])
     dataset(cache, "val").__getitems__([0, 1])
-    monkeypatch.setattr(os, "pwrite", full_disk)
+    monkeypatch.setattr("audiotok.loader.rows._write", full_disk)
     del opened[:]
     for _ in range(2):
         for split in SPLITS:
@@ -411,7 +411,7 @@ def test_a_full_disk_is_said_once_and_what_is_there_is_still_read(
 def test_a_full_disk_that_a_worker_finds_is_known_to_all(
     kept: Corpus, tokenizer: Tokenizer, store: Store, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
-    monkeypatch.setattr(os, "pwrite", full_disk)
+    monkeypatch.setattr("audiotok.loader.rows._write", full_disk)
     clips = dataset(cache_of(kept, tokenizer, store))
     loader: Any = DataLoader(
         clips, batch_size=2, num_workers=1, multiprocessing_context="fork", collate_fn=as_it_is
@@ -610,15 +610,15 @@ def test_the_sidecar_says_what_rows_are_made_of(kept: Corpus, store: Store, toke
     cache = cache_of(replace(kept, cache="frames"), tokenizer, store)
     for found in (cache.frames("train"), cache.tokens("train")):
         assert found is not None
-        about = json.loads((found.folder / SIDECAR).read_text())
+        about = json.loads((found.folder / TOKENS.sidecar).read_text())
         assert about["made_of"] == found.made_of
         assert (about["made_of"]["clip_seconds"], about["made_of"]["n_clips"]) == (1, 15)
 
 
 def change(**changes: Any) -> Callable[[Path], object]:
     def damage(folder: Path) -> None:
-        about = json.loads((folder / SIDECAR).read_text())
-        (folder / SIDECAR).write_text(json.dumps(about | changes))
+        about = json.loads((folder / TOKENS.sidecar).read_text())
+        (folder / TOKENS.sidecar).write_text(json.dumps(about | changes))
 
     return damage
 
@@ -627,8 +627,8 @@ def change(**changes: Any) -> Callable[[Path], object]:
     ("damage", "words"),
     [
         (change(version=0), "the tokens in it are of version 0, not 2"),
-        (lambda folder: (folder / SIDECAR).unlink(), "about.json cannot be read"),
-        (lambda folder: (folder / SIDECAR).write_text("[]"), "about.json cannot be read"),
+        (lambda folder: (folder / TOKENS.sidecar).unlink(), "about.json cannot be read"),
+        (lambda folder: (folder / TOKENS.sidecar).write_text("[]"), "about.json cannot be read"),
         (lambda folder: (folder / "rows.npy").unlink(), "the rows cannot be read"),
         (lambda folder: np.save(folder / "rows.npy", np.zeros((15, 3, 1), np.uint8)), "not of the shape"),
     ],
@@ -661,7 +661,7 @@ def test_rows_of_another_version_lie_beside_these_and_stay(
 ) -> None:
     all_of(dataset(cache_of(kept, tokenizer, store)))
     with monkeypatch.context() as patch:
-        patch.setitem(VERSIONS, "tokens", VERSIONS["tokens"] + 1)
+        patch.setitem(KINDS, "tokens", replace(TOKENS, version=TOKENS.version + 1))
         clips = dataset(cache_of(kept, tokenizer, store))
         assert not clips.is_kept
         all_of(clips)

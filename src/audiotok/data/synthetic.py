@@ -24,10 +24,9 @@ from audiotok.data.synthesis.mixture import mix_clip
 from audiotok.data.synthesis.sounds import SOUNDS
 from audiotok.data.validation import Validation
 from audiotok.errors import UserError
-from audiotok.store import DEFAULT_ROOT, StaleError, Store, content_key
+from audiotok.kinds import SYNTHETIC
+from audiotok.store import DEFAULT_ROOT, Hold, StaleError, Store, content_key
 
-_KIND = "synthetic"
-_VERSION = 1  # raise it when the sounds change: a cache written by other code is then left alone
 _SAMPLE_RATE = 16_000  # Hz; enough for these sounds, and a third less to write than 22,050
 _ID_CHARACTERS = string.ascii_letters + string.digits + "-_"
 
@@ -74,9 +73,9 @@ class Synthetic(Source):
                 raise UserError(f"data.{key}={getattr(self, key)} gives no clips; choose more than 0.")
         if self.seed < 0:
             raise UserError(f"data.seed={self.seed} is negative; choose 0 or more.")
-        settings = [_VERSION, self.n_train_clips, self.n_test_clips, self.seed, self.clip_seconds]
+        settings = [SYNTHETIC.version, self.n_train_clips, self.n_test_clips, self.seed, self.clip_seconds]
         key = content_key(settings)
-        root = Store(self.cache_dir).load_or_make(_KIND, key, _existing_root, self._write)
+        root = Store(self.cache_dir).load_or_make(SYNTHETIC.name, key, _existing_root, self._write)
         _hold(self.cache_dir, key)
         return AudioSet(root=str(root), layout="folders", validation=self.validation)
 
@@ -99,9 +98,9 @@ class Synthetic(Source):
 
 
 @functools.cache
-def _hold(cache_dir: str, key: str) -> None:
-    """Keep others from removing the corpus until this process ends: its clips are read by their paths."""
-    Store(cache_dir).hold(_KIND, key)
+def _hold(cache_dir: str, key: str) -> Hold:
+    """Keep the corpus from being removed until this process ends: its clips are read by their paths."""
+    return Store(cache_dir).hold(SYNTHETIC.name, key)
 
 
 def _existing_root(root: Path) -> Path:

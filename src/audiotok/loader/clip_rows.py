@@ -7,8 +7,6 @@ folds and splits of the same clips share one folder.
 import hashlib
 import json
 import logging
-import os
-import weakref
 from abc import ABC, abstractmethod
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +18,8 @@ from torch import Tensor
 
 from audiotok.data.corpus.corpus import Corpus
 from audiotok.features.features import Features
-from audiotok.loader.rows import SIDECAR, VERSIONS, Rows
+from audiotok.kinds import KINDS
+from audiotok.loader.rows import Rows
 from audiotok.store import StaleError, Store, content_key
 from audiotok.tokens.tokenizer import Tokenizer
 
@@ -65,7 +64,7 @@ class Kept(ABC):
     @property
     def folder(self) -> Path:
         """Where the rows are, or will be."""
-        return self.store.folder(self.kind, content_key([VERSIONS[self.kind], self.made_of]))
+        return self.store.folder(self.kind, content_key([KINDS[self.kind].version, self.made_of]))
 
     @property
     def row_bytes(self) -> int:
@@ -91,9 +90,7 @@ class Kept(ABC):
         """
         if self._rows is None:
             self._rows = self.store.load_or_make(self.kind, self.folder.name, self._load, self._make)
-            held = self.store.hold(self.kind, self.folder.name)
-            if held is not None:
-                weakref.finalize(self, os.close, held)
+            self._hold = self.store.hold(self.kind, self.folder.name)
 
     def rows_of(self, digests: np.ndarray) -> np.ndarray:
         """Return the rows of clips by their digests, uint64 (clips,)."""
@@ -101,16 +98,18 @@ class Kept(ABC):
 
     def _make(self, folder: Path) -> None:
         Rows.create(folder, (len(self.digests), *self.shape), self.dtype)
-        about = {"version": VERSIONS[self.kind], "made_of": self.made_of}
-        (folder / SIDECAR).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        kind = KINDS[self.kind]
+        about = {"version": kind.version, "made_of": self.made_of}
+        (folder / kind.sidecar).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
     def _load(self, folder: Path) -> Rows:
+        kind = KINDS[self.kind]
         try:
-            version = json.loads((folder / SIDECAR).read_text(encoding="utf-8"))["version"]
+            version = json.loads((folder / kind.sidecar).read_text(encoding="utf-8"))["version"]
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StaleError(f"{SIDECAR} cannot be read ({error!r})") from error
-        if version != VERSIONS[self.kind]:
-            raise StaleError(f"the {self.name} in it are of version {version}, not {VERSIONS[self.kind]}")
+            raise StaleError(f"{kind.sidecar} cannot be read ({error!r})") from error
+        if version != kind.version:
+            raise StaleError(f"the {self.name} in it are of version {version}, not {kind.version}")
         rows = Rows(folder)
         if (len(rows), *rows.shape, rows.dtype) != (len(self.digests), *self.shape, self.dtype):
             raise StaleError("the rows are not of the shape of these clips")

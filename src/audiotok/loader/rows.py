@@ -6,18 +6,15 @@ then its place in the index. A row is absent while its length is 0, and where it
 machine lost its power between the two, or two processes wrote at once what differs in the last bit.
 """
 
-import os
 import zlib
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
 
 from audiotok.store import StaleError
 
-ROWS, INDEX, SIDECAR = "rows.npy", "index.npy", "about.json"
-# Raise one when its rows come to mean something else: it is part of their key, so that programs of two
-# versions read each their own.
-VERSIONS = {"frames": 3, "tokens": 2}
+ROWS, INDEX = "rows.npy", "index.npy"
 _PART = 256  # rows that are checked at a time
 _ENTRY = np.dtype([("length", "<i4"), ("crc32", "<u4")])
 
@@ -125,10 +122,12 @@ def _start(mapped: np.ndarray) -> int:
 
 def _write(path: Path, content: bytes, offset: int) -> None:
     """Write at a place in a file; unlike a memory map, a full disk is an error here and not a signal."""
-    descriptor = os.open(path, os.O_WRONLY)
-    try:
-        while content:
-            written = os.pwrite(descriptor, content, offset)
-            content, offset = content[written:], offset + written
-    finally:
-        os.close(descriptor)
+    with path.open("r+b", buffering=0) as file:
+        file.seek(offset)
+        _write_all(file, content)
+
+
+def _write_all(file: FileIO, content: bytes) -> None:
+    """Write all bytes: the system may take fewer in one call."""
+    while content:
+        content = content[file.write(content) :]

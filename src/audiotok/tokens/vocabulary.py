@@ -21,14 +21,14 @@ from torch import Tensor
 from audiotok.clustering.codebooks import PART
 from audiotok.data.corpus.corpus import Corpus
 from audiotok.errors import UserError
+from audiotok.kinds import CENTROIDS
 from audiotok.loader.cache import ClipCache
 from audiotok.store import StaleError, Store, content_key, first_difference
 from audiotok.tokens.sample import draw_sample, sample_size
 from audiotok.tokens.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
-_VERSION = 4  # raise it when frames or centroids come to mean something else
-SIDECAR = "vocabulary.json"
+SIDECAR = CENTROIDS.sidecar
 REPORTED = {  # of the frames that the codebooks were fitted to
     "n_clips",
     "n_frames",
@@ -114,7 +114,7 @@ def fit_or_load(
             vocabulary = load(before)
             log.info("Took over %s", _summary(vocabulary))
             return vocabulary
-    vocabulary = store.load_or_make("centroids", key, load, make)
+    vocabulary = store.load_or_make(CENTROIDS.name, key, load, make)
     log.info("%s %s", "Reused" if reused else "Fitted", _summary(vocabulary))
     return vocabulary
 
@@ -134,7 +134,7 @@ def vocabulary_key(tokenizer: Tokenizer, corpus: Corpus) -> str:
     """Name the centroids by all that they depend on: settings, clip length and training clips."""
     clips = corpus.clips["train"].fingerprint()
     n_clips, n_frames, _ = sample_size(tokenizer, corpus)
-    return content_key([_VERSION, tokenizer.settings, n_clips, n_frames, corpus.clip_seconds, clips])
+    return content_key([CENTROIDS.version, tokenizer.settings, n_clips, n_frames, corpus.clip_seconds, clips])
 
 
 def load_vocabulary(tokenizer: Tokenizer, folder: Path, key: str | None = None) -> Vocabulary:

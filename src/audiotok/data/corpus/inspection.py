@@ -18,7 +18,6 @@ from audiotok.data.reading.audio import UnreadableError, read_header, read_mono
 from audiotok.data.reading.files import Files
 from audiotok.data.source import Check
 
-VERSION = 5  # raise it when a condition comes to mean something else: old results are then ignored
 UNREAD = "unread"  # the fault of a clip that the machine did not read this time; another time it may
 _END = 2 * 65_536  # bytes; a page of Ogg has 65,307 at most, so two ends hold the last one
 

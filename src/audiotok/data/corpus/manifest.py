@@ -21,7 +21,6 @@ from pathlib import Path
 import pyarrow as pa
 
 from audiotok.data.clip import Clip, Findings, Listing, SoundClass, Tally
-from audiotok.data.corpus import inspection
 from audiotok.data.corpus.catalogue import SCHEMA, USABLE, table_of
 from audiotok.data.corpus.inspection import Condition
 from audiotok.data.corpus.parts import CONDITIONS, conditions_of, is_unread, parts_of
@@ -30,13 +29,11 @@ from audiotok.data.limits import Limits
 from audiotok.data.source import Source
 from audiotok.engine.engine import Engine
 from audiotok.engine.local import Local
+from audiotok.kinds import MANIFESTS
 from audiotok.store import StaleError, Store, content_key
 
 log = logging.getLogger(__name__)
-KIND, TABLE, SIDECAR = "manifests", "manifest.parquet", "manifest.json"
-# Raise the number when a column comes to mean something else. A manifest of which either part differs is made
-# again: its rows hold what inspection found.
-_VERSION = f"1.{inspection.VERSION}"
+TABLE = "manifest.parquet"
 _ELSEWHERE = {"clip_seconds", "cache", "scan"}  # settings that no row depends on
 _SLOW = 10.0  # s of looking at files, from which on another setting is named
 
@@ -111,7 +108,7 @@ def update_manifest(source: Source, store: Store, engine: Engine | None = None) 
             table = _table(clips, conditions, source.limits)
         write_manifest(folder, table, listing, ingredients)
 
-    return store.load_or_make(KIND, content_key(ingredients), load, make)
+    return store.load_or_make(MANIFESTS.name, content_key(ingredients), load, make)
 
 
 def made_of(source: Source) -> dict[str, object]:
@@ -135,9 +132,9 @@ def _listed_by(source: Source) -> dict[str, object]:
 def _used_last(source: Source, store: Store) -> Manifest | None:
     """Read the manifest that was last used with these settings and tables; None where there is none."""
     wanted = _listed_by(source)
-    for entry in sorted(store.entries(KIND), key=lambda entry: entry.last_use, reverse=True):
-        if not entry.is_abandoned and _is_of(entry.folder / SIDECAR, wanted):
-            manifest = store.load(KIND, entry.key, read_manifest)
+    for entry in sorted(store.entries(MANIFESTS.name), key=lambda entry: entry.last_use, reverse=True):
+        if not entry.is_abandoned and _is_of(entry.folder / MANIFESTS.sidecar, wanted):
+            manifest = store.load(MANIFESTS.name, entry.key, read_manifest)
             if manifest is not None:
                 return manifest
     return None
@@ -191,13 +188,13 @@ def write_manifest(folder: Path, table: pa.Table, listing: Listing, ingredients:
         ingredients: What `made_of` returned.
     """
     sidecar = {
-        "version": _VERSION,
+        "version": MANIFESTS.version,
         "n_clips": len(table),
         "classes": [[sound_class.id, sound_class.name] for sound_class in listing.classes],
         "findings": asdict(listing.findings),
         "made_of": ingredients,
     }
-    (folder / SIDECAR).write_text(json.dumps(sidecar, indent=1) + "\n", encoding="utf-8")
+    (folder / MANIFESTS.sidecar).write_text(json.dumps(sidecar, indent=1) + "\n", encoding="utf-8")
     write_table(table, folder / TABLE)
 
 
@@ -208,14 +205,16 @@ def read_manifest(folder: Path) -> Manifest:
         StaleError: It is of another version, or cannot be read.
     """
     try:
-        sidecar = json.loads((folder / SIDECAR).read_text(encoding="utf-8"))
-        if sidecar["version"] != _VERSION:
-            raise StaleError(f"the manifest is of version {sidecar['version']}, and this is {_VERSION}")
+        sidecar = json.loads((folder / MANIFESTS.sidecar).read_text(encoding="utf-8"))
+        if sidecar["version"] != MANIFESTS.version:
+            raise StaleError(
+                f"the manifest is of version {sidecar['version']}, and this is {MANIFESTS.version}"
+            )
         classes = tuple(SoundClass(id_, name) for id_, name in sidecar["classes"])
         findings = Findings(**{name: Tally(**tally) for name, tally in sidecar["findings"].items()})
         table = read_table(folder / TABLE)
         if not table.schema.equals(SCHEMA) or len(table) != sidecar["n_clips"]:
-            raise ValueError(f"its columns or its {len(table)} rows are not those of {SIDECAR}")
+            raise ValueError(f"its columns or its {len(table)} rows are not those of {MANIFESTS.sidecar}")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, pa.ArrowException) as error:
         raise StaleError(f"the manifest cannot be read ({error!r})") from error
     return Manifest(folder, classes, table, findings)

@@ -21,16 +21,16 @@ import pyarrow.compute as pc
 from tqdm import tqdm
 
 from audiotok.data.clip import Clip, Location
-from audiotok.data.corpus import inspection
 from audiotok.data.corpus.catalogue import Catalogue, table_of
-from audiotok.data.corpus.inspection import Condition, inspect_clip
+from audiotok.data.corpus.inspection import UNREAD, Condition, inspect_clip
 from audiotok.data.corpus.tables import read_table, write_table
 from audiotok.data.reading.files import Entry, Files
 from audiotok.data.source import Check
 from audiotok.engine.engine import Engine
+from audiotok.kinds import INSPECTIONS
 from audiotok.store import StaleError, Store, content_key
 
-KIND, TABLE = "inspections", "part.parquet"
+TABLE = "part.parquet"
 PART_CLIPS = 256  # a few seconds of decoding; what is lost where a run is stopped
 
 CONDITIONS = pa.schema(
@@ -76,7 +76,7 @@ def parts_of(clips: Sequence[Clip], check: Check) -> list[tuple[Part, list[int]]
         there = [(row, location, entry) for row, location, entry in stamped if entry is not None]
         if there:
             stamps = [_stamp(location, entry) for _, location, entry in there]
-            key = content_key([inspection.VERSION, check, stamps])
+            key = content_key([INSPECTIONS.version, check, stamps])
             parts.append(
                 (Part(key, tuple(place for _, place, _ in there), check), [row for row, *_ in there])
             )
@@ -119,14 +119,16 @@ def conditions_of(
     Raises:
         UserError: The cache cannot be written, or a part fails.
     """
-    known = {part.key: store.load(KIND, part.key, read_part) for part, _ in parts}
+    known = {part.key: store.load(INSPECTIONS.name, part.key, read_part) for part, _ in parts}
     wanting = [part for part, _ in parts if known[part.key] is None]
     n_wanting = sum(len(part.locations) for part in wanting)
     with tqdm(total=n_wanting, desc="Inspecting clips", unit="clip", disable=None, leave=False) as progress:
         for part, table in engine.map(inspect_part, wanting):
             known[part.key] = table
             if not is_unread(table["fault"]):
-                known[part.key] = store.load_or_make(KIND, part.key, read_part, partial(_write_part, table))
+                known[part.key] = store.load_or_make(
+                    INSPECTIONS.name, part.key, read_part, partial(_write_part, table)
+                )
             progress.update(len(part.locations))
     rows = np.fromiter((row for _, rows in parts for row in rows), np.int64)
     absent = np.setdiff1d(np.arange(n_clips), rows)
@@ -137,7 +139,7 @@ def conditions_of(
 
 def is_unread(faults: Any) -> bool:
     """Tell whether any clip of a column of faults could not be read, and may be another time."""
-    return bool(pc.any(pc.equal(faults, inspection.UNREAD)).as_py())
+    return bool(pc.any(pc.equal(faults, UNREAD)).as_py())
 
 
 def _write_part(table: pa.Table, folder: Path) -> None:
