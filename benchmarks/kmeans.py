@@ -32,6 +32,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from pairs import measure_pairs, seconds_of
+from points import draw_points
 from rich.console import Console
 from rich.table import Table
 
@@ -42,7 +43,7 @@ from audiotok.programs import config_folder
 from audiotok.store import Store
 from audiotok.tokens.sample import draw_sample
 
-N_BOOKS, N_DIMENSIONS = 8, 64
+N_BOOKS = 8
 Rebuild = Callable[[np.ndarray], np.ndarray]  # points (N, D) to what their tokens stand for (N, D)
 
 
@@ -158,17 +159,6 @@ def _bare(quantizer: Any, points: np.ndarray) -> Rebuild:
 def distance(points: np.ndarray, rebuilt: np.ndarray) -> float:
     """Return the mean squared distance."""
     return float(np.square(points - rebuilt).sum(1, dtype=np.float64).mean())
-
-
-def draw_points(n_points: int) -> np.ndarray:
-    """Draw points (N, 64) like principal components of frames: crowds of all sizes, few strong directions."""
-    rng = np.random.default_rng(0)
-    scales = 30 * np.arange(1, N_DIMENSIONS + 1) ** -0.8
-    centres = rng.standard_normal((3000, N_DIMENSIONS)) * scales
-    sizes = rng.pareto(1.5, len(centres)) + 1
-    chosen = rng.choice(len(centres), n_points, p=sizes / sizes.sum())
-    noise = 0.4 * scales * rng.standard_normal((n_points, N_DIMENSIONS))
-    return (centres[chosen] + noise).astype(np.float32)
 
 
 def frames_of(root: str, n_points: int) -> np.ndarray:

@@ -1,27 +1,25 @@
 """A training step of `model=bert` beside that of transformers' own `BertForSequenceClassification`.
 
-    python benchmarks/step.py                          on a GPU where there is one, else on one thread
+    python benchmarks/step.py                          on a GPU if there is one, otherwise on one thread
     python benchmarks/step.py model=bert_base          with Hydra overrides of the default configuration
 
-Batches of the configured size: 10 s clips, tokens drawn at random, 527 classes. Ours is what training runs:
-Lightning's loop around `Tagger`, with its loss, scores, logging, clipping of gradients and optimiser, without
-other callbacks. The reference has the same layers, widths and dropout, and is trained by torch's AdamW as it
-comes, with the same clipping, in a bare loop. They take steps in turn.
+Batches have the configured size and hold clips of 10 s: tokens drawn at random, 527 classes. Ours is what
+training runs: Lightning's loop around `Tagger`, with its loss, metrics, logging, gradient clipping and
+optimizer, but without other callbacks. The reference has the same layers, widths and dropout, and is trained
+by torch's default AdamW with the same clipping, in a bare loop. The two take steps alternately.
 
-- `step_vs_transformers`: seconds of a step of the reference / of ours: 1.1 is a tenth more clips a second.
+- `step_vs_transformers`: seconds of a step of the reference / of ours; 1.1 means a tenth more clips a second.
   Both read the same tokens, of one codebook (`clustering=kmeans`), after a [CLS]. On a CPU these are CPU
-  seconds of one thread, on a GPU seconds by the clock.
-- `step_of_all_codebooks_vs_transformers`: the same where ours sums the vectors of all codebooks at each
-  position, as it does by default, and the reference reads the first.
+  seconds of one thread, on a GPU seconds of wall-clock time.
+- `step_of_all_codebooks_vs_transformers`: the same when ours sums the vectors of all codebooks at each
+  position, as it does by default, and the reference reads the first codebook.
 
-On a GPU, in bfloat16, also for the 12 layers of `model=bert_base`: the share of what the card does in large
-matrix products that the step reaches, and the seconds of an epoch of 20,000 clips whose tokens are kept.
+`benchmarks/gpu.py` measures more sizes, in bfloat16, with and without `compile=true`.
 """
 
 import argparse
 import json
 import logging
-import statistics
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -47,24 +45,35 @@ from audiotok.experiment.build import compile_model
 from audiotok.programs import config_folder
 from audiotok.training.tagger import Tagger
 
-CLIP_SECONDS, N_CLASSES, N_EPOCH_CLIPS = 10.0, 527, 20_000
+CLIP_SECONDS, N_CLASSES = 10.0, 527
 
 
 class InTurn(pl.Callback):
-    """Let another trainer take a step after each of ours, and time both."""
+    """Let another trainer take some steps after as many of ours, and time both.
 
-    def __init__(self, other: Callable[[], object], clock: Clock) -> None:
-        self.other, self.clock, self.start = other, clock, 0.0
-        self.pairs = Pairs([], [])
+    Args:
+        other: Takes one step of the other trainer.
+        clock: Tells the time in s.
+        n_steps: Steps in a turn. A GPU works through them in a queue: one at a time, it would wait for each.
+    """
+
+    def __init__(self, other: Callable[[], object], clock: Clock, n_steps: int = 1) -> None:
+        self.other, self.clock, self.n_steps = other, clock, n_steps
+        self.start, self.n_taken = 0.0, 0
+        self.pairs = Pairs([], [])  # seconds of a turn
 
     def on_train_batch_start(self, *_: Any) -> None:
-        """Begin with the first step."""
+        """Start the clock at the first step."""
         self.start = self.start or self.clock()
 
     def on_train_batch_end(self, *_: Any) -> None:
-        """Stop our clock; it goes on when the other one is through."""
+        """Stop our clock at the end of a turn, and start it again after the other trainer's turn."""
+        self.n_taken += 1
+        if self.n_taken % self.n_steps:
+            return
         between = self.clock()
-        self.other()
+        for _step in range(self.n_steps):
+            self.other()
         end = self.clock()
         self.pairs.first.append(end - between)
         self.pairs.second.append(between - self.start)
@@ -82,11 +91,6 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
     results = measure(options.steps, ["clustering=kmeans", *options.overrides])
     summed = measure(options.steps, options.overrides)
     results["step_of_all_codebooks_vs_transformers"] = summed["step_vs_transformers"]
-    if torch.cuda.is_available():
-        for model in ("bert", "bert_base"):
-            results |= measure_gpu(model, options.steps)
-    else:
-        print("No CUDA device: the card's share and the seconds of an epoch are left out.")
     show(results)
     if options.json:
         options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
@@ -118,7 +122,7 @@ def configured(overrides: Sequence[str]) -> DictConfig:
 
 
 def build_ours(config: DictConfig) -> tuple[Tagger, dict[str, Tensor]]:
-    """Build the module that training trains, and a batch as its loader gives it."""
+    """Build the module that training trains, and a batch like those of its loader."""
     tokenizer = build_tokenizer(config)
     model = build_model(config, tokenizer, CLIP_SECONDS, N_CLASSES)
     if config.compile:
@@ -148,7 +152,7 @@ def build_ours(config: DictConfig) -> tuple[Tagger, dict[str, Tensor]]:
 def fit(
     config: DictConfig, tagger: Tagger, batch: dict[str, Tensor], n_steps: int, *callbacks: pl.Callback
 ) -> None:
-    """Train as `train.py` does, on one batch again and again, and leave nothing on the disk."""
+    """Train as `train.py` does, on the same batch at every step, and leave nothing on the disk."""
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning|torchmetrics")
@@ -190,39 +194,9 @@ def their_step(config: DictConfig, batch: dict[str, Tensor]) -> Callable[[], Non
 
 
 def synchronised_clock() -> float:
-    """Wait for the GPU, and tell the time, s."""
+    """Wait for the GPU, and return the time, s."""
     torch.cuda.synchronize()
     return time.perf_counter()
-
-
-def measure_gpu(model: str, n_steps: int) -> dict[str, float]:
-    """Return the share of the card, clips a second and seconds an epoch of a model, batches of 64."""
-    config = configured([f"model={model}", "loader.batch_size=64"])
-    tagger, batch = build_ours(config)
-    alone = InTurn(lambda: None, synchronised_clock)
-    fit(config, tagger, batch, n_steps, alone)
-    seconds = statistics.median(alone.pairs.second[3:])
-    in_layers = sum(p.numel() for p in tagger.model.encoder.bert.encoder.parameters())
-    n_clips, n_positions = batch["inputs"].shape[0], batch["inputs"].shape[1] + 1
-    # 2 operations a weight and position forward, 4 backward (Kaplan et al., 2020); attention adds T * width
-    width = config.model.hidden_size * config.model.num_layers
-    operations = 6 * n_clips * n_positions * (in_layers + 2 * n_positions * width)
-    return {
-        f"{model}_gpu_share": operations / seconds / products_per_second(),
-        f"{model}_gpu_clips_per_second": n_clips / seconds,
-        f"{model}_gpu_epoch_seconds": N_EPOCH_CLIPS * seconds / n_clips,
-    }
-
-
-def products_per_second(size: int = 8192) -> float:
-    """Return the operations a second of a large bfloat16 matrix product: the card's peak as it can be had."""
-    matrix = torch.randn(size, size, device="cuda", dtype=torch.bfloat16)
-    times = []
-    for _ in range(10):
-        start = synchronised_clock()
-        torch.mm(matrix, matrix)
-        times.append(synchronised_clock() - start)
-    return 2 * size**3 / min(times)
 
 
 def show(results: dict[str, float]) -> None:
