@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
+from audiotok.data.corpus.conditions import read_part
 from audiotok.data.corpus.manifest import read_manifest
-from audiotok.data.corpus.parts import read_part
 from audiotok.errors import UserError
 from audiotok.kinds import CENTROIDS, FRAMES, INSPECTIONS, KINDS, MANIFESTS, ROWS, TOKENS
 from audiotok.loader.rows import Rows

@@ -50,7 +50,7 @@ class Counting(Local):
         self.n_clips: list[int] = []
 
     def map(self, function: Callable[[Any], Any], parts: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
-        self.n_clips.append(sum(len(part.locations) for part in parts))
+        self.n_clips.append(sum(map(len, parts)))
         return super().map(function, parts)
 
 

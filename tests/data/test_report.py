@@ -95,7 +95,7 @@ def test_training_opens_what_was_prepared(root, tmp_path, monkeypatch):
     cache = f"cache_dir={tmp_path}/cache"
     report = prepare(tmp_path / "prepared", cache, *of(root))
     monkeypatch.setattr(
-        "audiotok.data.corpus.parts.inspect_part", lambda _: pytest.fail("a clip is inspected")
+        "audiotok.data.corpus.conditions.inspect_part", lambda *_: pytest.fail("a clip is inspected")
     )
     metrics = run(tmp_path / "run", cache, data=of(root))
     usable = {name: split["statuses"]["usable"] for name, split in report["splits"].items()}
@@ -106,7 +106,7 @@ def test_header_checks_are_training_s_where_it_asks_for_them(root, tmp_path, mon
     cache = f"cache_dir={tmp_path}/cache"
     prepare(tmp_path / "prepared", cache, *of(root), "check=header")
     monkeypatch.setattr(
-        "audiotok.data.corpus.parts.inspect_part", lambda _: pytest.fail("a clip is inspected")
+        "audiotok.data.corpus.conditions.inspect_part", lambda *_: pytest.fail("a clip is inspected")
     )
     run(tmp_path / "run", cache, "data.check=header", data=of(root))
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tiny import build_tiny_tokenizer, tiny_source
 
-from audiotok.data.corpus import parts
+from audiotok.data.corpus import conditions, parts
 from audiotok.data.corpus.manifest import update_manifest
 from audiotok.engine.local import Local
 from audiotok.errors import UserError
@@ -46,17 +46,17 @@ def fail(part):
 
 
 def test_a_manifest_of_which_a_part_failed_is_not_there(source, expected, tmp_path, monkeypatch):
-    inspect_part, failing = parts.inspect_part, []
+    inspect_part, failing = conditions.inspect_part, []
 
-    def fail_once_chosen(part):
+    def fail_once_chosen(check, part):
         failing.append(part.key) if not failing else None
-        return fail(part) if part.key == failing[0] else inspect_part(part)
+        return fail(part) if part.key == failing[0] else inspect_part(check, part)
 
-    monkeypatch.setattr(parts, "inspect_part", fail_once_chosen)
+    monkeypatch.setattr(conditions, "inspect_part", fail_once_chosen)
     with pytest.raises(UserError, match=r"1 of \d+ parts failed, .*the disk is out of reach.*only these are"):
         update_manifest(source, Store(tmp_path), Local(1))
     assert not list((tmp_path / "manifests").glob("[!.]*/"))
-    monkeypatch.setattr(parts, "inspect_part", inspect_part)
+    monkeypatch.setattr(conditions, "inspect_part", inspect_part)
     assert update_manifest(source, Store(tmp_path), Local(1)).table.equals(expected.table)
 
 

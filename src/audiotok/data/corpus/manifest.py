@@ -13,17 +13,17 @@ import gc
 import json
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
 
-from audiotok.data.clip import Clip, Findings, Listing, SoundClass, Tally
+from audiotok.data.clip import Findings, Listing, SoundClass, Tally
 from audiotok.data.corpus.catalogue import SCHEMA, USABLE, table_of
+from audiotok.data.corpus.conditions import CONDITIONS, conditions_of, groups_of, is_unread
 from audiotok.data.corpus.inspection import Condition
-from audiotok.data.corpus.parts import CONDITIONS, conditions_of, is_unread, parts_of
 from audiotok.data.corpus.tables import read_table, write_table
 from audiotok.data.limits import Limits
 from audiotok.data.source import Source
@@ -102,10 +102,11 @@ def update_manifest(source: Source, store: Store, engine: Engine | None = None) 
         with _uncollected():
             listing = source.read()
             clips = sorted(listing.clips, key=lambda clip: clip.id.encode())
-            parts = parts_of(clips, source.check)
-        conditions = conditions_of(len(clips), parts, store, engine or Local())
+            listed = table_of(clips)
+            groups = groups_of(clips, listed, source.check)
+        conditions = conditions_of(listed, groups, source.check, store, engine or Local())
         with _uncollected():
-            table = _table(clips, conditions, source.limits)
+            table = _table(listed, conditions, source.limits)
         write_manifest(folder, table, listing, ingredients)
 
     return store.load_or_make(MANIFESTS.name, content_key(ingredients), load, make)
@@ -161,7 +162,7 @@ def _uncollected() -> Iterator[None]:
             gc.enable()
 
 
-def _table(clips: Sequence[Clip], conditions: pa.Table, limits: Limits) -> pa.Table:
+def _table(listed: pa.Table, conditions: pa.Table, limits: Limits) -> pa.Table:
     """Join what is listed and what was found to the columns of a manifest."""
     reasons = [
         Condition(**row).reason_to_skip(limits)
@@ -171,7 +172,6 @@ def _table(clips: Sequence[Clip], conditions: pa.Table, limits: Limits) -> pa.Ta
     found = {name: conditions.column(name) for name in CONDITIONS.names if name in SCHEMA.names}
     found["status"] = pa.array([status or USABLE for status, _ in reasons], SCHEMA.field("status").type)
     found["detail"] = pa.array([detail for _, detail in reasons], pa.string())
-    listed = table_of(clips)
     return pa.table([found.get(name, listed.column(name)) for name in SCHEMA.names], schema=SCHEMA)
 
 
