@@ -14,10 +14,10 @@ from pytorch_lightning.strategies import DDPStrategy
 
 from audiotok import experiment
 from audiotok.errors import UserError
-from audiotok.experiment.build import build_trainer
+from audiotok.experiment.build import build_callbacks, build_tokenizer, build_trainer
 from audiotok.experiment.configuration import build_node
 from audiotok.experiment.session import build_logger
-from audiotok.logger.closing import finish
+from audiotok.logger.logger import RunLogger
 from audiotok.model.model import Model
 from audiotok.programs import config_folder
 from audiotok.programs.arguments import PLUGINS
@@ -128,15 +128,17 @@ def test_every_trainer_with_callbacks_and_logger_builds(option, tmp_path):
     destination = Destination(RunFolder(tmp_path), "a name", None)
     logger = build_logger(config, destination)
     try:
-        trainer = build_trainer(config, destination, logger)
+        callbacks = build_callbacks(config, destination, logger, build_tokenizer(config))
+        trainer = build_trainer(config, destination, logger, callbacks.values())
         assert trainer.max_epochs == config.trainer.max_epochs
     finally:
-        finish(logger, True)
+        logger.finish(True)
 
 
 def test_several_devices_are_processes_whose_gradients_are_averaged(tmp_path):
     config = composed("trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2")
-    trainer = build_trainer(config, Destination(RunFolder(tmp_path), "a name", None), None)
+    destination = Destination(RunFolder(tmp_path), "a name", None)
+    trainer = build_trainer(config, destination, RunLogger(), ())
     assert isinstance(trainer.strategy, DDPStrategy)
     assert trainer.world_size == 2
 

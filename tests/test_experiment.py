@@ -152,7 +152,7 @@ def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
     with pytest.raises(SystemExit):
         run(tmp_path / "run", "trainer.max_epochs=3")
     signal.signal(signal.SIGINT, before)  # Lightning has switched it off for its own way out
-    said = "Stopped in epoch 2; ckpt_path=run/checkpoints/last.ckpt goes on from its beginning."
+    said = "Stopped in epoch 2; ckpt_path=run/checkpoints/last.ckpt resumes from its beginning."
     assert said in capsys.readouterr().out
     monkeypatch.undo()
     run(tmp_path / "rest", "trainer.max_epochs=3", f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt")

@@ -174,8 +174,7 @@ def test_batches_that_share_an_optimiser_step_count_once(tmp_path: Path) -> None
 
 def fit_best(folder: Path, scores: tuple[float, ...]) -> tuple[Learner, pl.Trainer, Path]:
     """Train with a best checkpoint, as `experiment` does."""
-    best = BestCheckpoint("val/mAP", "max")
-    best.dirpath = str(folder)
+    best = BestCheckpoint("val/mAP", "max", dirpath=folder)
     module = Learner(scores)
     fitted = trainer(folder, best, Averaging(0.9), enable_checkpointing=True)
     fitted.fit(module, clips(), one_batch())
@@ -260,7 +259,7 @@ def test_a_decay_that_is_no_share_is_refused_in_a_sentence(decay: float) -> None
     with pytest.raises(UserError) as refused:
         Averaging(decay)
     assert str(refused.value) == (
-        f"callbacks.averaging.decay={decay} is no share; choose 0 or more, and less than 1."
+        f"callbacks.averaging.decay={decay} is not a share; choose 0 or more, and less than 1."
     )
 
 

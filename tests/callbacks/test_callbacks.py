@@ -15,6 +15,7 @@ from audiotok.callbacks import throughput
 from audiotok.callbacks.epoch_line import EpochLine
 from audiotok.callbacks.throughput import Throughput
 from audiotok.callbacks.vocabulary_use import VocabularyUse
+from audiotok.logger.logger import RunLogger
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec")  # Lightning 2.6 on torch 2.14
 N_CLIPS, N_TOKENS, N_CODEBOOKS, N_CLUSTERS = 10, 6, 2, 16
@@ -137,7 +138,7 @@ def test_vocabulary_use_equals_a_count_over_all_tokens_of_the_epoch(tmp_path: Pa
     clips = Sentences()
     used, perplexity = expected_use(clips)
     assert 0.5 < used <= 0.75  # the word for padding is not among them
-    epochs = fit(tmp_path, [VocabularyUse(N_CLUSTERS)], clips)
+    epochs = fit(tmp_path, [VocabularyUse(N_CLUSTERS, RunLogger())], clips)
     assert len(epochs) == 2
     for logged in epochs:
         assert logged["vocabulary/used"] == pytest.approx(used, abs=1e-6)
@@ -147,7 +148,7 @@ def test_vocabulary_use_equals_a_count_over_all_tokens_of_the_epoch(tmp_path: Pa
 def test_vocabulary_use_of_one_word_is_one(tmp_path: Path) -> None:
     clips = Sentences()
     clips.tokens[:] = 3
-    logged = fit(tmp_path, [VocabularyUse(N_CLUSTERS)], clips)[-1]
+    logged = fit(tmp_path, [VocabularyUse(N_CLUSTERS, RunLogger())], clips)[-1]
     assert logged["vocabulary/used"] == pytest.approx(1 / N_CLUSTERS)
     assert logged["vocabulary/perplexity"] == pytest.approx(1.0)
 
@@ -159,7 +160,7 @@ def test_vocabulary_use_counts_each_epoch_anew(tmp_path: Path) -> None:
         def on_train_epoch_end(self, *_: Any) -> None:
             clips.tokens[:] = 3
 
-    first, second = fit(tmp_path, [VocabularyUse(N_CLUSTERS), OneWord()], clips)
+    first, second = fit(tmp_path, [VocabularyUse(N_CLUSTERS, RunLogger()), OneWord()], clips)
     assert first["vocabulary/used"] > 0.5
     assert second["vocabulary/used"] == pytest.approx(1 / N_CLUSTERS)
 
@@ -168,9 +169,24 @@ def test_vocabulary_use_of_all_words_alike_is_the_number_of_words(tmp_path: Path
     clips = Sentences()
     clips.tokens = torch.arange(160).reshape(10, 16, 1).expand(-1, -1, 2) % N_CLUSTERS
     clips.n_tokens = torch.full((10,), 16)
-    logged = fit(tmp_path, [VocabularyUse(N_CLUSTERS)], clips)[-1]
+    logged = fit(tmp_path, [VocabularyUse(N_CLUSTERS, RunLogger())], clips)[-1]
     assert logged["vocabulary/used"] == 1
     assert logged["vocabulary/perplexity"] == pytest.approx(N_CLUSTERS, rel=1e-5)
+
+
+def test_the_counts_of_the_last_epoch_are_shown_after_training(tmp_path: Path) -> None:
+    class Shown(RunLogger):
+        def __init__(self) -> None:
+            self.counts: list[np.ndarray] = []
+
+        def show_vocabulary_use(self, counts: np.ndarray) -> None:
+            self.counts.append(counts)
+
+    clips, logger = Sentences(), Shown()
+    fit(tmp_path, [VocabularyUse(N_CLUSTERS, logger)], clips)
+    [counts] = logger.counts
+    assert counts.shape == (N_CODEBOOKS, N_CLUSTERS)
+    assert (counts.sum(1) == int(clips.n_tokens.sum())).all()
 
 
 def test_vocabulary_use_leaves_masked_tokens_aside(tmp_path: Path) -> None:
@@ -178,7 +194,7 @@ def test_vocabulary_use_leaves_masked_tokens_aside(tmp_path: Path) -> None:
     clips.tokens[:] = 3
     clips.tokens[:, ::2] = -1
     clips.tokens[0, 0] = 7  # once in each codebook
-    logged = fit(tmp_path, [VocabularyUse(N_CLUSTERS)], clips)[-1]
+    logged = fit(tmp_path, [VocabularyUse(N_CLUSTERS, RunLogger())], clips)[-1]
     words = np.concatenate(
         [clip[:n, 0].numpy() for clip, n in zip(clips.tokens, clips.n_tokens, strict=True)]
     )
@@ -190,7 +206,7 @@ def test_vocabulary_use_leaves_masked_tokens_aside(tmp_path: Path) -> None:
 def test_nothing_is_said_of_the_vocabulary_of_a_model_that_reads_none(tmp_path: Path) -> None:
     clips = Sentences()
     clips.tokens = torch.rand(N_CLIPS, N_TOKENS, 8)  # frames
-    for logged in fit(tmp_path, [VocabularyUse(N_CLUSTERS)], clips):
+    for logged in fit(tmp_path, [VocabularyUse(N_CLUSTERS, RunLogger())], clips):
         assert not [name for name in logged if name.startswith("vocabulary/")]
 
 

@@ -38,10 +38,9 @@ class Counter(pl.LightningModule):
 
 def fit(folder: Path, scores: list[float], n_epochs: int, ckpt_path: Path | None = None) -> BestCheckpoint:
     best, last = (
-        BestCheckpoint("val/mAP", "max"),
-        ModelCheckpoint(filename="last", enable_version_counter=False),
+        BestCheckpoint("val/mAP", "max", dirpath=folder),
+        ModelCheckpoint(folder, filename="last", enable_version_counter=False),
     )
-    best.dirpath = last.dirpath = str(folder)
     trainer = pl.Trainer(
         accelerator="cpu",
         max_epochs=n_epochs,
@@ -104,5 +103,5 @@ def test_a_best_checkpoint_that_is_gone_is_warned_of(
     (tmp_path / "first" / "best.ckpt").unlink()
     with caplog.at_level(logging.WARNING, "audiotok"):
         best = fit(tmp_path / "rest", [0.3, 0.2, 0.1], 3, tmp_path / "first" / "last.ckpt")
-    assert f"{tmp_path / 'first' / 'best.ckpt'} is gone" in caplog.text
+    assert f"{tmp_path / 'first' / 'best.ckpt'} is missing" in caplog.text
     assert epochs_trained(best.best_model_path) == 3

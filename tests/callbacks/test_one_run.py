@@ -8,6 +8,7 @@ import torch
 
 from audiotok.callbacks.one_run import OneRun
 from audiotok.errors import UserError
+from audiotok.run.folder import RunFolder
 
 OURS = ("folder", "key", "centroids")
 
@@ -23,10 +24,10 @@ def meet(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 
         monkeypatch.setattr(torch.distributed, "all_gather_object", gather)
         tokenizer = SimpleNamespace(checksum=lambda: OURS[2])
-        trainer = SimpleNamespace(
-            world_size=2, default_root_dir=OURS[0], datamodule=SimpleNamespace(tokenizer=tokenizer)
+        trainer = SimpleNamespace(world_size=2)
+        OneRun(RunFolder(Path(OURS[0])), tokenizer).setup(
+            trainer, SimpleNamespace(vocabulary_key=OURS[1]), "fit"
         )
-        OneRun().setup(trainer, SimpleNamespace(vocabulary_key=OURS[1]), "fit")
 
     return meet
 
@@ -40,7 +41,7 @@ def test_processes_of_one_run_go_on(meet):
     [
         (("other", "key", "centroids"), "hydra.run.dir="),
         (("folder", "other", "others"), "data.root or its files differ between nodes"),
-        (("folder", "key", "others"), "cache_dir holds other centroids key on one node"),
+        (("folder", "key", "others"), "cache_dir holds different centroids key on two nodes"),
     ],
 )
 def test_what_differs_between_processes_is_named(meet, theirs, words):

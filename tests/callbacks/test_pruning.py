@@ -1,5 +1,6 @@
 """Trials that fall behind stop; runs outside of a study do not know of it."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -7,8 +8,11 @@ import pytorch_lightning as pl
 from runs import run
 
 from audiotok.callbacks.pruning import Pruning
+from audiotok.run.destination import Destination
+from audiotok.run.folder import RunFolder
 
 optuna = pytest.importorskip("optuna")
+ALONE = Destination(RunFolder(Path("run")), "run", None)
 SETTINGS = {"monitor": "val/mAP", "startup_trials": 1, "warmup_epochs": 1}
 
 
@@ -52,7 +56,7 @@ def test_a_run_that_is_no_trial_is_left_alone(tmp_path):
 
 def test_a_process_that_follows_stops_with_the_one_that_leads(tmp_path):
     """Only that one knows its trial; a process that went on alone would wait for the others for ever."""
-    callback = Pruning(study="tokens", storage="sqlite://", **SETTINGS)
+    callback = Pruning(study="tokens", storage="sqlite://", destination=ALONE, **SETTINGS)
     for is_behind in (False, True):
         strategy = SimpleNamespace(broadcast=lambda mine, leads=is_behind: leads)
         trainer = SimpleNamespace(is_global_zero=False, strategy=strategy, should_stop=False)
@@ -62,6 +66,6 @@ def test_a_process_that_follows_stops_with_the_one_that_leads(tmp_path):
 
 
 def test_without_a_study_nothing_is_done(tmp_path):
-    callback = Pruning(study="none", storage=f"sqlite:///{tmp_path}/study.db", **SETTINGS)
+    callback = Pruning(study="none", storage=f"sqlite:///{tmp_path}/study.db", destination=ALONE, **SETTINGS)
     callback.on_fit_start(pl.Trainer(logger=False, accelerator="cpu"), pl.LightningModule())
     assert callback._trial is None

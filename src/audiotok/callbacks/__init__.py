@@ -1,1 +1,1 @@
-"""What watches a training run: the parts of the options of the config group `callbacks`."""
+"""What watches a training run: the options of the config group `callbacks`, and those that every run has."""

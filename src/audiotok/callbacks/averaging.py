@@ -1,4 +1,4 @@
-"""A moving average of the weights, which is what is validated, kept and tested."""
+"""A moving average of the weights, which is validated, saved and tested in place of the weights."""
 
 from typing import Any
 
@@ -19,14 +19,14 @@ class Averaging(WeightAveraging):
         decay: Highest share of itself that the average keeps at a step.
     """
 
-    def __init__(self, decay: float) -> None:
+    def __init__(self, decay: float = 0.99) -> None:
         if not 0 <= decay < 1:
             raise UserError(
-                f"callbacks.averaging.decay={decay} is no share; choose 0 or more, and less than 1."
+                f"callbacks.averaging.decay={decay} is not a share; choose 0 or more, and less than 1."
             )
 
         def average(means: list[Tensor], currents: list[Tensor], n_averaged: Tensor | int) -> None:
-            n = int(n_averaged)  # once for all weights, as it waits for a GPU
+            n = int(n_averaged)  # once for all weights, since it waits for a GPU
             share = 1 - min(decay, (1 + n) / (10 + n))
             for mean, current in zip(means, currents, strict=True):
                 if mean.is_floating_point():
@@ -37,17 +37,17 @@ class Averaging(WeightAveraging):
         super().__init__(multi_avg_fn=average)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Keep the average where the model is: Lightning makes it before the model is there."""
+        """Move the average to the model's device: Lightning creates it before it moves the model."""
         assert self._average_model is not None
         self._average_model.to(pl_module.device)
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Go on with the average of a checkpoint; to score it, its weights are all that is needed."""
+        """Restore the average of a checkpoint when training resumes; scoring needs only its weights."""
         if self._average_model is not None:
             super().on_load_checkpoint(trainer, pl_module, checkpoint)
 
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Let go of the average, or Lightning would score it in place of the checkpoint that is asked for."""
+        """Delete the average, which Lightning would score in place of the checkpoint that is asked for."""
         self._average_model = None

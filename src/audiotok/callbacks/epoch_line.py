@@ -1,4 +1,4 @@
-"""One line an epoch, for logs that are no terminal and for people who scroll back."""
+"""One line an epoch, for logs in files and for people who scroll back."""
 
 import logging
 
@@ -8,7 +8,7 @@ log = logging.getLogger(__name__)
 
 
 class EpochLine(pl.Callback):
-    """Say after every epoch how training goes."""
+    """Log a line after every epoch."""
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log losses, validation mAP and speed."""
@@ -16,6 +16,6 @@ class EpochLine(pl.Callback):
         names = ("train/loss", "val/loss", "train/mAP", "val/mAP", "val/f1_micro_tuned")
         scores = ", ".join(f"{name} {metrics[name]:.4f}" for name in names if name in metrics)
         rate = metrics.get("train/clips_per_second")
-        said = "; ".join(filter(None, [scores, "" if rate is None else f"{rate:.0f} clips/s"]))
+        progress = "; ".join(filter(None, [scores, "" if rate is None else f"{rate:.0f} clips/s"]))
         epoch = f"Epoch {trainer.current_epoch + 1} of {trainer.max_epochs}"
-        log.info("%s.", f"{epoch}: {said}" if said else epoch)
+        log.info("%s.", f"{epoch}: {progress}" if progress else epoch)

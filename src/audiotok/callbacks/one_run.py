@@ -1,4 +1,4 @@
-"""All processes of a run must be of that run."""
+"""All processes of a run must write to one folder, and read the same data and centroids."""
 
 import os
 from typing import Any
@@ -7,28 +7,32 @@ import pytorch_lightning as pl
 import torch
 
 from audiotok.errors import UserError
+from audiotok.run.folder import RunFolder
+from audiotok.tokens.tokenizer import Tokenizer
 
 
 class OneRun(pl.Callback):
-    """Refuse to train across processes that write to other folders, or read other centroids.
+    """Refuse to train across processes that write to different folders, or read different centroids.
 
-    Where torchrun or Slurm starts every process, each would name a folder after the time.
+    Where torchrun or Slurm starts every process, each would name its folder after the time.
+
+    Args:
+        folder: The run's folder, as this process knows it.
+        tokenizer: The tokenizer of this process; it is fitted before training begins.
     """
 
+    def __init__(self, folder: RunFolder, tokenizer: Tokenizer) -> None:
+        self.folder, self.tokenizer = folder, tokenizer
+
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Compare what all processes have.
+        """Compare folder, key of the centroids, and centroids between all processes.
 
         Raises:
-            UserError: In all of them, where they differ.
+            UserError: They differ; every process raises it.
         """
         if trainer.world_size == 1:
             return
-        tokenizer = trainer.datamodule.tokenizer  # type: ignore[attr-defined]
-        mine = (
-            os.path.realpath(trainer.default_root_dir),
-            str(pl_module.vocabulary_key),
-            tokenizer.checksum(),
-        )
+        mine = (os.path.realpath(self.folder), str(pl_module.vocabulary_key), self.tokenizer.checksum())
         everyone: list[Any] = [mine] * trainer.world_size
         torch.distributed.all_gather_object(everyone, mine)
         folders, keys, checksums = (sorted(set(column)) for column in zip(*everyone, strict=True))
@@ -44,6 +48,6 @@ class OneRun(pl.Callback):
             )
         if len(checksums) > 1:
             raise UserError(
-                f"cache_dir holds other centroids {keys[0]} on one node than on another, as both have fitted "
-                "them; give all of them one cache_dir, on a disk that all nodes share."
+                f"cache_dir holds different centroids {keys[0]} on two nodes, since both have fitted them; "
+                "give all of them one cache_dir, on a disk that all nodes share."
             )

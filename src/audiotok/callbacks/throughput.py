@@ -1,4 +1,4 @@
-"""How many clips a second training gets through, validation left aside."""
+"""The speed of training in clips a second, without validation."""
 
 import time
 from typing import Any
@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class Throughput(pl.Callback):
-    """Log `train/clips_per_second` for every epoch, waiting for data included."""
+    """Log `train/clips_per_second` for every epoch; the time spent waiting for data counts."""
 
     def __init__(self) -> None:
         self._n_clips, self._start = 0, 0.0
@@ -25,7 +25,7 @@ class Throughput(pl.Callback):
         batch: dict[str, Tensor],
         batch_idx: int,
     ) -> None:
-        """Count the clips, and log once the epoch's last batch is through (validation comes after it)."""
+        """Count the clips, and log after the epoch's last batch, which validation follows."""
         self._n_clips += len(batch["index"]) * trainer.world_size
         if trainer.is_last_batch:
             rate = self._n_clips / (time.perf_counter() - self._start)

@@ -1,10 +1,11 @@
-"""How much of its vocabulary the training clips use, as they are after augmentation."""
+"""How much of its vocabulary the training clips use, after augmentation."""
 
 from typing import Any
 
 import pytorch_lightning as pl
 from torch import Tensor
 
+from audiotok.logger.logger import RunLogger
 from audiotok.padding import is_position
 from audiotok.tokens.vocabulary import token_counts, token_use
 
@@ -14,15 +15,13 @@ class VocabularyUse(pl.Callback):
 
     Args:
         n_clusters: Centroids per codebook, K.
-
-    Attributes:
-        counts: How often each centroid occurred in the epoch before, (Q, K); None without tokens.
+        logger: Is shown, after training, how often each centroid occurred in the last epoch.
     """
 
-    def __init__(self, n_clusters: int) -> None:
-        self.n_clusters = n_clusters
-        self._counts: Tensor | None = None
-        self.counts: Tensor | None = None
+    def __init__(self, n_clusters: int, logger: RunLogger) -> None:
+        self.n_clusters, self.logger = n_clusters, logger
+        self._counts: Tensor | None = None  # of the epoch so far, (Q, K)
+        self._last: Tensor | None = None  # of the last whole epoch, in all processes
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Begin to count."""
@@ -36,9 +35,9 @@ class VocabularyUse(pl.Callback):
         batch: dict[str, Tensor],
         batch_idx: int,
     ) -> None:
-        """Count a batch's tokens, and log after the epoch's last."""
+        """Count a batch's tokens, and log after the epoch's last batch."""
         inputs = batch["inputs"]
-        if inputs.is_floating_point():  # the model reads no tokens
+        if inputs.is_floating_point():  # the model reads frames, not tokens
             return
         inside = is_position(batch["lengths"], inputs.shape[1])
         counts = token_counts(inputs[inside], self.n_clusters)
@@ -46,7 +45,12 @@ class VocabularyUse(pl.Callback):
         if trainer.is_last_batch:
             counts = trainer.strategy.reduce(self._counts, reduce_op="sum")
             assert isinstance(counts, Tensor)
-            self.counts = counts.cpu()
+            self._last = counts.cpu()
             used, perplexity = token_use(counts)
             scores = {"vocabulary/used": used, "vocabulary/perplexity": perplexity}
             pl_module.log_dict(scores, on_step=False, on_epoch=True, batch_size=1)
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Show the counts of the last epoch."""
+        if self._last is not None:
+            self.logger.show_vocabulary_use(self._last.numpy())

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,20 +13,18 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 from omegaconf import DictConfig
-from pytorch_lightning.callbacks import ModelCheckpoint
-from pytorch_lightning.loggers import Logger
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from audiotok.augment.recipe import Recipe
 from audiotok.callbacks.history import History
 from audiotok.callbacks.one_run import OneRun
 from audiotok.callbacks.progress import Progress
-from audiotok.callbacks.pruning import Pruning
 from audiotok.data.corpus.corpus import Corpus, open_corpus
 from audiotok.errors import UserError
-from audiotok.experiment.configuration import build_node, model_node
+from audiotok.experiment.configuration import build_node, build_offered, model_node
 from audiotok.experiment.weights import load_pretrained
 from audiotok.loader.datamodule import ClipDataModule
+from audiotok.logger.logger import RunLogger
 from audiotok.model.model import Model, Sizes, Start
 from audiotok.run.destination import Destination
 from audiotok.run.folder import RunFolder
@@ -52,11 +50,12 @@ class Parts:
     recipe: Recipe
     optimizer: Optimizer
     schedule: Schedule
+    callbacks: dict[str, pl.Callback]
     trainer: pl.Trainer
     seconds: dict[str, float]
 
 
-def build(config: DictConfig, destination: Destination, logger: Logger | None) -> Parts:
+def build(config: DictConfig, destination: Destination, logger: RunLogger) -> Parts:
     """Build all parts of an experiment, cheap checks first, and fit the centroids if no run has yet."""
     seconds: dict[str, float] = {}
     store = Store(config.cache_dir)
@@ -70,7 +69,8 @@ def build(config: DictConfig, destination: Destination, logger: Logger | None) -
     datamodule = build_node(
         config.loader, corpus=corpus, tokenizer=tokenizer, store=store, stage=model.reads, recipe=recipe
     )
-    trainer = build_trainer(config, destination, logger)
+    callbacks = build_callbacks(config, destination, logger, tokenizer)
+    trainer = build_trainer(config, destination, logger, callbacks.values())
     _check_shares(corpus, trainer.world_size)
     with timed(seconds, "fit_centroids"):
         before = _vocabulary_before(config)
@@ -94,6 +94,7 @@ def build(config: DictConfig, destination: Destination, logger: Logger | None) -
         recipe=recipe,
         optimizer=optimizer,
         schedule=schedule,
+        callbacks=callbacks,
         trainer=trainer,
         seconds=seconds,
     )
@@ -136,30 +137,42 @@ def build_model(config: DictConfig, tokenizer: Tokenizer, clip_seconds: float, n
     return model
 
 
-def build_trainer(config: DictConfig, destination: Destination, logger: Logger | None) -> pl.Trainer:
-    """Build Lightning's trainer, with what every run has beside the configured callbacks."""
-    callbacks = [
-        OneRun(),
-        History(destination.folder.history),
-        *(build_node(node) for node in config.callbacks.values() if node),
-    ]
-    for callback in callbacks:
-        if isinstance(callback, ModelCheckpoint):
-            callback.dirpath = str(destination.folder.checkpoints)
-        if isinstance(callback, Pruning):
-            callback.overrides = destination.overrides
+def build_callbacks(
+    config: DictConfig, destination: Destination, logger: RunLogger, tokenizer: Tokenizer
+) -> dict[str, pl.Callback]:
+    """Build the configured callbacks, by their keys, and those that every run has.
+
+    A callback is handed `destination`, `logger` and `dirpath`, the folder of the run's checkpoints, if its
+    constructor takes them and its node leaves them open.
+    """
+    offered = {"destination": destination, "logger": logger, "dirpath": str(destination.folder.checkpoints)}
+    callbacks: dict[str, pl.Callback] = {
+        "_one_run": OneRun(destination.folder, tokenizer),
+        "_history": History(destination.folder.history),
+        **{str(key): build_offered(node, offered) for key, node in config.callbacks.items() if node},
+    }
+    if _shows_bar(config):
+        callbacks["_progress"] = Progress()
+    return callbacks
+
+
+def _shows_bar(config: DictConfig) -> bool:
     bar = config.trainer.enable_progress_bar
-    bar = sys.stderr.isatty() if bar is None else bar
-    if bar:
-        callbacks.append(Progress())
+    return sys.stderr.isatty() if bar is None else bool(bar)
+
+
+def build_trainer(
+    config: DictConfig, destination: Destination, logger: RunLogger, callbacks: Iterable[pl.Callback]
+) -> pl.Trainer:
+    """Build Lightning's trainer."""
     _check_training(config)
     try:
         trainer = build_node(
             config.trainer,
-            callbacks=callbacks,
-            logger=logger or False,
+            callbacks=list(callbacks),
+            logger=logger.lightning,
             default_root_dir=destination.folder.path,
-            enable_progress_bar=bar,
+            enable_progress_bar=_shows_bar(config),
         )
     except (MisconfigurationException, ValueError) as error:
         said = " ".join(str(error).split()).rstrip(".")

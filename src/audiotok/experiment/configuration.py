@@ -1,11 +1,13 @@
 """A composed configuration: its checks, its copy in the run's folder, and what it names, built."""
 
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from hydra.errors import InstantiationException
-from hydra.utils import instantiate
+from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from audiotok.data.source import Check, Source
@@ -116,6 +118,22 @@ def build_node(node: DictConfig, **derived: object) -> Any:
             raise error.__cause__ from None
         check_targets(node._get_full_key(None), plain(node))  # of a run whose plugin is elsewhere
         raise
+
+
+def build_offered(node: DictConfig, offered: Mapping[str, object]) -> Any:
+    """Build what a node names, and hand it what its constructor takes and the node leaves open.
+
+    Args:
+        node: Names a class or function.
+        offered: Arguments by their names; a value in the node wins over them.
+
+    Raises:
+        UserError: As for `build_node`.
+    """
+    check_targets(node._get_full_key(None), {"_target_": node._target_})
+    parameters = inspect.signature(get_object(node._target_)).parameters
+    taken = {name: value for name, value in offered.items() if name in parameters and node.get(name) is None}
+    return build_node(node, **taken)
 
 
 def plain(config: DictConfig) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from audiotok.errors import UserError
 from audiotok.experiment.build import build, build_tokenizer
 from audiotok.experiment.configuration import build_node
 from audiotok.experiment.session import open_session
+from audiotok.logger.logger import RunLogger
 from audiotok.run.destination import Destination
 from audiotok.store import Store
 
@@ -39,7 +40,7 @@ def doctor(config: DictConfig, destination: Destination) -> dict[str, Any]:
         manifest = open_manifest(build_node(config.data), Store(config.cache_dir))
         examination.examine_listing(manifest, sample_rate)
         try:
-            parts = build(config, destination, None)
+            parts = build(config, destination, RunLogger())
         except UserError as error:
             examination.note_no_run(error)
         else:

@@ -1,4 +1,4 @@
-"""The life of a run around its work: configuration checked, logger opened, and closed however it ends."""
+"""What surrounds the work of a run: the check of its configuration, and its logger, opened and closed."""
 
 import logging
 import warnings
@@ -6,40 +6,47 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from omegaconf import DictConfig
-from pytorch_lightning.loggers import Logger
 
+from audiotok.errors import UserError
 from audiotok.experiment.configuration import Root, begin, build_node
-from audiotok.logger.closing import finish
+from audiotok.logger.logger import RunLogger
 from audiotok.run.destination import Destination
 
 
 @contextmanager
-def open_session(config: DictConfig, destination: Destination) -> Iterator[Logger | None]:
-    """Begin a run, and close its logger however it ends.
+def open_session(config: DictConfig, destination: Destination) -> Iterator[RunLogger]:
+    """Begin a run, and finish its logger however the run ends.
 
-    A process that follows another one does all the same, writes nothing, and leaves the talking to that.
+    A process that follows another one does the same work, and neither writes nor logs.
     """
     quieten(destination.leads)
-    logger = None
+    begin(config, destination, Root)
+    logger = build_logger(config, destination)
     succeeded = False
     try:
-        begin(config, destination, Root)
-        logger = build_logger(config, destination) if destination.leads else None
         yield logger
         succeeded = True
     finally:
-        finish(logger, succeeded)
+        logger.finish(succeeded)
 
 
-def build_logger(config: DictConfig, destination: Destination) -> Logger | None:
-    """Build the configured logger, if any."""
-    return build_node(config.logger, destination=destination) if config.get("logger") else None
+def build_logger(config: DictConfig, destination: Destination) -> RunLogger:
+    """Build the configured logger; without one, and in a process that follows another, it does nothing."""
+    if not destination.leads or not config.get("logger"):
+        return RunLogger()
+    logger = build_node(config.logger, destination=destination)
+    if not isinstance(logger, RunLogger):
+        raise UserError(
+            f"logger._target_={config.logger._target_} is not a RunLogger; derive it from LightningLogger in "
+            "audiotok.logger.logger."
+        )
+    return logger
 
 
 def quieten(leads: bool) -> None:
-    """Leave out what libraries say of themselves and users can do nothing about; our own lines remain.
+    """Silence messages of libraries that users can do nothing about; our own lines remain.
 
-    Of several processes, one speaks.
+    A process that follows another one logs nothing below errors.
     """
     if not leads:
         logging.disable(logging.WARNING)
@@ -49,12 +56,12 @@ def quieten(leads: bool) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
         r".*isinstance\(treespec, LeafSpec\).*",  # Lightning 2.6 on torch 2.14
-        r"No positive samples found in target.*",  # our policy for such classes is in metrics/multilabel.py
+        r"No positive samples found in target.*",  # means leave such classes out
         r".*does not have many workers.*",  # the number of cores decides, see loader.n_workers
         r"The number of training batches .* is smaller than the logging interval.*",
-        r"It is recommended to use .*sync_dist=True.*",  # what is logged has been gathered by its metric
-        r"Checkpoint directory .* exists and is not empty.*",  # as it does where a run goes on
-        r".*Please add the following callbacks.*",  # a run may go on with others
+        r"It is recommended to use .*sync_dist=True.*",  # metrics gather what they log
+        r"Checkpoint directory .* exists and is not empty.*",  # a run may resume in its own folder
+        r".*Please add the following callbacks.*",  # a run may resume with other callbacks
         r"The dirpath has changed.*",  # a resumed run writes its last checkpoint to a folder of its own
     ):
         warnings.filterwarnings("ignore", message=message)

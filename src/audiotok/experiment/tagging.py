@@ -3,26 +3,21 @@
 import logging
 import os
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from hydra.utils import get_class
 from omegaconf import DictConfig
-from pytorch_lightning.loggers import Logger
 
-from audiotok.callbacks.checkpoint import BestCheckpoint
-from audiotok.callbacks.vocabulary_use import VocabularyUse
 from audiotok.errors import UserError
 from audiotok.experiment.build import Parts, build, timed
 from audiotok.experiment.configuration import build_node, plain
 from audiotok.experiment.session import open_session
-from audiotok.loader.datamodule import ClipDataModule
-from audiotok.logger.closing import keep_checkpoint, log_examples, log_table, log_vocabulary
+from audiotok.logger.logger import RunLogger
 from audiotok.model.model import PretrainableModel
 from audiotok.run.checkpoint import check_checkpoint
 from audiotok.run.destination import Destination
-from audiotok.run.folder import RunFolder
+from audiotok.run.gallery import choose_examples
 from audiotok.run.processes import followers
 from audiotok.run.provenance import complete_provenance
 from audiotok.run.results import COLUMNS, per_class, summary, write_results
@@ -60,7 +55,7 @@ def train(config: DictConfig, destination: Destination) -> dict[str, Any]:
             seed=config.seed,
         )
         with followers(parts.trainer, destination.folder):
-            scores = _fit(parts, module)
+            scores = _fit(parts, module, logger)
             with timed(parts.seconds, "test"):
                 [tested] = parts.trainer.test(module, parts.datamodule, verbose=False)
         results = _results(parts, {**scores, **tested})
@@ -70,10 +65,11 @@ def train(config: DictConfig, destination: Destination) -> dict[str, Any]:
             results["n_test_clips"] = len(predictions.clips)
             results["chance/mAP"] = float(shares[shares > 0].mean())
             write_results(destination.folder, parts.corpus, predictions, results)
-            log_table(logger, "test/per_class", COLUMNS, per_class(parts.corpus, predictions))
-            _log_state(logger, results)
-            log_examples(logger, parts.corpus, parts.vocabulary, predictions)
-            _show(parts, logger)
+            logger.log_table("test/per_class", COLUMNS, per_class(parts.corpus, predictions))
+            tokenizer = parts.vocabulary.tokenizer
+            examples = choose_examples(parts.corpus, tokenizer, predictions, logger.n_examples)
+            logger.show_examples(examples, tokenizer.codebooks.n_clusters)
+            _report(parts, results, logger)
         log.info("%s All of it is in %s.", summary(results), os.path.relpath(destination.folder))
         return results
 
@@ -118,11 +114,10 @@ def pretrain(config: DictConfig, destination: Destination) -> dict[str, Any]:
             seed=config.seed,
         )
         with followers(parts.trainer, destination.folder):
-            results = _results(parts, _fit(parts, module))
+            results = _results(parts, _fit(parts, module, logger))
         if destination.leads:
             destination.folder.write_metrics(results)
-            _log_state(logger, results)
-            _show(parts, logger)
+            _report(parts, results, logger)
         log.info(
             "Validation: %.4f nats a hidden token, %.1f %% guessed. Go on from it with model.init_from=%s.",
             results["val/loss"],
@@ -132,7 +127,7 @@ def pretrain(config: DictConfig, destination: Destination) -> dict[str, Any]:
         return results
 
 
-def _fit(parts: Parts, module: Tagger | Pretrainer) -> dict[str, Any]:
+def _fit(parts: Parts, module: Tagger | Pretrainer, logger: RunLogger) -> dict[str, Any]:
     """Train a module, and return the validation scores of its best checkpoint, which it then has."""
     _check_monitors(parts.config, module.val_scores)
     facts, trainer = _facts(parts), parts.trainer
@@ -147,13 +142,10 @@ def _fit(parts: Parts, module: Tagger | Pretrainer) -> dict[str, Any]:
     if parts.destination.leads:
         provenance = complete_provenance(folder.read_provenance(), trainer.strategy.root_device, data)
         folder.write_provenance(provenance)
-        if trainer.logger is not None:
-            trainer.logger.log_hyperparams(
-                {**plain(parts.config), "derived": facts, "provenance": provenance}
-            )
+        logger.log_settings({**plain(parts.config), "derived": facts, "provenance": provenance})
     with timed(parts.seconds, "train"):
-        _train(trainer, module, parts.datamodule, parts.config.ckpt_path)
-    best = _best_checkpoint(trainer)
+        _train(parts, module)
+    best = _best_checkpoint(parts)
     with timed(parts.seconds, "validate"):
         [scores] = trainer.validate(
             module, parts.datamodule, ckpt_path=best, verbose=False, weights_only=True
@@ -172,21 +164,15 @@ def _check_monitors(config: DictConfig, val_scores: set[str]) -> None:
             )
 
 
-def _show(parts: Parts, logger: Logger | None) -> None:
-    """Show the logger what a run has learnt from and to."""
-    used = [c.counts for c in parts.trainer.callbacks if isinstance(c, VocabularyUse)]  # type: ignore[attr-defined]
-    counts = used[0].numpy() if used and used[0] is not None else None
-    folder = parts.destination.folder
-    log_vocabulary(logger, parts.vocabulary, counts, folder.vocabulary)
-    keep_checkpoint(logger, folder.best, parts.vocabulary)
-
-
-def _log_state(logger: Logger | None, results: dict[str, Any]) -> None:
-    """Log the seconds of each stage and the state of the vocabulary, which are not logged while training."""
-    if logger is not None:
-        logger.log_metrics(
-            {key: value for key, value in results.items() if key.startswith(("seconds/", "vocabulary/"))}
-        )
+def _report(parts: Parts, results: dict[str, Any], logger: RunLogger) -> None:
+    """Report what is known at the end of a run: durations, vocabulary and checkpoint."""
+    logger.log_scores(
+        {key: value for key, value in results.items() if key.startswith(("seconds/", "vocabulary/"))}
+    )
+    folder, vocabulary = parts.destination.folder, parts.vocabulary
+    logger.show_vocabulary(vocabulary.tokenizer.codebooks.centroids.cpu().numpy())
+    logger.keep_vocabulary(folder.vocabulary, vocabulary.key)
+    logger.keep_checkpoint(folder.best, vocabulary.key)
 
 
 def _results(parts: Parts, scores: dict[str, Any]) -> dict[str, Any]:
@@ -195,18 +181,17 @@ def _results(parts: Parts, scores: dict[str, Any]) -> dict[str, Any]:
     return {**scores, **_facts(parts), **seconds}
 
 
-def _train(
-    trainer: pl.Trainer, module: pl.LightningModule, datamodule: ClipDataModule, ckpt_path: str | None
-) -> None:
+def _train(parts: Parts, module: pl.LightningModule) -> None:
+    trainer, ckpt_path = parts.trainer, parts.config.ckpt_path
     if ckpt_path is not None:
         check_checkpoint(ckpt_path)
     try:
-        trainer.fit(module, datamodule, ckpt_path=ckpt_path, weights_only=True)
+        trainer.fit(module, parts.datamodule, ckpt_path=ckpt_path, weights_only=True)
     except SystemExit:
-        if trainer.interrupted:  # Lightning has tidied up after Ctrl-C, and said nothing
-            last = RunFolder(Path(trainer.default_root_dir)).last
-            go_on = f"; ckpt_path={os.path.relpath(last)} goes on from its beginning" if last.exists() else ""
-            log.error("Stopped in epoch %d%s.", trainer.current_epoch + 1, go_on)
+        if trainer.interrupted:  # Lightning has cleaned up after Ctrl-C, and logged nothing
+            last = parts.destination.folder.last
+            hint = f"; ckpt_path={os.path.relpath(last)} resumes from its beginning" if last.exists() else ""
+            log.error("Stopped in epoch %d%s.", trainer.current_epoch + 1, hint)
         raise
     except RuntimeError as error:
         if ckpt_path is None or "state_dict" not in str(error):
@@ -216,13 +201,12 @@ def _train(
         ) from error
 
 
-def _best_checkpoint(trainer: pl.Trainer) -> str | None:
-    """Return the checkpoint with the best validation score; None keeps the weights as they are."""
-    paths = [c.best_model_path for c in trainer.callbacks if isinstance(c, BestCheckpoint)]  # type: ignore[attr-defined]
-    if not any(paths):
-        log.warning("No best checkpoint was kept, so the last weights are scored.")
-        return None
-    return paths[0]
+def _best_checkpoint(parts: Parts) -> str | None:
+    """Return the checkpoint that `callbacks.best` has saved; None for the last weights, if there is none."""
+    path = getattr(parts.callbacks.get("best"), "best_model_path", "")
+    if not path:
+        log.warning("No best checkpoint was saved, so the last weights are scored.")
+    return path or None
 
 
 def _facts(parts: Parts) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Where a run's figures go: the options of the config group `logger`, and what they share."""
+"""Where a run reports its scores: the options of the config group `logger`, and their interface."""

@@ -1,10 +1,13 @@
-"""`metrics.csv` in the run's folder, and nothing else."""
+"""Scores of steps and epochs in `csv/metrics.csv` of the run's folder, and nothing else."""
 
 from pytorch_lightning.loggers import CSVLogger
 
+from audiotok.logger.logger import LightningLogger
 from audiotok.run.destination import Destination
 
 
-def build(*, destination: Destination) -> CSVLogger:
-    """Build Lightning's CSV logger; it writes `csv/metrics.csv` and `csv/hparams.yaml`."""
-    return CSVLogger(save_dir=destination.folder.path, name="csv", version="")
+class Csv(LightningLogger):
+    """Lightning's CSV logger; it writes `csv/metrics.csv` and `csv/hparams.yaml`."""
+
+    def __init__(self, *, destination: Destination) -> None:
+        super().__init__(CSVLogger(save_dir=destination.folder.path, name="csv", version=""))

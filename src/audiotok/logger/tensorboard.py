@@ -1,21 +1,25 @@
-"""TensorBoard's event files in the run's folder."""
+"""TensorBoard's event files in the folder `tensorboard` of the run's folder."""
 
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from audiotok.errors import UserError
+from audiotok.logger.logger import LightningLogger
 from audiotok.run.destination import Destination
 
 
-def build(*, destination: Destination) -> TensorBoardLogger:
-    """Build Lightning's TensorBoard logger.
+class TensorBoard(LightningLogger):
+    """Lightning's TensorBoard logger.
 
     Raises:
         UserError: TensorBoard is not installed.
     """
-    try:
-        return TensorBoardLogger(save_dir=destination.folder.path, name="tensorboard", version="")
-    except ModuleNotFoundError as error:
-        raise UserError(
-            "logger=tensorboard needs TensorBoard, which is not installed; "
-            "pip install 'audiotok[tensorboard]', or choose logger=csv."
-        ) from error
+
+    def __init__(self, *, destination: Destination) -> None:
+        try:
+            lightning = TensorBoardLogger(save_dir=destination.folder.path, name="tensorboard", version="")
+        except ModuleNotFoundError as error:
+            raise UserError(
+                "logger=tensorboard needs TensorBoard, which is not installed; "
+                "pip install 'audiotok[tensorboard]', or choose logger=csv."
+            ) from error
+        super().__init__(lightning)

@@ -1,11 +1,11 @@
-"""The dashboard of a W&B project, as `wandb-workspaces` makes it: what one would click together by hand."""
+"""A dashboard of a W&B project, made by `wandb-workspaces`, with the panels that tagging needs."""
 
 from typing import Any
 
 from audiotok.errors import UserError
 from audiotok.logger.wandb import has_api_key
 
-# Settings that sweeps change most; W&B flattens the nested configuration to such names.
+# The settings that sweeps change most, by the names that W&B gives to the keys of a nested configuration.
 SETTINGS = (
     "features.stride",
     "clustering.n_clusters",
@@ -32,7 +32,7 @@ def build(project: str, entity: str) -> Any:
         entity: W&B user or team.
 
     Returns:
-        A `wandb_workspaces.workspaces.Workspace`, not saved yet.
+        A `wandb_workspaces.workspaces.Workspace`, which is not saved yet.
 
     Raises:
         UserError: wandb-workspaces is not installed.
@@ -50,7 +50,7 @@ def build(project: str, entity: str) -> Any:
     comparison = [
         panels.ParallelCoordinatesPlot(title="Settings and scores", columns=columns),
         panels.ParameterImportancePlot(with_respect_to="val/mAP"),
-        panels.BarPlot(title="Test mAP of the chosen checkpoint", metrics=["test/mAP"]),
+        panels.BarPlot(title="Test mAP of the best checkpoint", metrics=["test/mAP"]),
         panels.RunComparer(diff_only=True),
     ]
     curves = {
@@ -61,17 +61,17 @@ def build(project: str, entity: str) -> Any:
         panels.WeavePanelSummaryTable(table_name="test/examples"),
         panels.WeavePanelSummaryTable(table_name="test/per_class"),
     ]
-    words = [
+    vocabulary = [
         panels.MediaBrowser(title="Centroids", media_keys=["vocabulary/centroids"]),
         panels.LinePlot(title="Centroids in use", x="trainer/global_step", y=["vocabulary/used"]),
         panels.LinePlot(title="Perplexity", x="trainer/global_step", y=["vocabulary/perplexity"]),
-        panels.BarPlot(title="Variance kept", metrics=["vocabulary/variance_kept"]),
+        panels.BarPlot(title="Share of variance kept", metrics=["vocabulary/variance_kept"]),
     ]
     sections: dict[str, list[Any]] = {
-        "What matters": comparison,
+        "Comparison": comparison,
         **curves,
         "Clips and classes": clips,
-        "Vocabulary": words,
+        "Vocabulary": vocabulary,
     }
     return workspaces.Workspace(
         name="audiotok",
@@ -84,7 +84,7 @@ def build(project: str, entity: str) -> Any:
 
 
 def save(project: str, entity: str | None) -> str:
-    """Make the workspace in W&B.
+    """Create the workspace in W&B.
 
     Args:
         project: W&B project.
@@ -100,12 +100,12 @@ def save(project: str, entity: str | None) -> str:
 
     if not has_api_key():
         raise UserError(
-            "audiotok workspace needs a W&B account: run `wandb login`, or set WANDB_API_KEY; without one, "
-            "`audiotok compare` shows runs side by side."
+            "audiotok workspace needs a W&B account: run `wandb login`, or set WANDB_API_KEY; without an "
+            "account, `audiotok compare` compares runs."
         )
     try:
         return str(build(project, entity or wandb.Api().default_entity or "").save().url)
     except (wandb.Error, OSError) as error:
         raise UserError(
-            f"W&B did not take the workspace of project {project} ({error}); look at --project and --entity."
+            f"--project={project} W&B refuses the workspace ({error}); check --project and --entity."
         ) from error

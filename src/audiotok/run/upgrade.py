@@ -12,6 +12,9 @@ ROOT = ""  # in the tables below: the root of the configuration, which names no 
 
 # Classes that have moved: the dotted path they had, and the one they have today.
 MOVED = {
+    "audiotok.logger.csv.build": "audiotok.logger.csv.Csv",
+    "audiotok.logger.tensorboard.build": "audiotok.logger.tensorboard.TensorBoard",
+    "audiotok.logger.wandb.build": "audiotok.logger.wandb.Wandb",
     "audiotok.loss.bce.BCE": "audiotok.training.loss.BCE",
     "audiotok.metrics.multilabel.TaggingMetrics": "audiotok.training.metrics.TaggingMetrics",
     "audiotok.objective.masked_tokens.MaskedTokens": "audiotok.training.objective.MaskedTokens",
