@@ -1,15 +1,14 @@
-"""How long `audiotok compare` takes, and how large its page gets.
+"""How long `audiotok compare` takes, and how large its page is.
 
-    python benchmarks/compare.py                 200 runs that are drawn, not trained: 300 clips, 54 classes
+    python benchmarks/compare.py                 200 generated runs of 300 test clips and 54 classes
     python benchmarks/compare.py --runs=20 --clips=20000 --classes=527
 
-The runs differ in six settings, two of which decide their scores, and in seeds. The command runs in a
-process of its own, imports included.
+The runs are not trained: their predictions are drawn at random, with a skill that depends on two of the six
+settings in which they differ, and on the seed. The command runs in a new process; its imports count.
 """
 
 import argparse
 import csv
-import json
 import subprocess
 import sys
 import tempfile
@@ -22,32 +21,32 @@ from typing import Any
 
 import numpy as np
 import yaml
-from hydra import compose, initialize_config_dir
+from configuration import compose_program
 from omegaconf import OmegaConf
-from rich.console import Console
-from rich.table import Table
+from report import show, write_json
 
-from audiotok.programs import config_folder
+from audiotok.run.folder import RunFolder
+from audiotok.run.history import write_history
+from audiotok.run.results import COLUMNS
 
 N_EPOCHS, LABELS_PER_CLIP = 20, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
-    """Measure, print a table, and return what is in it."""
+    """Measure, print a table, and return the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--json", type=Path, help="file for the results")
-    parser.add_argument("--runs", type=int, default=200)
+    parser.add_argument("--runs", type=int, default=200, help="runs to compare")
     parser.add_argument("--clips", type=int, default=300, help="test clips")
-    parser.add_argument("--classes", type=int, default=54)
-    parser.add_argument("--to", type=Path, help="keep runs and page in this folder")
+    parser.add_argument("--classes", type=int, default=54, help="classes")
+    parser.add_argument("--to", type=Path, help="folder in which to keep the runs and the page")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.to or Path(temporary)
         write_runs(folder / "runs", options.runs, options.clips, options.classes)
         results = measure(folder / "runs", folder / "compare.html")
-    show(results, options.runs)
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    show(results, f"audiotok compare with {options.runs} runs")
+    write_json(results, options.json)
     return results
 
 
@@ -60,10 +59,9 @@ def measure(runs: Path, page: Path) -> dict[str, float]:
 
 
 def write_runs(folder: Path, n_runs: int, n_clips: int = 300, n_classes: int = 54) -> None:
-    """Write run folders, as training leaves them, of taggers whose skill follows from their settings."""
+    """Write the folders of runs that were tested on the same clips, and whose skill depends on settings."""
     rng = np.random.default_rng(0)
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        config: Any = OmegaConf.to_container(compose("train", ["logger=none"]), resolve=True)
+    config: Any = OmegaConf.to_container(compose_program(["logger=none"]), resolve=True)
     ids = np.array([f"clip{number:06}" for number in range(n_clips)])
     classes = np.array([f"/m/{number:05}" for number in range(n_classes)])
     popularity = 1 / np.arange(1, n_classes + 1)
@@ -77,77 +75,68 @@ def write_runs(folder: Path, n_runs: int, n_clips: int = 300, n_classes: int = 5
             reduce(getitem, groups, config)[name] = value
         logits = rng.normal(size=targets.shape) + targets * ease * skill - 2
         scores = (1 / (1 + np.exp(-logits))).astype(np.float32)
-        write_run(
-            folder / f"{number:03}", yaml.dump(config, Dumper=yaml.CSafeDumper), ids, classes, scores, targets
-        )
+        run = RunFolder(folder / f"{number:03}")
+        run.path.mkdir(parents=True)
+        run.write_config(yaml.dump(config, Dumper=yaml.CSafeDumper))
+        write_scores(run, ids, classes, scores, targets)
 
 
 def draw_settings(rng: np.random.Generator, number: int) -> tuple[dict[str, object], float]:
-    """Draw what a run changes, three runs with each choice, and how well it tells classes apart."""
+    """Draw the settings of a run, the same for three runs apart from the seed, and its skill."""
     choice = np.random.default_rng(number // 3)
+    n_clusters = int(choice.choice([32, 64, 128, 256]))
+    num_layers = int(choice.choice([2, 4, 6]))
+    lr = float(f"{10 ** choice.uniform(-4, -2.5):.3g}")
     settings: dict[str, object] = {
         "seed": number % 3,
-        "clustering.n_clusters": int(choice.choice([32, 64, 128, 256])),
-        "model.num_layers": int(choice.choice([2, 4, 6])),
-        "optimizer.lr": float(f"{10 ** choice.uniform(-4, -2.5):.3g}"),
+        "clustering.n_clusters": n_clusters,
+        "model.num_layers": num_layers,
+        "optimizer.lr": lr,
         "loss.label_smoothing": float(choice.choice([0.0, 0.1])),
         "augment.words.noise": float(choice.choice([0.0, 0.05, 0.1])),
-        "model.pooling": str(choice.choice(["mean", "mean_max", "first"])),
+        "model.pooling": str(choice.choice(["mean", "mean_max", "cls"])),
     }
-    skill = (
-        1.5
-        + 0.2 * np.log2(settings["clustering.n_clusters"] / 64)
-        - 0.8 * (np.log10(settings["optimizer.lr"]) + 3) ** 2
-    )  # type: ignore[operator]
-    return settings, float(skill + 0.1 * rng.normal())
+    skill = 1.5 + 0.2 * np.log2(n_clusters / 64) - 0.8 * (np.log10(lr) + 3) ** 2 + 0.1 * rng.normal()
+    return settings, float(skill)
 
 
-def write_run(
-    folder: Path, config: str, ids: np.ndarray, classes: np.ndarray, scores: np.ndarray, targets: np.ndarray
+def write_scores(
+    run: RunFolder, ids: np.ndarray, classes: np.ndarray, scores: np.ndarray, targets: np.ndarray
 ) -> None:
-    """Write one run folder; its scores are read off its predictions."""
-    folder.mkdir(parents=True)
-    (folder / "config.yaml").write_text(config, encoding="utf-8")
+    """Write the predictions of a run and all scores that follow from them."""
     np.savez_compressed(
-        folder / "predictions.npz", ids=ids, classes=classes, scores=scores, targets=targets.astype(np.int64)
+        run.predictions, ids=ids, classes=classes, scores=scores, targets=targets.astype(np.int64)
     )
     positives = targets.sum(0)
     hits = np.take_along_axis(targets, np.argsort(-scores, axis=0), axis=0)
     precision_at = hits.cumsum(0) / np.arange(1, len(ids) + 1)[:, None]
     sums = (hits * precision_at).sum(0)
     precision = [total / n if n else None for total, n in zip(sums.tolist(), positives.tolist(), strict=True)]
-    with (folder / "per_class.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["id", "name", "test_positives", "average_precision"])
-        for number, id_ in enumerate(classes):
-            writer.writerow([id_, f"Class number {number}", positives[number], precision[number]])
+    names = [f"Class number {number}" for number in range(len(classes))]
+    with run.per_class.open("w", newline="", encoding="utf-8") as file:
+        rows = zip(classes, names, positives, precision, strict=True)
+        csv.writer(file).writerows([COLUMNS, *rows])
     mean = float(np.mean([value for value in precision if value is not None]))
-    rate = np.linspace(0.2, 1, N_EPOCHS)
-    with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["epoch", "step", "train/loss", "train/mAP", "val/loss", "val/mAP"])
-        for epoch, share in enumerate(rate):
-            row = [0.7 - 0.5 * share, mean * share + 0.05, 0.7 - 0.4 * share, mean * share]
-            writer.writerow([epoch, 40 * (epoch + 1), *row])
-    metrics = {
-        "test/mAP": mean,
-        "val/mAP": mean * 1.02,
-        "test/f1_micro_tuned": mean * 0.9,
-        "test/hamming_loss": 0.1 * (1 - mean),
-        "chance/mAP": float(targets.mean()),
-        "n_parameters": 1_000_000,
-        "seconds/train": 300.0,
-    }
-    (folder / "metrics.json").write_text(json.dumps(metrics), encoding="utf-8")
+    write_history(run.history, [epoch_of(epoch, mean) for epoch in range(N_EPOCHS)])
+    run.write_metrics(
+        {
+            "test/mAP": mean,
+            "val/mAP": mean * 1.02,
+            "test/f1_micro_tuned": mean * 0.9,
+            "test/hamming_loss": 0.1 * (1 - mean),
+            "chance/mAP": float(targets.mean()),
+            "n_parameters": 1_000_000,
+            "seconds/train": 300.0,
+        }
+    )
 
 
-def show(results: dict[str, float], n_runs: int) -> None:
-    """Print a table."""
-    table = Table(title=f"audiotok compare of {n_runs} runs")
-    for name in results:
-        table.add_column(name, justify="right")
-    table.add_row(*(f"{value:.2f}" for value in results.values()))
-    Console().print(table)
+def epoch_of(epoch: int, mean: float) -> dict[str, float]:
+    """Return the scores of an epoch of a run whose final mAP is given."""
+    share = 0.2 + 0.8 * epoch / (N_EPOCHS - 1)
+    losses = {"train/loss": 0.7 - 0.5 * share, "val/loss": 0.7 - 0.4 * share}
+    scores = {"train/mAP": mean * share + 0.05, "val/mAP": mean * share}
+    return {"epoch": epoch, "step": 40 * (epoch + 1), **losses, **scores}
 
 
 if __name__ == "__main__":

@@ -1,16 +1,16 @@
-"""What each step brings: the rungs of docs/RESULTS.md, run and reported.
+"""How much each step of the recipe improves the scores: run the rungs of docs/RESULTS.md and report them.
 
     python benchmarks/ladder.py run --soundscapes DIR --esc10 DIR --out OUT [--rung NAME]... [--seeds 0,1,2]
     python benchmarks/ladder.py report --out OUT
 
-`run` trains what OUT lacks, each job as `python train.py ...` would on one thread, two at a time in
-processes that import torch once: soundscapes once for each seed, ESC-10 once for each fold. It can be
-stopped and started again. `report` writes docs/ladder.json (every number), the tables of docs/RESULTS.md
-and docs/ladder.png. Every run chooses its epoch on validation clips and is tested once.
+`run` trains every rung of benchmarks/ladder.yaml that OUT does not have yet: on soundscapes once per seed, on
+ESC-10 once per fold. Each job is what `python train.py ...` does on one thread; two jobs run at a time, in
+processes that import torch once. An interrupted command can be started again. Every run chooses its epoch on
+validation clips and is tested once. `report` writes docs/ladder.json (every number), the tables in
+docs/RESULTS.md, and docs/ladder.png.
 """
 
 import argparse
-import json
 import logging
 import math
 import multiprocessing
@@ -21,13 +21,13 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from hydra import compose, initialize_config_dir
+from configuration import compose_program
 from omegaconf import OmegaConf
+from report import write_json
 
 from audiotok import experiment
-from audiotok.programs import config_folder
 from audiotok.run.destination import Destination
 from audiotok.run.folder import RunFolder
 
@@ -38,14 +38,14 @@ FOLDS = (1, 2, 3, 4, 5)
 
 @dataclass(frozen=True)
 class Rung:
-    """One line of the ladder.
+    """One row of the ladder.
 
     Args:
-        name: Short, for tables and folders.
-        overrides: What follows `python train.py data=...`.
-        says: What it is there to show.
-        corpora: Which corpora it is run on.
-        pretrain: What follows `audiotok pretrain data=...` before it; nothing for no pretraining.
+        name: Short name, for tables and folders.
+        overrides: Overrides of `python train.py data=...`.
+        says: Description, for the tables.
+        corpora: Names of the corpora.
+        pretrain: Overrides of `audiotok pretrain data=...`, which runs first; empty for no pretraining.
     """
 
     name: str
@@ -57,17 +57,17 @@ class Rung:
 
 @dataclass(frozen=True)
 class Job:
-    """One run of a rung, and where its results go."""
+    """One run of a rung, and its folder."""
 
     rung: Rung
     corpus: str
     replicate: int
-    folder: Path
+    folder: RunFolder
 
     @property
     def is_done(self) -> bool:
-        """Whether its results are there."""
-        return (self.folder / "metrics.json").is_file()
+        """Whether the run has results."""
+        return self.folder.metrics.is_file()
 
 
 def read_rungs() -> list[Rung]:
@@ -84,11 +84,12 @@ def jobs_of(rung: Rung, out: Path, seeds: list[int]) -> Iterator[Job]:
     """List the runs of a rung."""
     for corpus in rung.corpora:
         for replicate in FOLDS if corpus == "esc10" else seeds:
-            yield Job(rung, corpus, replicate, out / corpus / rung.name / str(replicate))
+            folder = RunFolder(out / corpus / rung.name / str(replicate))
+            yield Job(rung, corpus, replicate, folder)
 
 
 def command(job: Job, roots: dict[str, Path]) -> list[str]:
-    """Return what follows `python train.py` for a job."""
+    """Return the arguments of `python train.py` for a job."""
     if job.corpus == "esc10":
         data = ["data=esc50", "data.subset=esc10", f"data.root={roots['esc10']}"]
         replicate = [f"data.test_fold={job.replicate}"]
@@ -99,7 +100,7 @@ def command(job: Job, roots: dict[str, Path]) -> list[str]:
 
 
 def prepare_process() -> None:
-    """Keep a process on one thread, and its log to warnings."""
+    """Limit a process to one thread, and its log to warnings."""
     import torch
 
     torch.set_num_threads(1)
@@ -107,40 +108,40 @@ def prepare_process() -> None:
 
 
 def run(job: Job, roots: dict[str, Path]) -> str:
-    """Run a job, after its pretraining where it has one, and say how it went."""
+    """Run a job, after its pretraining if it has one, and return a line about the outcome."""
     start = time.perf_counter()
     arguments = command(job, roots)
     try:
         if job.rung.pretrain:
-            before = job.folder.with_name(f"{job.folder.name}-pretrained")
-            labels = ("trainer.", "augment", "optimizer.", "callbacks=", "loss.")  # of training with labels
-            shared = [argument for argument in arguments if not argument.startswith(labels)]
-            work("pretrain", [*shared, *job.rung.pretrain], before)
+            before = RunFolder(job.folder.path.with_name(f"{job.replicate}-pretrained"))
+            supervised = ("trainer.", "augment", "optimizer.", "callbacks=", "loss.")
+            shared = [argument for argument in arguments if not argument.startswith(supervised)]
+            run_program("pretrain", [*shared, *job.rung.pretrain], before)
             arguments.append(f"model.init_from={before}")
-        results = work("train", arguments, job.folder)
-        outcome = f"val/mAP {results['val/mAP']:.4f}"  # the test scores wait for the report
-    except Exception as error:  # of a night's jobs, the others go on
+        results = run_program("train", arguments, job.folder)
+        outcome = f"val/mAP {results['val/mAP']:.4f}"  # test scores are only read by the report
+    except Exception as error:  # the other jobs continue
         outcome = f"failed: {error!r}"
     minutes = (time.perf_counter() - start) / 60
     return f"{job.corpus} {job.rung.name} {job.replicate}: {outcome}, {minutes:.1f} min"
 
 
-def work(verb: str, overrides: list[str], folder: Path) -> dict[str, Any]:
-    """Do what `audiotok VERB OVERRIDES hydra.run.dir=FOLDER` does, in this process."""
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        config = compose(verb, [*overrides, "logger=none", "loader.n_workers=0"])
-    return getattr(experiment, verb)(
-        config, Destination(RunFolder(folder), folder.parent.name, None, program=verb)
-    )
+def run_program(
+    program: Literal["train", "pretrain"], overrides: list[str], folder: RunFolder
+) -> dict[str, Any]:
+    """Run `audiotok PROGRAM OVERRIDES hydra.run.dir=FOLDER` in this process."""
+    config = compose_program([*overrides, "logger=none", "loader.n_workers=0"], program)
+    destination = Destination(folder, name=folder.path.parent.name, group=None, program=program)
+    return {"train": experiment.train, "pretrain": experiment.pretrain}[program](config, destination)
 
 
 def results(rungs: list[Rung], out: Path, seeds: list[int]) -> list[dict[str, Any]]:
-    """Return one row for each rung and corpus with results."""
+    """Return a row for each rung and corpus that has results."""
     rows = []
     for rung in rungs:
         for corpus in rung.corpora:
             jobs = [job for job in jobs_of(rung, out, seeds) if job.corpus == corpus and job.is_done]
-            metrics = [json.loads((job.folder / "metrics.json").read_text(encoding="utf-8")) for job in jobs]
+            metrics = [job.folder.read_metrics() for job in jobs]
             if metrics:
                 rows.append(_row(rung, corpus, jobs, metrics))
     return rows
@@ -191,9 +192,9 @@ def _pair(row: dict[str, Any], key: str) -> str:
 
 
 def write_report(rows: list[dict[str, Any]], folder: Path) -> None:
-    """Write ladder.json, put the tables into RESULTS.md between their marks, and draw ladder.png."""
+    """Write ladder.json, replace the tables between the markers in RESULTS.md, and draw ladder.png."""
     clean = [{k: None if v != v else v for k, v in row.items()} for row in rows]
-    (folder / "ladder.json").write_text(json.dumps(clean, indent=1) + "\n", encoding="utf-8")
+    write_json(clean, folder / "ladder.json")
     page = folder / "RESULTS.md"
     text = page.read_text(encoding="utf-8")
     for corpus in ("soundscapes", "esc10"):
@@ -205,7 +206,7 @@ def write_report(rows: list[dict[str, Any]], folder: Path) -> None:
 
 
 def draw(rows: list[dict[str, Any]], path: Path) -> None:
-    """Draw the rungs as bars with their spread, chance and the published lines of other work."""
+    """Draw the rungs as bars with their spread, and lines for chance and published results."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -231,16 +232,16 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
 
 
 def main() -> None:
-    """Read the command line and do what it says."""
+    """Run the command line."""
     formatter = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=formatter)
     parser.add_argument("what", choices=["run", "report"])
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--soundscapes", type=Path, help="folder in AudioSet's layout")
     parser.add_argument("--esc10", type=Path, help="folder in ESC-50's layout")
-    parser.add_argument("--rung", action="append", help="run these only")
-    parser.add_argument("--seeds", default="0,1,2", help="of the runs on soundscapes")
-    parser.add_argument("--jobs", type=int, default=2, help="at the same time")
+    parser.add_argument("--rung", action="append", help="run only this one; repeatable")
+    parser.add_argument("--seeds", default="0,1,2", help="seeds of the runs on soundscapes")
+    parser.add_argument("--jobs", type=int, default=2, help="jobs at a time")
     options = parser.parse_args()
     seeds = [int(seed) for seed in options.seeds.split(",")]
     rungs = [rung for rung in read_rungs() if not options.rung or rung.name in options.rung]
@@ -250,7 +251,7 @@ def main() -> None:
         return
     roots = {name: path.absolute() for name in ("soundscapes", "esc10") if (path := getattr(options, name))}
     jobs = [job for rung in rungs for job in jobs_of(rung, out, seeds) if job.corpus in roots]
-    os.environ["OMP_NUM_THREADS"] = "1"  # before torch and FAISS are loaded in the processes
+    os.environ["OMP_NUM_THREADS"] = "1"  # read when the processes load torch and FAISS
     processes = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(options.jobs, processes, prepare_process) as pool:
         started = [pool.submit(run, job, roots) for job in jobs if not job.is_done]

@@ -1,13 +1,16 @@
-"""What it costs to open the manifest of two million clips: seconds, and memory that is taken.
+"""What it costs to open the manifest of two million clips: time and memory.
 
     python benchmarks/manifest.py                      2,000,000 clips
     python benchmarks/manifest.py --clips 100000
 
-The manifest is synthetic and of AudioSet's shape: ids of 11 characters, 1 to 5 of 527 labels, paths of 70
-characters, one clip in ten missing. It is opened as training opens it, to the catalogues of the splits and
-the key of the training clips, in a new process, which reports how much its resident memory peaked above what
-it took before. `cpu_seconds` tells a slow program from a busy machine; `worker_gb` is what a forked worker
-that visits 20,000 clips comes to own beside what it shares.
+The manifest is synthetic and resembles AudioSet's: ids of 11 characters, 1 to 5 of 527 labels, paths of 70
+characters, one clip in ten missing. A new process opens it as training does: the catalogues of the splits and
+the key of the training clips. Needs Linux.
+
+- `manifest_2m_seconds`, `cpu_seconds`: wall-clock and CPU time; the latter tells a slow program from a busy
+  machine.
+- `manifest_2m_gb`: by how much resident memory peaks above its level before opening.
+- `worker_gb`: private memory of a forked worker that visits 20,000 clips.
 """
 
 import argparse
@@ -28,57 +31,55 @@ from audiotok.data.clip import Listing, SoundClass
 from audiotok.data.corpus.catalogue import SCHEMA, Catalogue
 from audiotok.data.corpus.corpus import open_corpus
 from audiotok.data.corpus.manifest import made_of, write_manifest
-from audiotok.data.source import Cache, Source
+from audiotok.data.source import Source
 from audiotok.store import Store, content_key
 
 CLASSES = tuple(SoundClass(f"/m/{n}", f"class {n}") for n in range(527))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Nothing(Source):
-    """A source of which only the manifest exists."""
-
-    cache: Cache = "none"
+class NoFiles(Source):
+    """A source without files: only its manifest exists."""
 
     def fingerprint_of_tables(self) -> str:
-        """Name what lists the clips, which is nothing."""
+        """Return a name for no tables."""
         return ""
 
     def fingerprint_of_audio(self) -> str:
-        """Name what is on the disk, which is nothing."""
+        """Return a name for no audio."""
         return ""
 
     def read(self) -> Listing:
-        """List what is on the disk."""
-        raise AssertionError("the manifest is there, and nothing else is read")
+        """Fail: the manifest exists, so nothing may be listed."""
+        raise AssertionError("only the manifest may be read")
 
 
 def measure_manifest(n_clips: int = 2_000_000) -> dict[str, float]:
-    """Return `manifest_2m_seconds`, `cpu_seconds`, `manifest_2m_gb` and `worker_gb`, of a new process."""
+    """Write a manifest, and return what opening it costs a new process."""
     with tempfile.TemporaryDirectory() as folder:
-        ingredients = made_of(Nothing())
+        ingredients = made_of(NoFiles())
         place = Store(folder).folder("manifests", content_key(ingredients))
         place.mkdir(parents=True)
         write_manifest(place, synthetic_table(n_clips), Listing(CLASSES, ()), ingredients)
         command = [sys.executable, __file__, "--open", folder]
-        found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    results: dict[str, float] = json.loads(found.stdout)
+        opened = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
+    results: dict[str, float] = json.loads(opened.stdout)
     return results
 
 
 def synthetic_table(n_clips: int) -> pa.Table:
-    """Return the columns of clips in the order of their ids."""
+    """Return the rows of clips, ordered by id."""
     rng = np.random.default_rng(0)
     ids = [f"{n:011x}" for n in range(n_clips)]
     ends = np.concatenate([[0], rng.integers(1, 6, n_clips).cumsum()])
     labels = pa.ListArray.from_arrays(
         pa.array(ends, pa.int32()), pa.array(rng.integers(0, len(CLASSES), ends[-1]), pa.int32())
     )
-    is_there = rng.random(n_clips) < 0.9
+    is_present = rng.random(n_clips) < 0.9
     names = {
         "split": rng.choice(["train", "val", "test"], n_clips, p=[0.97, 0.02, 0.01]),
-        "layout": np.where(is_there, "folders", None),
-        "status": np.where(is_there, "usable", "missing"),
+        "layout": np.where(is_present, "folders", None),
+        "status": np.where(is_present, "usable", "missing"),
     }
     columns = {
         "id": ids,
@@ -97,10 +98,10 @@ def synthetic_table(n_clips: int) -> pa.Table:
 
 
 def open_and_measure(folder: str) -> dict[str, float]:
-    """Open the manifest in this process, and say what it took."""
+    """Open the manifest in this process, and return what that costs."""
     before = memory_gb("VmRSS")
     start, cpu_start = time.perf_counter(), time.process_time()
-    corpus = open_corpus(Nothing(), Store(folder))
+    corpus = open_corpus(NoFiles(), Store(folder))
     corpus.clips["train"].fingerprint()
     corpus.class_counts("train")
     seconds, cpu_seconds = time.perf_counter() - start, time.process_time() - cpu_start
@@ -113,7 +114,7 @@ def open_and_measure(folder: str) -> dict[str, float]:
 
 
 def owned_by_worker_gb(clips: Catalogue) -> float:
-    """Visit clips in a forked process, and return the memory that it has for itself alone then."""
+    """Visit clips in a forked process, and return its private memory."""
     fork = multiprocessing.get_context("fork")
     receiver, sender = fork.Pipe(duplex=False)
 
@@ -129,7 +130,7 @@ def owned_by_worker_gb(clips: Catalogue) -> float:
 
 
 def memory_gb(name: str, file: str = "status") -> float:
-    """Return what Linux says of this process's memory under a name."""
+    """Return a figure of this process's memory as Linux reports it in /proc."""
     lines = Path("/proc/self", file).read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) * 1024 / 1e9
 
@@ -137,8 +138,8 @@ def memory_gb(name: str, file: str = "status") -> float:
 def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
     """Measure, print and return the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--clips", type=int, default=2_000_000)
-    parser.add_argument("--open", metavar="CACHE", help=argparse.SUPPRESS)
+    parser.add_argument("--clips", type=int, default=2_000_000, help="clips in the manifest")
+    parser.add_argument("--open", metavar="CACHE", help=argparse.SUPPRESS)  # in the new process
     options = parser.parse_args(arguments)
     results = open_and_measure(options.open) if options.open else measure_manifest(options.clips)
     print(json.dumps(results))

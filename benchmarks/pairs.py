@@ -1,9 +1,9 @@
-"""Two pieces of work measured against each other, on a machine that does other things too.
+"""Compare the speed of two pieces of work on a machine that has other things to do.
 
-They are timed in turn, close together, and which of them goes first alternates, so that whatever slows the
-machine slows both alike; what counts is the median of the ratios. The clock is that of the CPU: seconds that
-this process has computed on all of its threads, without those in which other programs had the core. Work on
-several processes, or on a GPU, wants `time.perf_counter` instead.
+The two are timed alternately, close together, and take turns in going first, so that anything that slows the
+machine slows both. The result is the median of the ratios. The clock counts CPU seconds: what this process
+computes on all of its threads, without the time in which other programs have the core. For work on several
+processes or on a GPU, use `time.perf_counter` instead.
 """
 
 import statistics
@@ -38,7 +38,7 @@ def measure_pairs(
     n_pairs: int,
     clock: Clock = time.process_time,
 ) -> Pairs:
-    """Time two functions of the pair's number in turn."""
+    """Time two functions alternately; both receive the number of the pair."""
     pairs = Pairs([], [])
     for number in range(n_pairs):
         order = [(first, pairs.first), (second, pairs.second)]
@@ -48,7 +48,7 @@ def measure_pairs(
 
 
 def seconds_of(work: Callable[[int], object], number: int = 0, clock: Clock = time.process_time) -> float:
-    """Time a function of a number once."""
+    """Time one call of a function with a number."""
     start = clock()
     work(number)
     return clock() - start

@@ -1,17 +1,16 @@
-"""What a corpus of two million clips costs: rates measured on a small one, and the arithmetic from there.
+"""What a corpus of two million clips would cost, computed from rates that are measured on a small one.
 
     python benchmarks/scale.py --root DIR                          a folder in AudioSet's layout
     python benchmarks/scale.py --root DIR --clips 2000000 --cores 64
     python benchmarks/scale.py --root DIR clustering=kmeans        with Hydra overrides of the defaults
 
-Stages are timed as a process of an engine does them, on one thread, in seconds of the processor (user and
-system), which other work on the machine does not lengthen as it does the clock's. Files are read before, so
-that the disk is not measured. What is computed is clips x milliseconds a clip / cores, and clips x bytes a
-clip; clustering reads a sample of clips and costs the same from there on, however many there are.
+Stages are timed as a process of an engine runs them, on one thread, in CPU seconds (user and system), which
+depend less on other work than wall-clock time. All files are read beforehand, so the disk is not measured.
+Hours are clips x milliseconds per clip / cores, and disk space is clips x bytes per clip. Clustering reads a
+sample of the clips, so its cost does not grow with the corpus.
 """
 
 import argparse
-import json
 import logging
 import statistics
 import time
@@ -23,9 +22,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import torch
-from hydra import compose, initialize_config_dir
+from configuration import compose_program, data_overrides
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from report import write_json
 from rich.console import Console
 from rich.table import Table
 
@@ -37,7 +36,6 @@ from audiotok.experiment import build_model, build_tokenizer
 from audiotok.loader.clip_rows import KeptFrames, KeptTokens
 from audiotok.loader.fill import Part, frames_of_part, tokens_of_part
 from audiotok.model.model import Model
-from audiotok.programs import config_folder
 from audiotok.store import Store
 from audiotok.tokens.sample import sample_size
 from audiotok.tokens.tokenizer import Tokenizer
@@ -47,11 +45,11 @@ AUDIOSET = 2_041_789 + 22_160 + 20_371  # rows of the unbalanced, balanced and e
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
-    """Measure, print both tables, and return what is in them."""
+    """Measure, print both tables, and return the results."""
     options = parse(arguments)
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     torch.set_num_threads(1)
-    config = compose_config(options.root, options.overrides)
+    config = compose_program([*data_overrides(options.root), *options.overrides])
     store = Store(config.cache_dir)
     corpus = open_corpus(instantiate(config.data, _convert_="all"), store)
     tokenizer = build_tokenizer(config)
@@ -61,31 +59,24 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     rates["step_ms"] = step_ms(model, tokenizer, corpus)
     results = {"measured": rates, "computed": compute(rates, options.clips, options.cores)}
     show(results, options)
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    write_json(results, options.json)
     return results
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--root", required=True, help="folder in AudioSet's layout, of 10 s clips")
+    parser.add_argument("--root", required=True, help="folder in AudioSet's layout, with clips of 10 s")
     parser.add_argument("--clips", type=int, default=AUDIOSET, help="clips of the large corpus")
-    parser.add_argument("--cores", type=int, default=16, help="cores that it is prepared on")
-    parser.add_argument("--sample", type=int, default=240, help="clips to measure on, spread evenly")
+    parser.add_argument("--cores", type=int, default=16, help="cores of the machine that prepares it")
+    parser.add_argument("--sample", type=int, default=240, help="clips to measure on, evenly spread")
     parser.add_argument("--json", type=Path, help="file for the results")
     parser.add_argument("overrides", nargs="*", help="Hydra overrides, features.n_mels=128 for example")
     return parser.parse_intermixed_args(arguments)  # overrides may stand anywhere
 
 
-def compose_config(root: str, overrides: Sequence[str]) -> DictConfig:
-    """Compose the default configuration on a folder in AudioSet's layout."""
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return compose("train", ["data=audioset", f"data.root={root}", *overrides])
-
-
 def measure(corpus: Corpus, tokenizer: Tokenizer, store: Store, n_sample: int) -> dict[str, float]:
-    """Return milliseconds a clip, medians over parts of 16 clips, bytes a clip, and what fitting takes."""
+    """Return milliseconds per clip (medians over parts of 16 clips), bytes per clip, and costs of fitting."""
     parts = parts_of(corpus, n_sample)
     clips = [list(part.corpus.clips["train"]) for part in parts]
     stages: dict[str, Callable[[int], object]] = {
@@ -95,7 +86,7 @@ def measure(corpus: Corpus, tokenizer: Tokenizer, store: Store, n_sample: int) -
         "tokens_ms": lambda i: tokens_of_part(tokenizer, parts[i]),
     }
     sizes = [Files().stat(clip.location.path).size for some in clips for clip in some]
-    tokens_of_part(tokenizer, parts[0])  # code into caches
+    tokens_of_part(tokenizer, parts[0])  # warms the CPU caches
     sample = sample_size(tokenizer, replace(corpus, clips={"train": range(AUDIOSET)}))
     noise = np.random.default_rng(0).standard_normal((sample.n_frames, tokenizer.features.n_dimensions))
     return {
@@ -114,7 +105,7 @@ def measure(corpus: Corpus, tokenizer: Tokenizer, store: Store, n_sample: int) -
 
 
 def step_ms(model: Model, tokenizer: Tokenizer, corpus: Corpus, n_clips: int = 64) -> float:
-    """Return what a clip takes of a training step, forward, backward and update, on this processor."""
+    """Return the milliseconds per clip of a training step on this CPU: forward, backward and update."""
     size = (n_clips, tokenizer.n_tokens(corpus.clip_seconds), tokenizer.codebooks.n_codebooks)
     tokens = torch.randint(tokenizer.codebooks.n_clusters, size)
     lengths, targets = torch.full((n_clips,), size[1]), torch.rand(n_clips, len(corpus.classes)).round()
@@ -130,7 +121,7 @@ def step_ms(model: Model, tokenizer: Tokenizer, corpus: Corpus, n_clips: int = 6
 
 
 def parts_of(corpus: Corpus, n_sample: int) -> list[Part]:
-    """Spread parts of 16 clips over the training clips, and read their files, so that no disk is measured."""
+    """Choose parts of 16 clips, evenly spread, and read their files, so that the disk is not measured."""
     table = corpus.clips["train"].table()
     chosen = np.linspace(0, len(table) - 1, min(n_sample, len(table))).round().astype(int)
     parts = []
@@ -143,14 +134,14 @@ def parts_of(corpus: Corpus, n_sample: int) -> list[Part]:
 
 
 def cpu_seconds(work: Callable[[Any], object], argument: object) -> float:
-    """Return the seconds of processor that a call takes, in all threads of this process."""
+    """Return the CPU seconds of a call, summed over all threads of this process."""
     start = time.process_time()
     work(argument)
     return time.process_time() - start
 
 
 def compute(rates: dict[str, float], n_clips: int, n_cores: int) -> dict[str, dict[str, float]]:
-    """Return hours on these cores, and gigabytes, of each stage: clips x ms / cores, and clips x bytes."""
+    """Return the hours of each stage, clips x ms / cores, and its gigabytes, clips x bytes."""
 
     def stage(ms: float, n_bytes: float) -> dict[str, float]:
         return {"hours": n_clips * ms / 1000 / 3600 / n_cores, "gigabytes": n_clips * n_bytes / 1e9}
@@ -161,13 +152,13 @@ def compute(rates: dict[str, float], n_clips: int, n_cores: int) -> dict[str, di
         "manifest, check=decode": stage(rates["decode_ms"], 0),
         "mel frames": stage(rates["frames_ms"], rates["frames_bytes"]),
         "tokens": stage(rates["tokens_ms"], rates["tokens_bytes"]),
-        "an epoch, on processors": stage(rates["step_ms"], 0),
+        "one epoch, on CPUs": stage(rates["step_ms"], 0),
         "clustering": {"hours": fit_ms / 1000 / 3600 / n_cores, "gigabytes": rates["fit_bytes"] / 1e9},
     }
 
 
 def show(results: dict[str, Any], options: argparse.Namespace) -> None:
-    """Print what was measured and what follows."""
+    """Print the measured rates and the computed costs."""
     console = Console()
     measured = Table("measured", "", title=f"{results['measured']['n_clips']} clips, one thread, CPU time")
     for name, value in results["measured"].items():
