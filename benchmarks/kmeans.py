@@ -39,6 +39,7 @@ from rich.table import Table
 from audiotok.clustering.codebooks import Codebooks
 from audiotok.data.corpus.corpus import open_corpus
 from audiotok.experiment import build_tokenizer
+from audiotok.loader.training_clips import CorpusClips
 from audiotok.programs import config_folder
 from audiotok.store import Store
 from audiotok.tokens.sample import draw_sample
@@ -165,11 +166,12 @@ def frames_of(root: str, n_points: int) -> np.ndarray:
     """Return frames (N, 64) of a corpus, as `features=logmel clustering=kmeans` would cluster them."""
     from tokens import compose_config  # librosa takes seconds
 
-    overrides = ["features=logmel", "clustering=kmeans", f"clustering.sample_frames={n_points}"]
+    overrides = ["features=logmel", "clustering=kmeans", f"sample.n_frames={n_points}"]
     config = compose_config(root, overrides)
     tokenizer = build_tokenizer(config)
     corpus = open_corpus(instantiate(config.data, _convert_="all"), Store(config.cache_dir))
-    sample = draw_sample(tokenizer, corpus, None, n_workers=0)
+    clips = CorpusClips(corpus, tokenizer.features)
+    sample = draw_sample(tokenizer.features, tokenizer.codebooks, tokenizer.sampling, clips)
     tokenizer.features.fit(sample)
     return sample.project()
 

@@ -15,7 +15,6 @@ import logging
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +32,9 @@ from audiotok.data.corpus.corpus import Corpus, open_corpus
 from audiotok.data.corpus.inspection import inspect_clip
 from audiotok.data.reading.files import Files
 from audiotok.experiment import build_model, build_tokenizer
-from audiotok.loader.clip_rows import KeptFrames, KeptTokens
-from audiotok.loader.fill import Part, frames_of_part, tokens_of_part
+from audiotok.loader.clip_rows import AnalysisRows, TokenRows
+from audiotok.loader.fill import Part, analysis_of_part, tokens_of_part
+from audiotok.loader.training_clips import CorpusClips
 from audiotok.model.model import Model
 from audiotok.store import Store
 from audiotok.tokens.sample import sample_size
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     store = Store(config.cache_dir)
     corpus = open_corpus(instantiate(config.data, _convert_="all"), store)
     tokenizer = build_tokenizer(config)
-    fit_or_load(tokenizer, corpus, store)
+    fit_or_load(tokenizer, CorpusClips(corpus, tokenizer.features), store)
     model = build_model(config, tokenizer, corpus.clip_seconds, len(corpus.classes))
     rates = measure(corpus, tokenizer, store, options.sample)
     rates["step_ms"] = step_ms(model, tokenizer, corpus)
@@ -78,16 +78,17 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def measure(corpus: Corpus, tokenizer: Tokenizer, store: Store, n_sample: int) -> dict[str, float]:
     """Return milliseconds per clip (medians over parts of 16 clips), bytes per clip, and costs of fitting."""
     parts = parts_of(corpus, n_sample)
-    clips = [list(part.corpus.clips["train"]) for part in parts]
+    clips = [list(part.clips) for part in parts]
     stages: dict[str, Callable[[int], object]] = {
         "header_ms": lambda i: [inspect_clip(clip.location, "header") for clip in clips[i]],
         "decode_ms": lambda i: [inspect_clip(clip.location, "decode") for clip in clips[i]],
-        "frames_ms": lambda i: frames_of_part(tokenizer.features, parts[i]),
+        "frames_ms": lambda i: analysis_of_part(tokenizer.features, parts[i]),
         "tokens_ms": lambda i: tokens_of_part(tokenizer, parts[i]),
     }
     sizes = [Files().stat(clip.location.path).size for some in clips for clip in some]
     tokens_of_part(tokenizer, parts[0])  # warms the CPU caches
-    sample = sample_size(tokenizer, replace(corpus, clips={"train": range(AUDIOSET)}))
+    fitted = (tokenizer.features, tokenizer.codebooks, tokenizer.sampling)
+    sample = sample_size(*fitted, AUDIOSET, corpus.clip_seconds)
     noise = np.random.default_rng(0).standard_normal((sample.n_frames, tokenizer.features.n_dimensions))
     return {
         "n_clips": len(sizes),
@@ -99,8 +100,8 @@ def measure(corpus: Corpus, tokenizer: Tokenizer, store: Store, n_sample: int) -
         "fit_seconds": cpu_seconds(tokenizer.codebooks.fit, noise.astype(np.float32)),
         "fit_bytes": sample.n_bytes,
         "audio_bytes": statistics.mean(sizes),
-        "frames_bytes": KeptFrames(corpus, tokenizer.features, store).row_bytes,
-        "tokens_bytes": KeptTokens(corpus, tokenizer, store).row_bytes,
+        "frames_bytes": AnalysisRows(corpus, tokenizer.features, store).row_bytes,
+        "tokens_bytes": TokenRows(corpus, tokenizer, store).row_bytes,
     }
 
 
@@ -129,7 +130,7 @@ def parts_of(corpus: Corpus, n_sample: int) -> list[Part]:
         clips = Catalogue(table.take(pa.array(rows)))
         for clip in clips:
             Files().read(clip.location.path)
-        parts.append(Part(replace(corpus, clips={"train": clips}), np.arange(len(rows)), rows))
+        parts.append(Part(clips, corpus.clip_seconds, np.arange(len(rows)), rows))
     return parts
 
 

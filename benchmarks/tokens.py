@@ -47,8 +47,8 @@ from audiotok.data.corpus.corpus import open_corpus
 from audiotok.data.layout.layout import sound_of
 from audiotok.data.reading.audio import read_mono
 from audiotok.experiment import build_tokenizer
-from audiotok.loader.clips import ClipDataset, as_it_is
-from audiotok.loader.collate import Preparation
+from audiotok.loader.clips import ClipDataset, unchanged
+from audiotok.loader.collate import Collate
 from audiotok.programs import config_folder
 from audiotok.store import Store
 from audiotok.tokens.tokenizer import Tokenizer
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     tokenizer = build_tokenizer(config)
     fit_to_noise(tokenizer)
     corpus = open_corpus(instantiate(config.data, _convert_="all"), Store(config.cache_dir))
-    dataset = ClipDataset(corpus, "train", tokenizer.features)
+    dataset = ClipDataset(corpus.clips["train"], len(corpus.classes), corpus.clip_seconds, tokenizer.features)
     chosen = np.linspace(0, len(dataset) - 1, min(options.clips, len(dataset))).round().astype(int).tolist()
     results = {
         "n_clips": len(chosen),
@@ -110,7 +110,7 @@ def measure(
     dataset: ClipDataset, tokenizer: Tokenizer, chosen: Sequence[int], options: argparse.Namespace
 ) -> dict[str, Any]:
     """Time tokens against decoding and against the plain pipeline, then the stages, in ms per clip."""
-    preparation = Preparation(tokenizer, "tokens", None)
+    preparation = Collate(tokenizer, "tokens", None)
     groups = [chosen[i : i + options.pair] for i in range(0, len(chosen), options.pair)] * options.rounds
     plain = plain_pipeline()
 
@@ -140,7 +140,7 @@ def measure(
         "tokens_vs_decode": limit.ratio,
         "tokens_vs_librosa_pipeline": others.ratio,
         "two_process_scaling": scaling(dataset, preparation, chosen, options),
-        "two_process_limit": scaling(Decoding(dataset), as_it_is, chosen, options),
+        "two_process_limit": scaling(Decoding(dataset), unchanged, chosen, options),
         "stages_ms": {name: statistics.median(stage[name] for stage in stages) for name in stages[0]},
     }
 
@@ -211,7 +211,7 @@ def stage_ms(dataset: ClipDataset, tokenizer: Tokenizer, clips: Sequence[int]) -
     with torch.no_grad():
         waveforms = [
             (waveform[None], torch.tensor([n_samples]))
-            for waveform, n_samples in (dataset.waveform(dataset.clips[i]) for i in clips)
+            for waveform, n_samples in (dataset.reader.waveform(dataset.clips[i]) for i in clips)
         ]
         batch = dataset.__getitems__(clips)
         mel, n_mel = batch["analysis"], batch["n_slices"]
@@ -220,7 +220,8 @@ def stage_ms(dataset: ClipDataset, tokenizer: Tokenizer, clips: Sequence[int]) -
         decode = per_clip(lambda _: [decode_alone(dataset, dataset.clips[i]) for i in clips])
         return {
             "decode": decode,
-            "resample, pad": per_clip(lambda _: [dataset.waveform(dataset.clips[i]) for i in clips]) - decode,
+            "resample, pad": per_clip(lambda _: [dataset.reader.waveform(dataset.clips[i]) for i in clips])
+            - decode,
             "log-mel": per_clip(lambda _: [features.analyze(*waveform) for waveform in waveforms]),
             "stack": per_clip(lambda _: features.stack(mel, n_mel)),
             "project": per_clip(lambda _: features.project(stacked)),

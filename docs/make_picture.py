@@ -20,7 +20,8 @@ from audiotok.data.clip import Clip
 from audiotok.data.corpus.corpus import Corpus, open_corpus
 from audiotok.experiment import build_tokenizer
 from audiotok.features.logmel import LogMel
-from audiotok.loader.clips import ClipDataset
+from audiotok.loader.training_clips import CorpusClips
+from audiotok.loader.waveforms import WaveformReader
 from audiotok.programs import config_folder
 from audiotok.store import Store
 from audiotok.tokens.tokenizer import Tokenizer
@@ -37,9 +38,11 @@ def main() -> None:
         config = compose("train", ["data=synthetic"])
     store = Store(config.cache_dir)
     corpus = open_corpus(instantiate(config.data, _convert_="all"), store)
-    tokenizer = fit_or_load(build_tokenizer(config), corpus, store).tokenizer
+    tokenizer = build_tokenizer(config)
+    fit_or_load(tokenizer, CorpusClips(corpus, tokenizer.features), store)
     clip = find_clip(corpus, SOUNDS)
-    waveform, n_samples = ClipDataset(corpus, "test", tokenizer.features).waveform(clip)
+    reader = WaveformReader(corpus.clips["test"], corpus.clip_seconds, tokenizer.features)
+    waveform, n_samples = reader.waveform(clip)
     names = [corpus.classes[label].name for label in clip.labels]
     draw(tokenizer, waveform, n_samples, " · ".join(names))
 

@@ -162,7 +162,7 @@ def test_the_seed_experiment_is_the_original_set_up():
         "whiten": False,
     }
     assert (config.clustering.n_clusters, config.clustering.n_iter) == (50, 20)
-    assert config.clustering.sample_frames is None
+    assert config.sample.n_frames is None
     assert config.clustering._target_.endswith("KMeans")
     assert (config.model.num_layers, config.model.hidden_size, config.model.num_heads) == (12, 768, 12)
     assert (config.model.pooling, config.model.embedding) == ("cls", "random")
@@ -252,7 +252,7 @@ def test_training_and_pretraining_begin_with_the_same_vocabulary():
 @pytest.mark.parametrize("program", ["train", "pretrain"])
 def test_derived_values_are_no_keys(program):
     text = OmegaConf.to_yaml(composed(program=program))
-    for key in ("vocab_size", "n_classes", "num_classes", "n_tokens", "n_frames", "n_dimensions", "sizes"):
+    for key in ("vocab_size", "n_classes", "num_classes", "n_tokens", "n_dimensions", "sizes"):
         assert f"{key}:" not in text
 
 

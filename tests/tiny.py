@@ -20,11 +20,19 @@ from audiotok.clustering.spherical import Spherical
 from audiotok.data.audioset import AudioSet
 from audiotok.data.clip import Clip, Location, Split
 from audiotok.data.corpus.catalogue import Catalogue
+from audiotok.data.corpus.corpus import Corpus
 from audiotok.data.layout.segments import CLASS_TABLE, SEGMENTS
 from audiotok.data.limits import Limits
 from audiotok.data.validation import Validation
+from audiotok.features.features import Features
 from audiotok.features.logmel import LogMel
+from audiotok.loader.cache import ClipCache
+from audiotok.loader.clips import ClipDataset
+from audiotok.loader.training_clips import CorpusClips
+from audiotok.store import Store
+from audiotok.tokens.sample import Sampling
 from audiotok.tokens.tokenizer import Tokenizer
+from audiotok.tokens.vocabulary import Vocabulary, fit_or_load
 
 ODD_IDS = [
     "--PJHxphWEs",
@@ -108,7 +116,7 @@ def build_tiny_tokenizer(
     Args:
         clustering: One of `CLUSTERINGS`, with 4 codebooks where it has several.
         features: Arguments of the features that differ.
-        changes: Arguments of the clustering that differ.
+        changes: Arguments of the clustering, or of the sample, that differ.
     """
     logmel: dict[str, Any] = {
         "sample_rate": SAMPLE_RATE,
@@ -128,8 +136,39 @@ def build_tiny_tokenizer(
         "whiten": False,
     }
     kind, arguments = CLUSTERINGS[clustering]
-    common = {"n_clusters": 8, "sample_frames": None, "sample_clips": None, "sample_gb": 1.0, "seed": 0}
-    return Tokenizer(LogMel(**(logmel | (features or {}))), kind(**(common | arguments | changes)))
+    sampling = {
+        key: changes.pop(key, default)
+        for key, default in {"n_frames": None, "n_clips": None, "max_gb": 1.0}.items()
+    }
+    codebooks = kind(**({"n_clusters": 8, "seed": 0} | arguments | changes))
+    return Tokenizer(LogMel(**(logmel | (features or {}))), codebooks, Sampling(**sampling))
+
+
+def fit_vocabulary(
+    tokenizer: Tokenizer,
+    corpus: Corpus,
+    store: Store,
+    *,
+    cache: ClipCache | None = None,
+    n_workers: int = 0,
+    before: Path | None = None,
+) -> Vocabulary:
+    """Fit a tokenizer to the training clips of a corpus, or load what was fitted."""
+    return fit_or_load(tokenizer, CorpusClips(corpus, tokenizer.features, cache, n_workers), store, before)
+
+
+def dataset_of(
+    corpus: Corpus, split: Split, features: Features, cache: ClipCache | None = None, **arguments: Any
+) -> ClipDataset:
+    """Return the clips of a split, with their cache."""
+    return ClipDataset(
+        corpus.clips[split],
+        len(corpus.classes),
+        corpus.clip_seconds,
+        features,
+        cache=cache.of(split) if cache else None,
+        **arguments,
+    )
 
 
 def build_tiny_recipe(

@@ -21,9 +21,6 @@ def kmeans(**changes) -> KMeans:
             {
                 "n_clusters": 5,
                 "n_iter": 10,
-                "sample_frames": None,
-                "sample_clips": None,
-                "sample_gb": 1.0,
                 "seed": 0,
             }
             | changes
@@ -205,7 +202,7 @@ def test_fewer_frames_than_clusters_are_refused_in_a_sentence():
     assert "\n" not in message
 
 
-@pytest.mark.parametrize("key", ["n_clusters", "n_iter", "sample_frames", "sample_clips"])
+@pytest.mark.parametrize("key", ["n_clusters", "n_iter"])
 @pytest.mark.parametrize("value", [0, -1])
 def test_count_below_one_is_refused(key, value):
     with pytest.raises(UserError, match=rf"clustering\.{key}={value} "):
@@ -224,8 +221,6 @@ def test_settings_are_all_that_was_given():
     given_ = {
         "n_clusters": 7,
         "n_iter": 3,
-        "sample_frames": 100,
-        "sample_clips": 9,
         "seed": 4,
     }
     assert kmeans(**given_).settings == given_ | {"kind": "kmeans", "n_codebooks": 1}

@@ -11,9 +11,6 @@ DEFAULTS = {
     "n_clusters": 6,
     "n_codebooks": 4,
     "n_iter": 10,
-    "sample_frames": None,
-    "sample_clips": None,
-    "sample_gb": 1.0,
     "seed": 0,
 }
 
@@ -49,9 +46,7 @@ def test_product_is_k_means_in_every_sub_space(fitted):
     for q in range(4):
         part = np.ascontiguousarray(points[:, 2 * q : 2 * q + 2])
         np.testing.assert_array_equal(fitted.centroids[q].numpy(), lloyd(part, 6, 10, q))
-        codebook = KMeans(
-            n_clusters=6, n_iter=10, sample_frames=None, sample_clips=None, sample_gb=1.0, seed=q
-        )
+        codebook = KMeans(n_clusters=6, n_iter=10, seed=q)
         codebook.fit(part)
         alone = codebook.encode(torch.from_numpy(part))[:, 0]
         assert torch.equal(fitted.encode(torch.from_numpy(points))[:, q], alone)
@@ -59,7 +54,7 @@ def test_product_is_k_means_in_every_sub_space(fitted):
 
 def test_one_codebook_is_k_means():
     codebooks = product(n_codebooks=1)
-    codebook = KMeans(n_clusters=6, n_iter=10, sample_frames=None, sample_clips=None, sample_gb=1.0, seed=0)
+    codebook = KMeans(n_clusters=6, n_iter=10, seed=0)
     codebooks.fit(frames())
     codebook.fit(frames())
     assert torch.equal(codebooks.centroids, codebook.centroids)
@@ -109,7 +104,8 @@ def test_same_seed_gives_the_same_centroids(fitted):
 
 def test_few_frames_a_centroid_are_warned_of_once_for_all_codebooks(caplog):
     product().fit(frames(39 * 6 - 1))
-    assert [message.split()[0] for message in caplog.messages] == ["233"]
+    [warning] = caplog.messages
+    assert warning.startswith("clustering.n_clusters=6 ")
 
 
 @pytest.mark.parametrize("n_codebooks", [3, 5, 16])
@@ -126,7 +122,7 @@ def test_fewer_frames_than_clusters_are_refused_in_a_sentence():
         product().fit(frames(5))
 
 
-@pytest.mark.parametrize("key", ["n_clusters", "n_codebooks", "n_iter", "sample_frames", "sample_clips"])
+@pytest.mark.parametrize("key", ["n_clusters", "n_codebooks", "n_iter"])
 def test_count_below_one_is_refused(key):
     with pytest.raises(UserError, match=rf"clustering\.{key}=0 "):
         product(**{key: 0})
@@ -137,8 +133,6 @@ def test_settings_are_all_that_was_given():
         "n_clusters": 7,
         "n_codebooks": 2,
         "n_iter": 3,
-        "sample_frames": 9,
-        "sample_clips": None,
         "seed": 4,
     }
     assert product(**given_).settings == given_ | {"kind": "product"}

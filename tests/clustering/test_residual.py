@@ -14,9 +14,6 @@ DEFAULTS = {
     "n_clusters": 8,
     "n_codebooks": 4,
     "n_iter": 10,
-    "sample_frames": None,
-    "sample_clips": None,
-    "sample_gb": 1.0,
     "seed": 0,
 }
 
@@ -97,7 +94,7 @@ def test_error_is_about_that_of_faiss(seed):
 
 def test_one_codebook_is_k_means():
     codebooks = residual(n_codebooks=1)
-    codebook = KMeans(n_clusters=8, n_iter=10, sample_frames=None, sample_clips=None, sample_gb=1.0, seed=0)
+    codebook = KMeans(n_clusters=8, n_iter=10, seed=0)
     codebooks.fit(frames())
     codebook.fit(frames())
     assert torch.equal(codebooks.centroids, codebook.centroids)

@@ -13,9 +13,6 @@ def spherical(**changes) -> Spherical:
     defaults = {
         "n_clusters": 6,
         "n_iter": 10,
-        "sample_frames": None,
-        "sample_clips": None,
-        "sample_gb": 1.0,
         "seed": 0,
     }
     return Spherical(**(defaults | changes))

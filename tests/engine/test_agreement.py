@@ -2,18 +2,15 @@
 
 import numpy as np
 import pytest
-from tiny import build_tiny_tokenizer, tiny_source
+from tiny import build_tiny_tokenizer, dataset_of, fit_vocabulary, tiny_source
 
 from audiotok.data.corpus import conditions, parts
 from audiotok.data.corpus.manifest import update_manifest
 from audiotok.engine.local import Local
 from audiotok.errors import UserError
 from audiotok.loader import fill
-from audiotok.loader.clip_rows import KeptTokens
-from audiotok.loader.clips import ClipDataset
-from audiotok.loader.fill import fill_frames, fill_tokens
+from audiotok.loader.fill import fill_analysis, fill_tokens
 from audiotok.store import Store
-from audiotok.tokens.vocabulary import fit_or_load
 
 
 @pytest.fixture(autouse=True)
@@ -63,23 +60,23 @@ def test_a_manifest_of_which_a_part_failed_is_not_there(source, expected, tmp_pa
 @pytest.fixture(scope="module")
 def tokenizer(tiny_corpus, tmp_path_factory):
     tokenizer = build_tiny_tokenizer("product")
-    return fit_or_load(tokenizer, tiny_corpus, Store(tmp_path_factory.mktemp("centroids"))).tokenizer
+    return fit_vocabulary(tokenizer, tiny_corpus, Store(tmp_path_factory.mktemp("centroids"))).tokenizer
 
 
 @pytest.mark.parametrize("kind", ["frames", "tokens"])
-def test_what_is_kept_is_what_training_would_keep(engine, tiny_corpus, tokenizer, tmp_path, kind):
+def test_what_is_cached_is_what_training_would_keep(engine, tiny_corpus, tokenizer, tmp_path, kind):
     if kind == "frames":
-        kept = fill_frames(tiny_corpus, tokenizer.features, Store(tmp_path), engine)
+        kept = fill_analysis(tiny_corpus, tokenizer.features, Store(tmp_path), engine)
     else:
         kept = fill_tokens(tiny_corpus, tokenizer, Store(tmp_path), engine)
     values, lengths = kept.rows.read(np.arange(len(kept.rows)))
     assert (lengths > 0).all()
     for split, clips in tiny_corpus.clips.items():
-        dataset = ClipDataset(tiny_corpus, split, tokenizer.features)
+        dataset = dataset_of(tiny_corpus, split, tokenizer.features)
         batch = dataset.__getitems__(range(len(dataset)))
         made = batch["analysis"], batch["n_slices"]
         if kind == "tokens":
-            made = KeptTokens(tiny_corpus, tokenizer, Store(tmp_path)).make(*made)
+            made = tokenizer.tokens(*made)
         rows = kept.rows_of(clips.digests)
         assert np.array_equal(values[rows], made[0].numpy())
         assert np.array_equal(lengths[rows], made[1].numpy())

@@ -11,7 +11,7 @@ from tiny import file_at
 from audiotok.data.clip import Clip, SoundClass, Split
 from audiotok.data.corpus.catalogue import Catalogue
 from audiotok.data.corpus.corpus import Corpus
-from audiotok.loader import clips as loader_clips
+from audiotok.loader import waveforms
 from audiotok.store import Store
 from audiotok.tokens.tokenizer import Tokenizer
 
@@ -46,13 +46,13 @@ def store(tmp_path: Path) -> Store:
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the audio files that are opened in this process."""
     names: list[str] = []
-    read_mono = loader_clips.read_mono
+    read_mono = waveforms.read_mono
 
     def noted(path: Path, *arguments: float) -> np.ndarray:
         names.append(path.stem)
         return read_mono(path, *arguments)
 
-    monkeypatch.setattr(loader_clips, "read_mono", noted)
+    monkeypatch.setattr(waveforms, "read_mono", noted)
     return names
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tiny import build_tiny_recipe, build_tiny_tokenizer, file_at, path_of
+from tiny import build_tiny_recipe, build_tiny_tokenizer, dataset_of, file_at, path_of
 from torch.utils.data import DataLoader
 
 from audiotok.augment.recipe import Recipe
@@ -26,12 +26,13 @@ from audiotok.errors import UserError
 from audiotok.kinds import KINDS, TOKENS
 from audiotok.loader import cache as loader_cache
 from audiotok.loader.cache import ClipCache
-from audiotok.loader.clips import Batch, ClipDataset, Draw, as_it_is
+from audiotok.loader.clips import Batch, ClipDataset, Draw, unchanged
+from audiotok.loader.rows import Rows
 from audiotok.store import Store
 from audiotok.tokens.tokenizer import Stage, Tokenizer
 
 MakeClip = Callable[..., Clip]
-ANEW = "what is not kept yet is made anew in every epoch."
+AGAIN = "processed again in every epoch."
 LOUD = build_tiny_recipe(sound={"gain_db": 6.0})
 N_CLIPS = {"train": 7, "val": 5, "test": 3}
 
@@ -50,9 +51,8 @@ def cache_of(
 
 def dataset(cache: ClipCache, split: Split = "train", **arguments: Any) -> ClipDataset:
     """Return the clips of a split as what the cache keeps of them, or as mel frames."""
-    content = "tokens" if cache.keeps_tokens(split) else "analysis"
-    features = cache._frames.features
-    return ClipDataset(cache.corpus, split, features, content=content, cache=cache, **arguments)
+    content = "tokens" if cache.caches_tokens(split) else "analysis"
+    return dataset_of(cache.corpus, split, cache._analysis.features, cache, content=content, **arguments)
 
 
 def all_of(clips: ClipDataset) -> Batch:
@@ -72,8 +72,13 @@ def poison(corpus: Corpus, *splits: Split) -> None:
             path_of(clip).write_bytes(b"no sound")
 
 
-def full_disk(*_: object) -> int:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+def fill_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every row that is written from now on find the disk full."""
+
+    def full_disk(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Rows, "write", full_disk)
 
 
 def messages(caplog: pytest.LogCaptureFixture, level: int = logging.WARNING) -> list[str]:
@@ -109,11 +114,11 @@ def test_tokens_are_kept_of_what_does_not_vary_and_mel_frames_of_the_rest(
     frames: tuple[Split, ...],
 ) -> None:
     found = cache_of(replace(corpus, cache=cache), tokenizer, store, stage, recipe)
-    assert tuple(filter(found.keeps_tokens, SPLITS)) == tokens
-    assert tuple(filter(found.keeps_frames, SPLITS)) == frames
+    assert tuple(filter(found.caches_tokens, SPLITS)) == tokens
+    assert tuple(filter(found.caches_analysis, SPLITS)) == frames
     for split in SPLITS:
         assert (found.tokens(split) is not None) == (split in tokens)
-        assert found.frames(split) is not None or split not in frames
+        assert found.analysis(split) is not None or split not in frames
     assert {path.name for path in store.root.glob("*")} == (
         ({"tokens"} if tokens else set()) | ({"frames"} if frames else set())
     )
@@ -140,7 +145,7 @@ def test_kept_tokens_are_those_of_the_mel_frames(
 ) -> None:
     cache = cache_of(kept, tokenizer, store)
     for split in SPLITS:
-        plain = all_of(ClipDataset(corpus, split, tokenizer.features))
+        plain = all_of(dataset_of(corpus, split, tokenizer.features))
         expected, lengths = tokenizer.read(plain["analysis"], plain["n_slices"], "tokens")
         for _ in range(2):
             batch = all_of(dataset(cache, split))
@@ -159,7 +164,7 @@ def test_kept_mel_frames_are_those_that_are_made(
     found = cache_of(replace(corpus, cache=cache), tokenizer, store, "analysis")
     for split in SPLITS:
         for _ in range(2):
-            assert_same(all_of(dataset(found, split)), all_of(ClipDataset(corpus, split, tokenizer.features)))
+            assert_same(all_of(dataset(found, split)), all_of(dataset_of(corpus, split, tokenizer.features)))
 
 
 def test_with_mel_frames_another_clustering_opens_no_audio(
@@ -186,7 +191,7 @@ def test_mel_frames_that_lie_there_are_read_but_no_more_are_kept(
     for split in SPLITS:
         all_of(dataset(cache, split))
     assert sorted(opened) == sorted([f"val{i}" for i in range(5)] + [f"test{i}" for i in range(3)])
-    frames = cache.frames("train")
+    frames = cache.analysis("train")
     assert frames is not None
     assert np.count_nonzero(frames.rows.lengths()) == 7
 
@@ -203,7 +208,7 @@ def test_more_centroids_than_a_byte_counts_take_two(kept: Corpus, store: Store) 
         assert_same(all_of(dataset(cache)), batch)
 
 
-def test_without_a_cache_nothing_is_kept(
+def test_without_a_cache_nothing_is_cached(
     corpus: Corpus, tokenizer: Tokenizer, store: Store, opened: list[str]
 ) -> None:
     clips = dataset(cache_of(corpus, tokenizer, store))
@@ -230,12 +235,12 @@ def test_what_is_absent_is_still_read_where_audio_has_broken(
 def test_it_is_known_when_all_tokens_are_kept(kept: Corpus, tokenizer: Tokenizer, store: Store) -> None:
     clips = dataset(cache_of(kept, tokenizer, store))
     for index in range(7):
-        assert not clips.is_kept
+        assert not clips.is_cached
         clips.__getitems__([index])
-    assert clips.is_kept
-    assert not dataset(cache_of(kept, tokenizer, store), random_crop=True).is_kept  # long clips vary
-    assert not dataset(cache_of(kept, tokenizer, store, recipe=LOUD)).is_kept
-    assert not dataset(cache_of(kept, tokenizer, store, "analysis")).is_kept
+    assert clips.is_cached
+    assert not dataset(cache_of(kept, tokenizer, store), random_crop=True).is_cached  # long clips vary
+    assert not dataset(cache_of(kept, tokenizer, store, recipe=LOUD)).is_cached
+    assert not dataset(cache_of(kept, tokenizer, store, "analysis")).is_cached
 
 
 # ---- several processes ----
@@ -246,7 +251,7 @@ def test_worker_processes_keep_what_they_read(
     kept: Corpus, tokenizer: Tokenizer, store: Store, recipe: Recipe | None
 ) -> None:
     clips = dataset(cache_of(kept, tokenizer, store, recipe=recipe))
-    loader: Any = DataLoader(clips, batch_size=2, num_workers=2, collate_fn=as_it_is)
+    loader: Any = DataLoader(clips, batch_size=2, num_workers=2, collate_fn=unchanged)
     first = list(loader)
     poison(kept)
     for one, other in zip(loader, first, strict=True):
@@ -308,7 +313,7 @@ def test_a_kept_middle_is_not_taken_for_a_random_crop(
     middles = dataset(cache_of(kept, tokenizer, store, "analysis"))
     middle = middles.__getitems__([2])["analysis"]
     cropped = dataset(cache_of(kept, tokenizer, store, "analysis"), random_crop=True)
-    uncached = ClipDataset(corpus, "train", tokenizer.features, random_crop=True)
+    uncached = dataset_of(corpus, "train", tokenizer.features, random_crop=True)
     assert_same(cropped.__getitems__([Draw(2, 1)]), uncached.__getitems__([Draw(2, 1)]))
     assert not torch.equal(cropped.__getitems__([Draw(2, 1)])["analysis"], middle)
     assert torch.equal(middles.__getitems__([2])["analysis"], middle)
@@ -330,16 +335,17 @@ def free(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
 @pytest.mark.parametrize(
     ("cache", "recipe", "line"),
     [
-        ("tokens", None, "data.cache=tokens keeps the tokens of 15 clips (600 bytes)"),
+        ("tokens", None, "data.cache=tokens caches the tokens of 15 clips (600 bytes)"),
         (
             "tokens",
             LOUD,
-            "data.cache=tokens keeps the mel frames of 7 clips (14 kB) and the tokens of 8 clips (320 bytes)",
+            "data.cache=tokens caches the mel frames of 7 clips (14 kB) "
+            "and the tokens of 8 clips (320 bytes)",
         ),
         (
             "frames",
             None,
-            "data.cache=frames keeps the mel frames of 15 clips (30 kB) "
+            "data.cache=frames caches the mel frames of 15 clips (30 kB) "
             "and the tokens of 15 clips (600 bytes)",
         ),
     ],
@@ -376,8 +382,8 @@ def test_where_any_order_is_slow_filling_is_recommended_once(
             found.tokens(split)
         lines = messages(caplog, logging.WARNING)
         assert len(lines) == n_lines
-    assert "data.layout=parquet reads a whole row group for a clip in no order" in lines[0]
-    assert "of 15 clips the tokens are not kept yet" in lines[0]
+    assert "data.layout=parquet reads a whole row group for each clip in random order" in lines[0]
+    assert "the tokens of 15 clips are not cached yet" in lines[0]
     assert "fill=tokens" in lines[0]
 
 
@@ -393,16 +399,18 @@ def test_a_full_disk_is_said_once_and_what_is_there_is_still_read(
     cache = cache_of(kept, tokenizer, store, recipe=LOUD)
     dataset(cache).__getitems__([0, 1])
     dataset(cache, "val").__getitems__([0, 1])
-    monkeypatch.setattr("audiotok.loader.rows._write", full_disk)
+    fill_disk(monkeypatch)
     del opened[:]
     for _ in range(2):
         for split in SPLITS:
             batch = all_of(dataset(cache, split))
-            plain = all_of(ClipDataset(corpus, split, tokenizer.features))
+            plain = all_of(dataset_of(corpus, split, tokenizer.features))
             assert torch.equal(batch["targets"], plain["targets"])
-    frames = cache.frames("train")
+    frames = cache.analysis("train")
     assert frames is not None
-    assert messages(caplog) == [f"{frames.folder} cannot be written (No space left on device); {ANEW}"]
+    [warning] = messages(caplog)
+    assert warning.startswith(f"{frames.folder} cannot be written (No space left on device)")
+    assert warning.endswith(AGAIN)
     # twice by the other dataset, and twice where nothing is kept
     assert [opened.count(f"train{i}") for i in range(7)] == [2, 2, 4, 4, 4, 4, 4]
     assert [opened.count(f"val{i}") for i in range(5)] == [2, 2, 4, 4, 4]
@@ -411,10 +419,10 @@ def test_a_full_disk_is_said_once_and_what_is_there_is_still_read(
 def test_a_full_disk_that_a_worker_finds_is_known_to_all(
     kept: Corpus, tokenizer: Tokenizer, store: Store, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
-    monkeypatch.setattr("audiotok.loader.rows._write", full_disk)
+    fill_disk(monkeypatch)
     clips = dataset(cache_of(kept, tokenizer, store))
     loader: Any = DataLoader(
-        clips, batch_size=2, num_workers=1, multiprocessing_context="fork", collate_fn=as_it_is
+        clips, batch_size=2, num_workers=1, multiprocessing_context="fork", collate_fn=unchanged
     )
     assert len(list(loader)) == 4
     clips.__getitems__([0])
@@ -436,8 +444,8 @@ def test_a_disk_with_too_little_room_is_left_alone_and_said_so_once(
         for split in SPLITS:
             all_of(dataset(cache, split))
     [warning] = messages(caplog)
-    assert warning.startswith("data.cache=tokens would take 560 bytes more for tokens in ")
-    assert warning.endswith(f", where less than that and 1 GB is free; {ANEW}")
+    assert warning.startswith("data.cache=tokens needs another 560 bytes for tokens in ")
+    assert warning.endswith(AGAIN)
     assert opened.count("train3") == 1
     assert opened.count("train4") == 2
 
@@ -450,9 +458,9 @@ def test_tokens_are_kept_where_mel_frames_have_no_room(
     for split in SPLITS:
         all_of(dataset(cache, split))
     [warning] = messages(caplog)
-    assert "would take 30 kB more for mel frames in" in warning
+    assert "needs another 30 kB for mel frames in" in warning
     poison(corpus)
-    assert dataset(cache).is_kept
+    assert dataset(cache).is_cached
 
 
 def test_a_disk_that_is_full_does_not_matter_where_nothing_is_missing(
@@ -461,7 +469,7 @@ def test_a_disk_that_is_full_does_not_matter_where_nothing_is_missing(
     for split in SPLITS:
         all_of(dataset(cache_of(kept, tokenizer, store), split))
     free(0)
-    assert dataset(cache_of(kept, tokenizer, store)).is_kept
+    assert dataset(cache_of(kept, tokenizer, store)).is_cached
     assert messages(caplog) == []
 
 
@@ -485,7 +493,7 @@ def re_sentence(message: str, folder: Path) -> bool:
 def folders(corpus: Corpus, store: Store, tokenizer: Tokenizer) -> tuple[str, str]:
     """Return the keys of the mel frames and of the tokens."""
     cache = cache_of(corpus, tokenizer, store)
-    return cache._frames.folder.name, cache._tokens.folder.name
+    return cache._analysis.folder.name, cache._tokens.folder.name
 
 
 ANALYSIS: list[dict[str, Any]] = [
@@ -608,7 +616,7 @@ def test_files_of_the_same_bytes_share_a_row(
 
 def test_the_sidecar_says_what_rows_are_made_of(kept: Corpus, store: Store, tokenizer: Tokenizer) -> None:
     cache = cache_of(replace(kept, cache="frames"), tokenizer, store)
-    for found in (cache.frames("train"), cache.tokens("train")):
+    for found in (cache.analysis("train"), cache.tokens("train")):
         assert found is not None
         about = json.loads((found.folder / TOKENS.sidecar).read_text())
         assert about["made_of"] == found.made_of
@@ -626,11 +634,14 @@ def change(**changes: Any) -> Callable[[Path], object]:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (change(version=0), "the tokens in it are of version 0, not 2"),
+        (change(version=0), "the tokens have version 0, not 2"),
         (lambda folder: (folder / TOKENS.sidecar).unlink(), "about.json cannot be read"),
         (lambda folder: (folder / TOKENS.sidecar).write_text("[]"), "about.json cannot be read"),
         (lambda folder: (folder / "rows.npy").unlink(), "the rows cannot be read"),
-        (lambda folder: np.save(folder / "rows.npy", np.zeros((15, 3, 1), np.uint8)), "not of the shape"),
+        (
+            lambda folder: np.save(folder / "rows.npy", np.zeros((15, 3, 1), np.uint8)),
+            "the shape of these clips",
+        ),
     ],
 )
 def test_broken_rows_are_ignored_and_this_is_said(
@@ -648,12 +659,12 @@ def test_broken_rows_are_ignored_and_this_is_said(
     damage(tokens.folder)
     again = cache_of(kept, tokenizer, store)
     clips = dataset(again)
-    assert not clips.is_kept
+    assert not clips.is_cached
     [warning] = messages(caplog)
     assert words in warning
     assert warning.endswith("it is made again.")
     assert_same(all_of(clips), expected)
-    assert dataset(cache_of(kept, tokenizer, store)).is_kept
+    assert dataset(cache_of(kept, tokenizer, store)).is_cached
 
 
 def test_rows_of_another_version_lie_beside_these_and_stay(
@@ -663,9 +674,9 @@ def test_rows_of_another_version_lie_beside_these_and_stay(
     with monkeypatch.context() as patch:
         patch.setitem(KINDS, "tokens", replace(TOKENS, version=TOKENS.version + 1))
         clips = dataset(cache_of(kept, tokenizer, store))
-        assert not clips.is_kept
+        assert not clips.is_cached
         all_of(clips)
-    assert dataset(cache_of(kept, tokenizer, store)).is_kept
+    assert dataset(cache_of(kept, tokenizer, store)).is_cached
     assert len(store.entries("tokens")) == 2
     assert messages(caplog) == []
 

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
-from tiny import build_tiny_tokenizer, path_of
+from tiny import build_tiny_tokenizer, dataset_of, path_of
 
 from audiotok.data.clip import Clip, SoundClass
 from audiotok.data.corpus.catalogue import Catalogue
@@ -19,7 +19,7 @@ CLASSES = tuple(SoundClass(name, name) for name in ("a", "b", "c", "d"))
 def dataset(*clips: Clip, **arguments: object) -> ClipDataset:
     """Return the training clips of a corpus of 1 s clips, waveforms unless something else is asked for."""
     corpus = Corpus(CLASSES, {"train": Catalogue.of(clips)}, clip_seconds=1.0)
-    return ClipDataset(corpus, "train", FEATURES, **{"content": "waveform", **arguments})
+    return dataset_of(corpus, "train", FEATURES, **{"content": "waveform", **arguments})
 
 
 def only(clips: ClipDataset, draw: Draw | int = 0) -> Batch:
@@ -48,7 +48,7 @@ def test_a_short_clip_is_padded_with_zeros(make_clip: MakeClip) -> None:
     assert not item["waveform"][5000:].any()
 
 
-def test_a_clip_of_the_right_length_stays_as_it_is(make_clip: MakeClip) -> None:
+def test_a_clip_of_the_right_length_stays_unchanged(make_clip: MakeClip) -> None:
     item = only(dataset(make_clip("right", samples=ramp(8000))))
     assert int(item["n_samples"]) == 8000
     assert torch.equal(item["waveform"], torch.from_numpy(ramp(8000)))

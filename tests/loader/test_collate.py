@@ -8,7 +8,7 @@ from torch import Tensor
 from audiotok.augment import words
 from audiotok.augment.recipe import Recipe
 from audiotok.augment.words import MASKED
-from audiotok.loader.collate import Preparation
+from audiotok.loader.collate import Collate
 from audiotok.tokens.tokenizer import Tokenizer
 
 STAGES = ("analysis", "frames", "tokens")
@@ -48,7 +48,7 @@ def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
 
 @every_stage
 def test_without_a_recipe_clips_are_left_alone(tokenizer: Tokenizer, given: Batch, stage: str) -> None:
-    batch = Preparation(tokenizer, stage, None)(given)
+    batch = Collate(tokenizer, stage, None)(given)
     inputs, lengths = tokenizer.read(given["analysis"], given["n_slices"], stage)
     assert torch.equal(batch["inputs"], inputs)
     assert torch.equal(batch["lengths"], lengths)
@@ -58,8 +58,8 @@ def test_without_a_recipe_clips_are_left_alone(tokenizer: Tokenizer, given: Batc
 
 @every_stage
 def test_a_recipe_that_is_off_leaves_clips_alone(tokenizer: Tokenizer, given: Batch, stage: str) -> None:
-    off = Preparation(tokenizer, stage, build_tiny_recipe())(given)
-    assert_same(off, Preparation(tokenizer, stage, None)(given))
+    off = Collate(tokenizer, stage, build_tiny_recipe())(given)
+    assert_same(off, Collate(tokenizer, stage, None)(given))
 
 
 @with_and_without
@@ -69,7 +69,7 @@ def test_tokens_give_what_their_mel_frames_give(
 ) -> None:
     """Where sound is left alone, as it is where tokens are kept."""
     recipe = recipe and build_tiny_recipe(words={"mask_time": 0.3, "mask_codebooks": 0.1, "noise": 0.3})
-    preparation = Preparation(tokenizer, "tokens", recipe)
+    preparation = Collate(tokenizer, "tokens", recipe)
     tokens, n_tokens = tokenizer.read(given["analysis"], given["n_slices"], "tokens")
     visits = {key: given[key] for key in ("index", "seed", "targets")}
     kept = preparation({**visits, "tokens": tokens.to(dtype), "n_tokens": n_tokens})
@@ -85,14 +85,14 @@ def test_neighbours_are_found_once_for_all_batches(
     monkeypatch.setattr(
         words, "nearest_neighbors", lambda *arguments: found.append(nearest_neighbors(*arguments)) or found[0]
     )
-    preparation = Preparation(tokenizer, "tokens", BOTH)
+    preparation = Collate(tokenizer, "tokens", BOTH)
     for _ in range(3):
         preparation(given)
     assert len(found) == 1
 
 
 def test_another_device_has_a_tokenizer_of_its_own(tokenizer: Tokenizer) -> None:
-    preparation = Preparation(tokenizer, "tokens", BOTH)
+    preparation = Collate(tokenizer, "tokens", BOTH)
     assert preparation.on(torch.device("cpu")) is preparation
     elsewhere = preparation.on(torch.device("meta"))
     assert elsewhere is preparation.on(torch.device("meta"))
@@ -106,7 +106,7 @@ def test_another_device_has_a_tokenizer_of_its_own(tokenizer: Tokenizer) -> None
 def test_waveforms_give_what_their_mel_frames_give(
     tokenizer: Tokenizer, given: Batch, stage: str, recipe: Recipe | None
 ) -> None:
-    preparation = Preparation(tokenizer, stage, recipe)
+    preparation = Collate(tokenizer, stage, recipe)
     from_waveforms, from_mel = preparation(waveforms()), preparation(given)
     for key in ("index", "targets", "lengths"):
         assert torch.equal(from_waveforms[key], from_mel[key])
@@ -118,7 +118,7 @@ def test_waveforms_give_what_their_mel_frames_give(
 def test_the_first_visits_seed_decides_how_a_batch_is_changed(
     tokenizer: Tokenizer, given: Batch, stage: str
 ) -> None:
-    preparation = Preparation(tokenizer, stage, BOTH)
+    preparation = Collate(tokenizer, stage, BOTH)
     first = preparation(given)
     torch.manual_seed(123)
     assert_same(preparation(given), first)
@@ -132,13 +132,13 @@ def test_the_first_visits_seed_decides_how_a_batch_is_changed(
 
 def test_preparing_leaves_the_global_generator_alone(tokenizer: Tokenizer, given: Batch) -> None:
     state = torch.get_rng_state()
-    Preparation(tokenizer, "tokens", BOTH)(given)
+    Collate(tokenizer, "tokens", BOTH)(given)
     assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_preparing_does_not_change_what_it_is_handed(tokenizer: Tokenizer, given: Batch) -> None:
     before = {key: value.clone() for key, value in given.items()}
-    Preparation(tokenizer, "analysis", BOTH)(given)
+    Collate(tokenizer, "analysis", BOTH)(given)
     assert all(torch.equal(given[key], before[key]) for key in before)
 
 
@@ -147,7 +147,7 @@ def test_sound_is_changed_for_every_model_and_words_for_those_that_read_them(
     tokenizer: Tokenizer, given: Batch, stage: str
 ) -> None:
     plain, sound, both = (
-        Preparation(tokenizer, stage, recipe)(given)["inputs"] for recipe in (None, SOUND, BOTH)
+        Collate(tokenizer, stage, recipe)(given)["inputs"] for recipe in (None, SOUND, BOTH)
     )
     assert not torch.equal(sound, plain)
     assert torch.equal(both, sound) == (stage != "tokens")
@@ -156,7 +156,7 @@ def test_sound_is_changed_for_every_model_and_words_for_those_that_read_them(
 
 def test_sound_is_changed_before_it_is_normalized(tiny_tokenizer: Any, given: Batch) -> None:
     tokenizer = tiny_tokenizer(features={"normalization": "clip_max"})
-    batch = Preparation(tokenizer, "analysis", build_tiny_recipe(sound={"gain_db": 20.0}))(given)
+    batch = Collate(tokenizer, "analysis", build_tiny_recipe(sound={"gain_db": 20.0}))(given)
     for clip, n_mel in zip(batch["inputs"], batch["lengths"].tolist(), strict=True):
         assert clip[:n_mel].max() == 0
 
@@ -164,8 +164,8 @@ def test_sound_is_changed_before_it_is_normalized(tiny_tokenizer: Any, given: Ba
 def test_clips_that_are_mixed_have_the_labels_and_the_length_of_both(
     tokenizer: Tokenizer, given: Batch
 ) -> None:
-    plain = Preparation(tokenizer, "analysis", None)(given)
-    batch = Preparation(tokenizer, "analysis", build_tiny_recipe(sound={"mix": 1.0}))(given)
+    plain = Collate(tokenizer, "analysis", None)(given)
+    batch = Collate(tokenizer, "analysis", build_tiny_recipe(sound={"mix": 1.0}))(given)
     assert (batch["targets"] >= plain["targets"]).all()
     assert batch["targets"].sum(1).max() == 2
     for heard, length in zip(batch["targets"].bool(), batch["lengths"], strict=True):
@@ -174,11 +174,11 @@ def test_clips_that_are_mixed_have_the_labels_and_the_length_of_both(
 
 def test_no_bin_becomes_softer_than_the_floor(tokenizer: Tokenizer, given: Batch) -> None:
     recipe = build_tiny_recipe(sound={"gain_db": 60.0, "equalizer_db": 30.0})
-    inputs = Preparation(tokenizer, "analysis", recipe)(given)["inputs"]
+    inputs = Collate(tokenizer, "analysis", recipe)(given)["inputs"]
     assert inputs.min() == -100
 
 
 @every_stage
 def test_what_is_prepared_has_no_gradient(tokenizer: Tokenizer, given: Batch, stage: str) -> None:
     assert torch.is_grad_enabled()
-    assert not Preparation(tokenizer, stage, BOTH)(given)["inputs"].requires_grad
+    assert not Collate(tokenizer, stage, BOTH)(given)["inputs"].requires_grad

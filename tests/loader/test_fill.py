@@ -2,15 +2,14 @@
 
 import numpy as np
 import pytest
-from tiny import build_tiny_tokenizer
+from tiny import build_tiny_tokenizer, fit_vocabulary
 
 from audiotok.engine.local import Local
 from audiotok.errors import UserError
 from audiotok.loader import fill
-from audiotok.loader.fill import fill_frames, fill_tokens
+from audiotok.loader.fill import fill_analysis, fill_tokens
 from audiotok.loader.rows import Rows
 from audiotok.store import Store
-from audiotok.tokens.vocabulary import fit_or_load
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +21,7 @@ def small_parts(monkeypatch):
 @pytest.fixture(scope="module")
 def tokenizer(tiny_corpus, tmp_path_factory):
     tokenizer = build_tiny_tokenizer("product")
-    return fit_or_load(tokenizer, tiny_corpus, Store(tmp_path_factory.mktemp("centroids"))).tokenizer
+    return fit_vocabulary(tokenizer, tiny_corpus, Store(tmp_path_factory.mktemp("centroids"))).tokenizer
 
 
 class Stopping(Local):
@@ -55,7 +54,7 @@ def test_what_was_stopped_goes_on_where_it_was(tiny_corpus, tokenizer, tmp_path)
 def test_too_small_a_disk_is_told_before_anything_is_made(tiny_corpus, tokenizer, tmp_path, monkeypatch):
     monkeypatch.setattr(Store, "free_bytes", lambda _: 1000)
     engine = Stopping()
-    with pytest.raises(UserError, match=r"has less than the .* free that the tokens of 32 clips take"):
+    with pytest.raises(UserError, match=r"has less than the .* free that the tokens of 32 clips need"):
         fill_tokens(tiny_corpus, tokenizer, Store(tmp_path), engine)
     assert engine.rows == []
 
@@ -65,26 +64,24 @@ def test_a_disk_that_fills_up_is_told(tiny_corpus, tokenizer, tmp_path, monkeypa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Rows, "write", refuse)
-    with pytest.raises(UserError, match=r"cannot be written \(No space left on device\).*goes on from there"):
+    with pytest.raises(UserError, match=r"cannot be written \(No space left on device\)"):
         fill_tokens(tiny_corpus, tokenizer, Store(tmp_path), Local(1))
 
 
 def test_parts_hold_every_clip_once_and_no_other(tiny_corpus, tokenizer, tmp_path):
-    kept = fill.KeptTokens(tiny_corpus, tokenizer, Store(tmp_path))
+    kept = fill.TokenRows(tiny_corpus, tokenizer, Store(tmp_path))
     kept.open()
     parts = list(fill._parts(kept, tiny_corpus))
     assert max(len(part.rows) for part in parts) == 4
     for part in parts:
-        clips = part.corpus.clips["train"]
-        assert np.array_equal(kept.digests[part.rows], clips.digests[part.visits])
-        assert part.corpus.clips.keys() == {"train"}
+        assert np.array_equal(kept.digests[part.rows], part.clips.digests[part.visits])
     assert sorted(row for part in parts for row in part.rows) == list(range(32))
 
 
 def test_clips_whose_mel_frames_are_kept_are_not_read_again(tiny_corpus, tokenizer, tmp_path):
     some, others = Stopping(2), Stopping()
     with pytest.raises(KeyboardInterrupt):
-        fill_frames(tiny_corpus, tokenizer.features, Store(tmp_path / "a"), some)
+        fill_analysis(tiny_corpus, tokenizer.features, Store(tmp_path / "a"), some)
     kept = fill_tokens(tiny_corpus, tokenizer, Store(tmp_path / "a"), others)
     assert len(some.rows) == 8
     assert len(others.rows) == len(kept.rows) - 8

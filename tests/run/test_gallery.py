@@ -1,11 +1,11 @@
 """Test clips to look at: what is shown of them is what was scored."""
 
 import torch
+from tiny import fit_vocabulary
 
-from audiotok.loader.clips import ClipDataset
+from audiotok.loader.waveforms import WaveformReader
 from audiotok.run.gallery import choose_examples
 from audiotok.store import Store
-from audiotok.tokens.vocabulary import fit_or_load
 from audiotok.training.tagger import Predictions
 
 
@@ -19,15 +19,15 @@ def predictions_of(corpus) -> Predictions:
 
 def test_an_example_is_a_clip_its_tokens_labels_and_likeliest_classes(tiny_corpus, tiny_tokenizer, tmp_path):
     tokenizer, predictions = tiny_tokenizer(), predictions_of(tiny_corpus)
-    fit_or_load(tokenizer, tiny_corpus, Store(tmp_path))
+    fit_vocabulary(tokenizer, tiny_corpus, Store(tmp_path))
     examples = choose_examples(tiny_corpus, tokenizer, predictions, n_examples=3, n_predicted=2)
     assert len(examples) == 3
-    dataset = ClipDataset(tiny_corpus, "test", tokenizer.features, content="waveform")
+    reader = WaveformReader(tiny_corpus.clips["test"], tiny_corpus.clip_seconds, tokenizer.features)
     ids = tiny_corpus.clips["test"].ids(predictions.clips.numpy())
     names = [sound_class.name for sound_class in tiny_corpus.classes]
     for example in examples:
         row = list(ids).index(example.id)
-        waveform, n_samples = dataset.waveform(tiny_corpus.clips["test"][row])
+        waveform, n_samples = reader.waveform(tiny_corpus.clips["test"][row])
         tokens, n_tokens = tokenizer(waveform[None], torch.tensor([n_samples]))
         assert torch.equal(torch.from_numpy(example.tokens), tokens[0, : n_tokens[0]])
         assert torch.equal(torch.from_numpy(example.waveform), waveform[:n_samples])
@@ -45,7 +45,7 @@ def test_a_clip_that_is_gone_is_left_out(tiny_corpus, tiny_tokenizer, monkeypatc
     def gone(*_):
         raise UserError("it is gone")
 
-    monkeypatch.setattr(ClipDataset, "waveform", gone)
+    monkeypatch.setattr(WaveformReader, "waveform", gone)
     assert choose_examples(tiny_corpus, tiny_tokenizer(), predictions_of(tiny_corpus), 3) == []
     assert caplog.text.count("is not shown: it is gone") == 3
 

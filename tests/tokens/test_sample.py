@@ -15,17 +15,18 @@ import soundfile
 import torch
 from layouts import clips_of as clips_in
 from layouts import write_parquet
-from tiny import file_at, tiny_source
+from tiny import dataset_of, file_at, tiny_source
 
 from audiotok.data.clip import Clip
 from audiotok.data.corpus.catalogue import Catalogue
 from audiotok.data.corpus.corpus import Corpus, open_corpus
 from audiotok.data.reading.audio import read_mono
-from audiotok.loader import clips as loader_clips
+from audiotok.errors import UserError
+from audiotok.loader import waveforms
 from audiotok.loader.cache import ClipCache
-from audiotok.loader.clips import ClipDataset
+from audiotok.loader.training_clips import CorpusClips
 from audiotok.store import Store
-from audiotok.tokens.sample import Sample, draw_sample, sample_size
+from audiotok.tokens.sample import Sample, SampleSize, Sampling, draw_sample, sample_size
 from audiotok.tokens.tokenizer import Tokenizer
 from audiotok.tokens.vocabulary import vocabulary_key
 
@@ -41,12 +42,18 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         paths.append(path)
         return read_mono(path, *arguments)
 
-    monkeypatch.setattr(loader_clips, "read_mono", noted)
+    monkeypatch.setattr(waveforms, "read_mono", noted)
     return paths
 
 
 def draw(tokenizer: Tokenizer, corpus: Corpus, cache: ClipCache | None = None, n_workers: int = 0) -> Sample:
-    return draw_sample(tokenizer, corpus, cache, n_workers)
+    clips = CorpusClips(corpus, tokenizer.features, cache, n_workers)
+    return draw_sample(tokenizer.features, tokenizer.codebooks, tokenizer.sampling, clips)
+
+
+def size_of(tokenizer: Tokenizer, corpus: Corpus) -> SampleSize:
+    parts = tokenizer.features, tokenizer.codebooks, tokenizer.sampling
+    return sample_size(*parts, len(corpus.clips["train"]), corpus.clip_seconds)
 
 
 def stacked(sample: Sample) -> np.ndarray:
@@ -59,7 +66,7 @@ def with_training(corpus: Corpus, clips: list[Clip]) -> Corpus:
 
 def frames_of(tokenizer: Tokenizer, corpus: Corpus) -> list[np.ndarray]:
     """Return the stacked frames of every training clip."""
-    dataset = ClipDataset(corpus, "train", tokenizer.features)
+    dataset = dataset_of(corpus, "train", tokenizer.features)
     batch = dataset.__getitems__(range(len(dataset)))
     frames, n_frames = tokenizer.features.stack(batch["analysis"], batch["n_slices"])
     return [clip[:n].numpy() for clip, n in zip(frames, n_frames, strict=True)]
@@ -75,9 +82,7 @@ def clips_of(sample: Sample, every: list[np.ndarray]) -> list[int]:
 
 
 def test_sample_is_repeatable_and_depends_on_the_seed(tiny_corpus, tiny_tokenizer):
-    samples = (
-        draw(tiny_tokenizer(sample_frames=100, sample_clips=9, seed=s), tiny_corpus) for s in (0, 0, 1)
-    )
+    samples = (draw(tiny_tokenizer(n_frames=100, n_clips=9, seed=s), tiny_corpus) for s in (0, 0, 1))
     one, again, other = map(stacked, samples)
     np.testing.assert_array_equal(one, again)
     assert {row.tobytes() for row in one} != {row.tobytes() for row in other}
@@ -85,7 +90,7 @@ def test_sample_is_repeatable_and_depends_on_the_seed(tiny_corpus, tiny_tokenize
 
 @pytest.mark.parametrize("size", [1, 18, 20, 100, 180, 575, 576])
 def test_sample_has_the_asked_frames_about_as_many_from_each_clip(tiny_corpus, tiny_tokenizer, size):
-    tokenizer = tiny_tokenizer(sample_frames=size)
+    tokenizer = tiny_tokenizer(n_frames=size)
     sample = draw(tokenizer, tiny_corpus)
     assert len(sample) == len({row.tobytes() for row in stacked(sample)}) == size
     counts = Counter(clips_of(sample, frames_of(tokenizer, tiny_corpus)))
@@ -95,13 +100,13 @@ def test_sample_has_the_asked_frames_about_as_many_from_each_clip(tiny_corpus, t
 
 @pytest.mark.parametrize("size", [None, 577, 10_000])
 def test_sample_larger_than_the_corpus_is_all_of_it(tiny_corpus, tiny_tokenizer, size):
-    tokenizer = tiny_tokenizer(sample_frames=size)
+    tokenizer = tiny_tokenizer(n_frames=size)
     sample = draw(tokenizer, tiny_corpus)
     np.testing.assert_array_equal(stacked(sample), np.concatenate(frames_of(tokenizer, tiny_corpus)))
 
 
 def test_sample_of_clips_opens_so_many(tiny_corpus, tiny_tokenizer, opened):
-    sample = draw(tiny_tokenizer(sample_clips=5), tiny_corpus)
+    sample = draw(tiny_tokenizer(n_clips=5), tiny_corpus)
     assert sample.n_clips == len(set(opened)) == len(opened) == 5
     assert len(sample) == 5 * N_POSITIONS
 
@@ -110,9 +115,9 @@ def test_sample_is_drawn_from_all_over_the_clips_and_the_corpus(tiny_corpus, tin
     every = frames_of(tiny_tokenizer(), tiny_corpus)
     positions, chosen = set(), set()
     for seed in range(20):
-        sample = draw(tiny_tokenizer(sample_frames=36, seed=seed), tiny_corpus)
+        sample = draw(tiny_tokenizer(n_frames=36, seed=seed), tiny_corpus)
         positions |= {position for rows in sample.drawn for position in rows.tolist()}
-        chosen |= set(clips_of(draw(tiny_tokenizer(sample_clips=3, seed=seed), tiny_corpus), every))
+        chosen |= set(clips_of(draw(tiny_tokenizer(n_clips=3, seed=seed), tiny_corpus), every))
     assert positions == set(range(N_POSITIONS))
     assert len(chosen) == N_CLIPS
 
@@ -156,9 +161,9 @@ def test_sampling_keeps_mel_frames_so_that_audio_is_decoded_once(store, tiny_tok
         return ClipCache(kept, tokenizer, store, "tokens", None)
 
     uncached = stacked(draw(tiny_tokenizer(), tiny_corpus))
-    few = stacked(draw(tiny_tokenizer(sample_clips=5), tiny_corpus))
+    few = stacked(draw(tiny_tokenizer(n_clips=5), tiny_corpus))
     del opened[:]
-    tokenizer = tiny_tokenizer(sample_clips=5)
+    tokenizer = tiny_tokenizer(n_clips=5)
     np.testing.assert_array_equal(stacked(draw(tokenizer, kept, cache(tokenizer))), few)
     assert len(opened) == 5
     tokenizer = tiny_tokenizer()
@@ -189,7 +194,7 @@ def test_of_parquet_every_row_group_is_read_once(
         return read(file, group, *arguments, **options)
 
     monkeypatch.setattr(pq.ParquetFile, "read_row_group", noted)
-    tokenizer = tiny_tokenizer(sample_clips=15)
+    tokenizer = tiny_tokenizer(n_clips=15)
     found = stacked(draw(tokenizer, corpus))
     assert groups == sorted(set(groups))
     assert len(groups) > 3
@@ -199,30 +204,41 @@ def test_of_parquet_every_row_group_is_read_once(
 # ---- memory ----
 
 
+@pytest.mark.parametrize(
+    ("key", "value"), [("n_frames", 0), ("n_clips", -1), ("max_gb", 0.0), ("max_gb", -1.0)]
+)
+def test_a_sample_of_nothing_is_refused(key, value):
+    with pytest.raises(UserError, match=rf"^sample\.{key}={value} .*; choose "):
+        Sampling(**{key: value})
+
+
 def test_memory_bounds_frames_and_clips_whatever_is_asked(tiny_corpus, tiny_tokenizer):
     clip_bytes, frame_bytes = 63 * 16 * 2, 8 * 8 + 8 + 16
 
     def size(gb: float, **changes: int | None) -> tuple[int, int]:
-        return sample_size(tiny_tokenizer(sample_gb=gb, **changes), tiny_corpus)[:2]
+        return size_of(tiny_tokenizer(max_gb=gb, **changes), tiny_corpus)[:2]
 
     assert size(1.0) == (18, 576)
-    assert size(1.0, sample_frames=100, sample_clips=5) == (5, 100)
+    assert size(1.0, n_frames=100, n_clips=5) == (5, 100)
     assert size(100 * frame_bytes / 1e9) == ((100 * (frame_bytes - 32)) // clip_bytes, 64)
-    assert size(10 * clip_bytes / 1e9, sample_frames=20) == (9, 20)  # 20 projected frames take some of ten
+    assert size(10 * clip_bytes / 1e9, n_frames=20) == (9, 20)  # 20 projected frames take some of ten
     assert size(1e-9) == (1, 1)
     for gb in (1e-5, 3e-5, 1e-4, 1.0):
-        found = sample_size(tiny_tokenizer(sample_gb=gb), tiny_corpus)
+        found = size_of(tiny_tokenizer(max_gb=gb), tiny_corpus)
         assert found.n_bytes - found.n_frames * 48 * 20 <= max(1e9 * gb, clip_bytes + frame_bytes)
 
 
 def test_memory_changes_the_key_where_it_changes_the_sample(tiny_corpus, tiny_tokenizer):
-    keys = [vocabulary_key(tiny_tokenizer(sample_gb=gb), tiny_corpus) for gb in (2.0, 1.0, 1e-5)]
+    keys = []
+    for gb in (2.0, 1.0, 1e-5):
+        tokenizer = tiny_tokenizer(max_gb=gb)
+        keys.append(vocabulary_key(tokenizer, CorpusClips(tiny_corpus, tokenizer.features)))
     assert keys[0] == keys[1] != keys[2]
 
 
 def test_frames_time_and_memory_are_told_before(tiny_corpus, tiny_tokenizer, caplog):
     with caplog.at_level("INFO"):
-        draw(tiny_tokenizer(sample_frames=100, sample_clips=9), tiny_corpus)
+        draw(tiny_tokenizer(n_frames=100, n_clips=9), tiny_corpus)
     [line] = caplog.messages
     assert line.startswith("Sampling 100 frames of 9 of 18 training clips: about 0 s and, with the fitting, ")
     assert line.endswith(" kB of memory.")
@@ -234,11 +250,10 @@ from dataclasses import replace
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 import torch
-from tiny import build_tiny_tokenizer, tiny_source
+from tiny import build_tiny_tokenizer, fit_vocabulary, tiny_source
 from audiotok.data.corpus.catalogue import Catalogue
 from audiotok.data.corpus.corpus import open_corpus
 from audiotok.store import Store
-from audiotok.tokens.vocabulary import fit_or_load
 
 torch.set_num_threads(1)
 store, n_times = Store(sys.argv[3]), int(sys.argv[4])
@@ -250,9 +265,9 @@ listed = [
 ]
 corpus = replace(corpus, clips={**corpus.clips, "train": Catalogue.of(listed)})
 features = {"stride": 1, "context": 15, "n_components": None, "n_mels": 16}
-tokenizer = build_tiny_tokenizer(sample_gb=0.01, features=features)
+tokenizer = build_tiny_tokenizer(max_gb=0.01, features=features)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-report = fit_or_load(tokenizer, corpus, store).report
+report = fit_vocabulary(tokenizer, corpus, store).report
 print(report["n_frames"], (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1000)
 """
 

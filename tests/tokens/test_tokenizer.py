@@ -5,13 +5,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny import dataset_of, fit_vocabulary
 from torch import Tensor
 
 from audiotok.errors import UserError
-from audiotok.loader.clips import ClipDataset
 from audiotok.store import Store
 from audiotok.tokens.tokenizer import Tokenizer
-from audiotok.tokens.vocabulary import fit_or_load
 
 RATE = 8000
 
@@ -20,7 +19,7 @@ RATE = 8000
 def fitted(request, tiny_tokenizer, tiny_corpus, tmp_path_factory) -> Tokenizer:
     """A tokenizer whose centroids are those of the tiny corpus."""
     tokenizer = tiny_tokenizer(request.param)
-    return fit_or_load(tokenizer, tiny_corpus, Store(tmp_path_factory.mktemp("cache"))).tokenizer
+    return fit_vocabulary(tokenizer, tiny_corpus, Store(tmp_path_factory.mktemp("cache"))).tokenizer
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -80,7 +79,7 @@ def test_different_tones_are_different_words(fitted, tiny_corpus):
     words = {}
     for index, clip in enumerate(tiny_corpus.clips["train"]):
         if len(clip.labels) == 1:
-            batch = ClipDataset(tiny_corpus, "train", fitted.features).__getitems__([index])
+            batch = dataset_of(tiny_corpus, "train", fitted.features).__getitems__([index])
             tokens, _ = fitted.read(batch["analysis"], batch["n_slices"], "tokens")
             # A steady tone says the same word over and over.
             [middle] = {tuple(word) for word in tokens[0, 14:15].tolist()}

@@ -12,13 +12,15 @@ import soundfile
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import CLUSTERINGS, file_at, path_of, tiny_source, write_tiny_audioset
+from tiny import CLUSTERINGS, file_at, fit_vocabulary, path_of, tiny_source, write_tiny_audioset
 
 from audiotok.data.corpus.catalogue import Catalogue
 from audiotok.data.corpus.corpus import Corpus, open_corpus
 from audiotok.errors import UserError
-from audiotok.loader import clips as loader_clips
+from audiotok.loader import waveforms
+from audiotok.loader.training_clips import CorpusClips
 from audiotok.store import Store
+from audiotok.tokens.measures import token_counts, token_use
 from audiotok.tokens.sample import draw_sample
 from audiotok.tokens.tokenizer import Tokenizer
 from audiotok.tokens.vocabulary import (
@@ -26,10 +28,7 @@ from audiotok.tokens.vocabulary import (
     SIDECAR,
     Vocabulary,
     copy_vocabulary,
-    fit_or_load,
     load_run_vocabulary,
-    token_counts,
-    token_use,
     vocabulary_key,
 )
 
@@ -55,13 +54,13 @@ def store(tmp_path: Path) -> Store:
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """The audio files that are opened."""
     paths: list[Path] = []
-    read_mono = loader_clips.read_mono
+    read_mono = waveforms.read_mono
 
     def noted(path: Path, *arguments):
         paths.append(path)
         return read_mono(path, *arguments)
 
-    monkeypatch.setattr(loader_clips, "read_mono", noted)
+    monkeypatch.setattr(waveforms, "read_mono", noted)
     return paths
 
 
@@ -73,6 +72,10 @@ def arrays(vocabulary: Vocabulary) -> list[np.ndarray]:
     projection = vocabulary.tokenizer.features.projection
     tensors = (*vocabulary.tokenizer.codebooks.buffers(), projection.mean, projection.components)
     return [tensor.numpy().copy() for tensor in tensors]
+
+
+def key_of(tokenizer: Tokenizer, corpus: Corpus) -> str:
+    return vocabulary_key(tokenizer, CorpusClips(corpus, tokenizer.features))
 
 
 def assert_same(one: list[np.ndarray], other: list[np.ndarray]) -> None:
@@ -87,15 +90,15 @@ def assert_same(one: list[np.ndarray], other: list[np.ndarray]) -> None:
 def test_the_vocabulary_of_the_run_before_is_taken_where_it_has_the_same_key(
     tmp_path, store, tiny_corpus, tiny_tokenizer, clustering, changes
 ):
-    fitted = fit_or_load(tiny_tokenizer(clustering, **changes), tiny_corpus, store)
+    fitted = fit_vocabulary(tiny_tokenizer(clustering, **changes), tiny_corpus, store)
     moved = {name: array + np.float32(1) for name, array in fitted.tokenizer.arrays().items()}
     fitted.tokenizer.load_arrays(moved)
     fitted.save(tmp_path / "before")
     for changed, is_taken in (({}, True), ({"seed": 1}, False)):
         tokenizer = tiny_tokenizer(clustering, **{**changes, **changed})
-        found = fit_or_load(tokenizer, tiny_corpus, store, before=tmp_path / "before").tokenizer.arrays()
+        found = fit_vocabulary(tokenizer, tiny_corpus, store, before=tmp_path / "before").tokenizer.arrays()
         assert all(np.array_equal(found[name], moved[name]) for name in moved) == is_taken
-    none = fit_or_load(tiny_tokenizer(clustering, **changes), tiny_corpus, store, before=tmp_path / "none")
+    none = fit_vocabulary(tiny_tokenizer(clustering, **changes), tiny_corpus, store, before=tmp_path / "none")
     assert none.key == fitted.key
 
 
@@ -105,16 +108,16 @@ def test_only_training_clips_are_opened(store, tiny_tokenizer, tiny_corpus, open
         split: Catalogue.of(replace(clip, location=nowhere) for clip in tiny_corpus.clips[split])
         for split in ("val", "test")
     }
-    vocabulary = fit_or_load(tiny_tokenizer(), with_clips(tiny_corpus, **poison), store)
+    vocabulary = fit_vocabulary(tiny_tokenizer(), with_clips(tiny_corpus, **poison), store)
     assert sorted(opened) == sorted(path_of(clip) for clip in tiny_corpus.clips["train"])
     assert vocabulary.tokenizer.codebooks.centroids.shape == (1, 8, 8)
 
 
 def test_sounds_of_other_splits_do_not_move_centroids(tmp_path, tiny_tokenizer, tiny_corpus):
-    found = arrays(fit_or_load(tiny_tokenizer(), tiny_corpus, Store(tmp_path / "a")))
+    found = arrays(fit_vocabulary(tiny_tokenizer(), tiny_corpus, Store(tmp_path / "a")))
     swapped = with_clips(tiny_corpus, val=tiny_corpus.clips["test"], test=tiny_corpus.clips["val"])
-    assert vocabulary_key(tiny_tokenizer(), swapped) == vocabulary_key(tiny_tokenizer(), tiny_corpus)
-    assert_same(arrays(fit_or_load(tiny_tokenizer(), swapped, Store(tmp_path / "b"))), found)
+    assert key_of(tiny_tokenizer(), swapped) == key_of(tiny_tokenizer(), tiny_corpus)
+    assert_same(arrays(fit_vocabulary(tiny_tokenizer(), swapped, Store(tmp_path / "b"))), found)
 
 
 @every_kind
@@ -122,9 +125,9 @@ def test_second_call_reuses_without_opening_audio(
     store, tiny_tokenizer, tiny_corpus, opened, caplog, clustering, changes
 ):
     with caplog.at_level("INFO"):
-        first = fit_or_load(tiny_tokenizer(clustering, **changes), tiny_corpus, store)
+        first = fit_vocabulary(tiny_tokenizer(clustering, **changes), tiny_corpus, store)
         assert len(opened) == 18
-        second = fit_or_load(tiny_tokenizer(clustering, **changes), tiny_corpus, store)
+        second = fit_vocabulary(tiny_tokenizer(clustering, **changes), tiny_corpus, store)
     assert len(opened) == 18
     assert_same(arrays(second), arrays(first))
     assert (second.key, second.report) == (first.key, first.report)
@@ -136,15 +139,15 @@ def test_second_call_reuses_without_opening_audio(
 @every_kind
 def test_reused_tokenizer_says_the_same_tokens(store, tiny_tokenizer, tiny_corpus, clustering, changes):
     waves, n_samples = torch.randn(2, 8000), torch.tensor([8000, 8000])
-    one = fit_or_load(tiny_tokenizer(clustering, **changes), tiny_corpus, store).tokenizer
-    other = fit_or_load(tiny_tokenizer(clustering, **changes), tiny_corpus, store).tokenizer
+    one = fit_vocabulary(tiny_tokenizer(clustering, **changes), tiny_corpus, store).tokenizer
+    other = fit_vocabulary(tiny_tokenizer(clustering, **changes), tiny_corpus, store).tokenizer
     assert one is not other
     assert torch.equal(one(waves, n_samples)[0], other(waves, n_samples)[0])
 
 
 def test_worker_processes_change_nothing(tmp_path, tiny_tokenizer, tiny_corpus):
-    alone = fit_or_load(tiny_tokenizer(), tiny_corpus, Store(tmp_path / "a"), n_workers=0)
-    helped = fit_or_load(tiny_tokenizer(), tiny_corpus, Store(tmp_path / "b"), n_workers=2)
+    alone = fit_vocabulary(tiny_tokenizer(), tiny_corpus, Store(tmp_path / "a"), n_workers=0)
+    helped = fit_vocabulary(tiny_tokenizer(), tiny_corpus, Store(tmp_path / "b"), n_workers=2)
     assert_same(arrays(helped), arrays(alone))
 
 
@@ -152,7 +155,7 @@ def test_fitting_and_reusing_leave_the_global_generators_alone(store, tiny_token
     for _ in ("fit", "reuse"):
         torch.manual_seed(0)
         np.random.seed(0)
-        fit_or_load(tiny_tokenizer(), tiny_corpus, store)
+        fit_vocabulary(tiny_tokenizer(), tiny_corpus, store)
         assert torch.initial_seed() == 0
         assert torch.rand(1).item() == pytest.approx(0.49625659)
         assert np.random.rand() == pytest.approx(0.54881350)
@@ -167,8 +170,8 @@ def test_fitting_and_reusing_leave_the_global_generators_alone(store, tiny_token
         ("kmeans", {"n_clusters": 9}),
         ("kmeans", {"n_iter": 6}),
         ("kmeans", {"seed": 1}),
-        ("kmeans", {"sample_frames": 500}),
-        ("kmeans", {"sample_clips": 17}),
+        ("kmeans", {"n_frames": 500}),
+        ("kmeans", {"n_clips": 17}),
         ("product", {}),
         ("product", {"n_codebooks": 2}),
         *[(clustering, {}) for clustering in CLUSTERINGS if clustering not in {"kmeans", "product"}],
@@ -197,8 +200,8 @@ def test_fitting_and_reusing_leave_the_global_generators_alone(store, tiny_token
     ids=str,
 )
 def test_every_setting_changes_the_key(tiny_tokenizer, tiny_corpus, clustering, changes):
-    base = {vocabulary_key(tiny_tokenizer(c), tiny_corpus) for c in ("kmeans", "product")}
-    found = vocabulary_key(tiny_tokenizer(clustering, **changes), tiny_corpus)
+    base = {key_of(tiny_tokenizer(c), tiny_corpus) for c in ("kmeans", "product")}
+    found = key_of(tiny_tokenizer(clustering, **changes), tiny_corpus)
     assert (found in base) == (clustering == "product" and not changes)
     assert len(base) == 2
 
@@ -210,16 +213,16 @@ def test_normalizations_and_contexts_have_a_key_each(tiny_tokenizer, tiny_corpus
         single = isinstance(context, int)
         sizes = {"n_components": 8, "bands": 1} if single else {"n_components": [4, 4], "bands": [1, 1]}
         changes = {"normalization": normalization, "context": context, **sizes}
-        return vocabulary_key(tiny_tokenizer(features=changes), tiny_corpus)
+        return key_of(tiny_tokenizer(features=changes), tiny_corpus)
 
     every = [key(n, c) for n in ("none", "clip_minmax", "clip_max", "corpus") for c in (3, [3, 5], [5, 3])]
     assert every.count(key(normalization, context)) == 1
     assert len(set(every)) == len(every)
 
 
-def test_what_is_kept_of_decoded_clips_does_not_change_the_key(tiny_tokenizer, tiny_corpus):
+def test_what_is_cached_of_decoded_clips_does_not_change_the_key(tiny_tokenizer, tiny_corpus):
     kept = replace(tiny_corpus, cache="frames")
-    assert vocabulary_key(tiny_tokenizer(), kept) == vocabulary_key(tiny_tokenizer(), tiny_corpus)
+    assert key_of(tiny_tokenizer(), kept) == key_of(tiny_tokenizer(), tiny_corpus)
 
 
 def test_training_clips_and_clip_length_change_the_key(tiny_tokenizer, tiny_corpus):
@@ -232,16 +235,16 @@ def test_training_clips_and_clip_length_change_the_key(tiny_tokenizer, tiny_corp
         with_clips(tiny_corpus, train=Catalogue.of([replace(train[0], digest=1), *train[1:]])),
         replace(tiny_corpus, clip_seconds=0.9),
     ]
-    assert len({vocabulary_key(tiny_tokenizer(), corpus) for corpus in corpora}) == len(corpora)
+    assert len({key_of(tiny_tokenizer(), corpus) for corpus in corpora}) == len(corpora)
 
 
 def test_another_root_does_not_change_the_key(tmp_path, tiny_tokenizer, tiny_corpus, store, opened):
     write_tiny_audioset(tmp_path / "elsewhere")
     moved = open_corpus(tiny_source(tmp_path / "elsewhere"), store)
-    assert vocabulary_key(tiny_tokenizer(), moved) == vocabulary_key(tiny_tokenizer(), tiny_corpus)
-    first = fit_or_load(tiny_tokenizer(), tiny_corpus, store)
+    assert key_of(tiny_tokenizer(), moved) == key_of(tiny_tokenizer(), tiny_corpus)
+    first = fit_vocabulary(tiny_tokenizer(), tiny_corpus, store)
     del opened[:]
-    assert_same(arrays(fit_or_load(tiny_tokenizer(), moved, store)), arrays(first))
+    assert_same(arrays(fit_vocabulary(tiny_tokenizer(), moved, store)), arrays(first))
     assert opened == []
 
 
@@ -253,7 +256,7 @@ def test_other_sounds_of_the_same_names_and_sizes_change_the_key(tmp_path, tiny_
         soundfile.write(path, 0.1 * rng.standard_normal(8000), 8000)
     after = open_corpus(tiny_source(tmp_path / "corpus"), Store(tmp_path / "b"))
     assert [clip.id for clip in after.clips["train"]] == [clip.id for clip in before.clips["train"]]
-    assert vocabulary_key(tiny_tokenizer(), after) != vocabulary_key(tiny_tokenizer(), before)
+    assert key_of(tiny_tokenizer(), after) != key_of(tiny_tokenizer(), before)
 
 
 # ---- corrupt and foreign files ----
@@ -325,18 +328,18 @@ DAMAGES = {
 def test_damaged_vocabulary_is_fitted_again_with_a_warning(
     store, tiny_tokenizer, tiny_corpus, opened, caplog, damage
 ):
-    first = fit_or_load(tiny_tokenizer(), tiny_corpus, store)
+    first = fit_vocabulary(tiny_tokenizer(), tiny_corpus, store)
     folder = store.folder("centroids", first.key)
     damage(folder)
     del opened[:]
-    second = fit_or_load(tiny_tokenizer(), tiny_corpus, store)
+    second = fit_vocabulary(tiny_tokenizer(), tiny_corpus, store)
     assert len(opened) == 18
     assert_same(arrays(second), arrays(first))
     [warning] = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert "made again" in warning
     assert str(folder) in warning
     del opened[:]
-    fit_or_load(tiny_tokenizer(), tiny_corpus, store)
+    fit_vocabulary(tiny_tokenizer(), tiny_corpus, store)
     assert opened == []
 
 
@@ -355,25 +358,25 @@ FURTHER_DAMAGES = {
 def test_damage_to_the_further_arrays_of_a_clustering_is_found(
     store, tiny_tokenizer, tiny_corpus, opened, caplog, clustering, damage
 ):
-    first = fit_or_load(tiny_tokenizer(clustering), tiny_corpus, store)
+    first = fit_vocabulary(tiny_tokenizer(clustering), tiny_corpus, store)
     damage(store.folder("centroids", first.key))
     del opened[:]
-    second = fit_or_load(tiny_tokenizer(clustering), tiny_corpus, store)
+    second = fit_vocabulary(tiny_tokenizer(clustering), tiny_corpus, store)
     assert len(opened) == 18
     assert_same(arrays(second), arrays(first))
     assert "made again" in caplog.text
 
 
 def test_warning_names_the_setting_that_differs(store, tiny_tokenizer, tiny_corpus, caplog):
-    vocabulary = fit_or_load(tiny_tokenizer(), tiny_corpus, store)
+    vocabulary = fit_vocabulary(tiny_tokenizer(), tiny_corpus, store)
     change_a_setting(store.folder("centroids", vocabulary.key))
-    fit_or_load(tiny_tokenizer(), tiny_corpus, store)
+    fit_vocabulary(tiny_tokenizer(), tiny_corpus, store)
     assert "features.hop_length is 64, not 128" in caplog.text
 
 
 @every_kind
 def test_files_are_plain_arrays_and_json(store, tiny_tokenizer, tiny_corpus, clustering, changes):
-    vocabulary = fit_or_load(tiny_tokenizer(clustering, **changes), tiny_corpus, store)
+    vocabulary = fit_vocabulary(tiny_tokenizer(clustering, **changes), tiny_corpus, store)
     folder = store.folder("centroids", vocabulary.key)
     sidecar = json.loads((folder / SIDECAR).read_text())
     names = {f"{name}.npy" for name in sidecar["shapes"]}
@@ -383,14 +386,14 @@ def test_files_are_plain_arrays_and_json(store, tiny_tokenizer, tiny_corpus, clu
         assert list(array.shape) == shape
         assert array.dtype == np.float32
     assert sidecar["settings"] == vocabulary.tokenizer.settings
-    assert sidecar["key"] == vocabulary.key == vocabulary_key(vocabulary.tokenizer, tiny_corpus)
+    assert sidecar["key"] == vocabulary.key == key_of(vocabulary.tokenizer, tiny_corpus)
 
 
 # ---- the copy in a run's folder ----
 
 
 def test_copy_in_a_run_is_read_without_the_corpus(store, tiny_tokenizer, tiny_corpus, tmp_path):
-    vocabulary = fit_or_load(tiny_tokenizer("product"), tiny_corpus, store)
+    vocabulary = fit_vocabulary(tiny_tokenizer("product"), tiny_corpus, store)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "left over").touch()
     copy_vocabulary(vocabulary, tmp_path / "run")
@@ -402,7 +405,7 @@ def test_copy_in_a_run_is_read_without_the_corpus(store, tiny_tokenizer, tiny_co
 
 
 def test_copy_of_other_settings_is_refused_in_a_sentence(store, tiny_tokenizer, tiny_corpus, tmp_path):
-    fit_or_load(tiny_tokenizer(), tiny_corpus, store).save(tmp_path / "run")
+    fit_vocabulary(tiny_tokenizer(), tiny_corpus, store).save(tmp_path / "run")
     with pytest.raises(UserError) as raised:
         load_run_vocabulary(tiny_tokenizer(features={"hop_length": 64}), tmp_path / "run")
     message = str(raised.value)
@@ -422,16 +425,16 @@ def test_missing_copy_is_refused_in_a_sentence(tiny_tokenizer, tmp_path):
 
 def fit_in_a_process(tokenizer: Tokenizer, corpus: Corpus, folder: Path, barrier: Barrier) -> None:
     torch.set_num_threads(1)
-    read_mono = loader_clips.read_mono
+    read_mono = waveforms.read_mono
 
     def noted(path: Path, *arguments):
         with (folder / "opened").open("a") as file:
             file.write(f"{path.name}\n")
         return read_mono(path, *arguments)
 
-    loader_clips.read_mono = noted
+    waveforms.read_mono = noted
     barrier.wait(120)
-    vocabulary = fit_or_load(tokenizer, corpus, Store(folder / "cache"))
+    vocabulary = fit_vocabulary(tokenizer, corpus, Store(folder / "cache"))
     with (folder / "checksums").open("a") as file:
         file.write(f"{vocabulary.tokenizer.codebooks.centroids.double().sum().item()}\n")
 
@@ -459,9 +462,16 @@ def test_of_two_processes_at_once_one_fits_and_both_read(tmp_path, tiny_tokenize
 
 @every_kind
 def test_report_can_be_recomputed(store, tiny_tokenizer, tiny_corpus, clustering, changes):
-    vocabulary = fit_or_load(tiny_tokenizer(clustering, **changes), tiny_corpus, store)
+    vocabulary = fit_vocabulary(tiny_tokenizer(clustering, **changes), tiny_corpus, store)
     tokenizer, report = vocabulary.tokenizer, vocabulary.report
-    frames = torch.from_numpy(draw_sample(tokenizer, tiny_corpus, None, 0).project()).double()
+    frames = torch.from_numpy(
+        draw_sample(
+            tokenizer.features,
+            tokenizer.codebooks,
+            tokenizer.sampling,
+            CorpusClips(tiny_corpus, tokenizer.features),
+        ).project()
+    ).double()
     tokens = tokenizer.codebooks.encode(frames.float())
     residual = (frames - tokenizer.codebooks.decode(tokens)).square().sum()
     total = (frames - frames.mean(0)).square().sum()
@@ -486,7 +496,7 @@ def test_masked_tokens_are_not_counted():
 
 
 def test_report_is_flat_json_of_the_reported_names(store, tiny_tokenizer, tiny_corpus):
-    report = fit_or_load(tiny_tokenizer("product"), tiny_corpus, store).report
+    report = fit_vocabulary(tiny_tokenizer("product"), tiny_corpus, store).report
     assert report.keys() == REPORTED
     for value in report.values():
         for number in value if isinstance(value, list) else [value]:
@@ -504,7 +514,7 @@ def test_centroids_that_no_frame_has_are_counted_and_logged(store, tiny_tokenize
 
     tokenizer.codebooks.fit = fit_badly
     with caplog.at_level("INFO"):
-        report = fit_or_load(tokenizer, tiny_corpus, store).report
+        report = fit_vocabulary(tokenizer, tiny_corpus, store).report
     dead = report["dead_centroids"]
     assert dead[2:] == [7, 7]
     assert report["perplexity_per_codebook"][2:] == [1, 1]
@@ -513,7 +523,7 @@ def test_centroids_that_no_frame_has_are_counted_and_logged(store, tiny_tokenize
 
 def test_more_centroids_keep_more_variance(tmp_path, tiny_tokenizer, tiny_corpus):
     kept = [
-        fit_or_load(tiny_tokenizer(n_clusters=k), tiny_corpus, Store(tmp_path)).report["variance_kept"]
+        fit_vocabulary(tiny_tokenizer(n_clusters=k), tiny_corpus, Store(tmp_path)).report["variance_kept"]
         for k in (1, 4, 16)
     ]
     assert kept[0] == pytest.approx(0, abs=1e-3)
@@ -567,14 +577,14 @@ def test_counts_are_how_often_each_centroid_occurs(rows):
     ("changes", "words"),
     [
         ({"n_clusters": N_FRAMES + 1}, f"clustering.n_clusters={N_FRAMES + 1} exceeds the {N_FRAMES} frames"),
-        ({"sample_frames": 9, "n_clusters": 10}, "clustering.n_clusters=10 exceeds the 9 frames"),
-        ({"sample_frames": 7, "n_clusters": 2}, "features.n_components=8 exceeds the 7 frames"),
+        ({"n_frames": 9, "n_clusters": 10}, "clustering.n_clusters=10 exceeds the 9 frames"),
+        ({"n_frames": 7, "n_clusters": 2}, "features.n_components=8 exceeds the 7 frames"),
     ],
     ids=str,
 )
 def test_too_few_frames_are_refused_and_leave_nothing(store, tiny_tokenizer, tiny_corpus, changes, words):
     with pytest.raises(UserError, match=words):
-        fit_or_load(tiny_tokenizer(**changes), tiny_corpus, store)
+        fit_vocabulary(tiny_tokenizer(**changes), tiny_corpus, store)
     assert [path for path in store.root.glob("centroids/*") if path.suffix != ".lock"] == []
 
 
@@ -585,6 +595,6 @@ def test_clip_that_has_vanished_is_named_and_not_blamed_on_the_cache(
     gone = replace(train[0], location=file_at(tmp_path / "lost.wav"))
     lost = with_clips(tiny_corpus, train=Catalogue.of([*train[1:], gone]))
     with pytest.raises(UserError) as raised:
-        fit_or_load(tiny_tokenizer(), lost, store)
+        fit_vocabulary(tiny_tokenizer(), lost, store)
     assert str(tmp_path / "lost.wav") in str(raised.value)
     assert "cache_dir" not in str(raised.value)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from audiotok.logger.logger import RunLogger
 from audiotok.padding import is_position
-from audiotok.tokens.vocabulary import token_counts, token_use
+from audiotok.tokens.measures import token_counts, token_use
 
 
 class VocabularyUse(pl.Callback):

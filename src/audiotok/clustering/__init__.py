@@ -1,1 +1,1 @@
-"""Frames to tokens: `codebooks` is the interface, every other file an option of the group `clustering`."""
+"""Frames to tokens: `codebooks` is the interface, `lloyd` what most options share, the rest are options."""

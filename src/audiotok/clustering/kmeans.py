@@ -14,33 +14,13 @@ class KMeans(LloydCodebooks):
     Args:
         n_clusters: Centroids, K.
         n_iter: Iterations of Lloyd's algorithm.
-        sample_frames: Frames that centroids are fitted on; None for all.
-        sample_clips: Training clips that these frames are drawn from; None for all.
-        sample_gb: Most memory that the frames and the fitting to them take, GB.
-        seed: Seed of the draw and of the starting centroids.
+        seed: Seed of the sample of frames and of the initial centroids.
     """
 
     kind = "kmeans"
 
-    def __init__(
-        self,
-        *,
-        n_clusters: int,
-        n_iter: int,
-        sample_frames: int | None,
-        sample_clips: int | None,
-        sample_gb: float,
-        seed: int,
-    ) -> None:
-        super().__init__(
-            n_clusters=n_clusters,
-            n_codebooks=1,
-            n_iter=n_iter,
-            sample_frames=sample_frames,
-            sample_clips=sample_clips,
-            sample_gb=sample_gb,
-            seed=seed,
-        )
+    def __init__(self, *, n_clusters: int = 500, n_iter: int = 15, seed: int = 0) -> None:
+        super().__init__(n_clusters=n_clusters, n_codebooks=1, n_iter=n_iter, seed=seed)
 
     def check_dimensions(self, n_dimensions: int) -> None:
         """Accept any number of dimensions."""

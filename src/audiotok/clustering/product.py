@@ -1,4 +1,4 @@
-"""Product quantisation: the dimensions of a frame are shared out to Q codebooks, each with K centroids.
+"""Product quantisation: the dimensions of a frame are divided among Q codebooks of K centroids each.
 
 Source: H. Jégou, M. Douze, C. Schmid, "Product quantization for nearest neighbor search", PAMI 2011.
 """
@@ -14,22 +14,24 @@ from audiotok.errors import UserError
 
 
 class Product(LloydCodebooks):
-    """Q independent k-means over Q groups of dimensions: Q tokens a frame, K to the power of Q words.
+    """Q independent k-means over Q groups of dimensions: Q tokens per frame, K to the power of Q words.
 
     Args:
         n_clusters: Centroids per codebook, K.
         n_codebooks: Codebooks, Q; must divide the dimensions D.
         n_iter: Iterations of Lloyd's algorithm.
-        sample_frames: Frames that centroids are fitted on; None for all.
-        sample_clips: Training clips that these frames are drawn from; None for all.
-        sample_gb: Most memory that the frames and the fitting to them take, GB.
-        seed: Seed of the draw and of the starting centroids.
+        seed: Seed of the sample of frames and of the initial centroids.
     """
 
     kind = "product"
 
+    def __init__(
+        self, *, n_clusters: int = 256, n_codebooks: int = 24, n_iter: int = 15, seed: int = 0
+    ) -> None:
+        super().__init__(n_clusters=n_clusters, n_codebooks=n_codebooks, n_iter=n_iter, seed=seed)
+
     def check_dimensions(self, n_dimensions: int) -> None:
-        """Raise `UserError` where the codebooks do not divide the dimensions."""
+        """Raise `UserError` if the codebooks do not divide the dimensions."""
         if n_dimensions % self.n_codebooks:
             raise UserError(
                 f"clustering.n_codebooks={self.n_codebooks} does not divide the {n_dimensions} dimensions of "

@@ -1,4 +1,4 @@
-"""Random-projection quantisation (BEST-RQ): tokens for which nothing is learnt.
+"""Random-projection quantisation (BEST-RQ): tokens without any learning.
 
 Source: C.-C. Chiu, J. Qin, Y. Zhang, J. Yu, Y. Wu, "Self-supervised learning with random-projection
 quantizer for speech recognition", ICML 2022.
@@ -17,19 +17,16 @@ from audiotok.errors import UserError
 class Random(Codebooks):
     """Q random projections, each with K random codes: a token is the code of the largest cosine.
 
-    Of the frames, tokens know only the mean and the deviation of every dimension; projections and codes are
-    drawn from the seed. `centroids` are no part of encoding: entry (q, k) is the mean of what the codebooks
-    before q leave over of the sample's frames whose token is k, 0 where there are none. A word decodes to the
-    sum of its entries.
+    Only the mean and the standard deviation of every dimension are measured on the sample; projections and
+    codes are drawn from the seed. `centroids` play no part in encoding: entry (q, k) is the mean residual,
+    after the codebooks before q, of the sample's frames whose token is k, or 0 if there are none. A word
+    decodes to the sum of its entries.
 
     Args:
         n_clusters: Codes per codebook, K.
-        n_codebooks: Codebooks, Q, each with a projection of its own.
-        code_dimensions: Dimensions of the codes, which frames are projected to.
-        sample_frames: Frames that means are taken of; None for all.
-        sample_clips: Training clips that these frames are drawn from; None for all.
-        sample_gb: Most memory that the frames and the fitting to them take, GB.
-        seed: Seed of the draw, the projections and the codes.
+        n_codebooks: Codebooks, Q, each with its own projection.
+        code_dimensions: Dimensions that frames are projected to.
+        seed: Seed of the sample of frames, the projections and the codes.
     """
 
     offset: Tensor
@@ -38,27 +35,12 @@ class Random(Codebooks):
     codes: Tensor
 
     def __init__(
-        self,
-        *,
-        n_clusters: int,
-        n_codebooks: int,
-        code_dimensions: int,
-        sample_frames: int | None,
-        sample_clips: int | None,
-        sample_gb: float,
-        seed: int,
+        self, *, n_clusters: int = 256, n_codebooks: int = 8, code_dimensions: int = 16, seed: int = 0
     ) -> None:
-        super().__init__(
-            n_clusters=n_clusters,
-            n_codebooks=n_codebooks,
-            sample_frames=sample_frames,
-            sample_clips=sample_clips,
-            sample_gb=sample_gb,
-            seed=seed,
-        )
+        super().__init__(n_clusters=n_clusters, n_codebooks=n_codebooks, seed=seed)
         if code_dimensions < 2:
             raise UserError(
-                f"clustering.code_dimensions={code_dimensions} leaves codes no directions to differ in; "
+                f"clustering.code_dimensions={code_dimensions} is too small, codes differ in direction; "
                 "choose 2 or more."
             )
         self.code_dimensions = code_dimensions
@@ -78,7 +60,7 @@ class Random(Codebooks):
         mean = frames.mean(0, dtype=np.float64)
         squares = (np.square(part - mean).sum(0) for part in np.split(frames, range(PART, len(frames), PART)))
         deviation = np.sqrt(sum(squares) / len(frames))
-        varies = deviation > 1e-4 * deviation.max()  # what does not would only amplify rounding
+        varies = deviation > 1e-4 * deviation.max()  # scaling the others would only amplify rounding errors
         scale = np.divide(1, deviation, out=np.zeros_like(deviation), where=varies)
         self.offset = torch.from_numpy(mean).float()
         self.scale = torch.from_numpy(scale).float()
@@ -87,11 +69,11 @@ class Random(Codebooks):
         self.centroids = additive_table(points, self.encode_sample(points), self.n_clusters)
 
     def _draw(self, n_dimensions: int) -> tuple[Tensor, Tensor]:
-        """Draw projections by Xavier's uniform rule, and codes of length 1 in all directions alike."""
+        """Draw projections by Xavier's uniform rule, and codes of length 1, uniform in direction."""
         limit = math.sqrt(6 / (n_dimensions + self.code_dimensions))
         projections, codes = [], []
         for q in range(self.n_codebooks):
-            rng = np.random.default_rng([self.seed, q])  # more codebooks leave the first ones as they are
+            rng = np.random.default_rng([self.seed, q])  # independent of the number of codebooks
             projections.append(rng.uniform(-limit, limit, (n_dimensions, self.code_dimensions)))
             drawn = rng.standard_normal((self.n_clusters, self.code_dimensions))
             codes.append(drawn / np.linalg.norm(drawn, axis=1, keepdims=True))
@@ -109,7 +91,7 @@ class Random(Codebooks):
 
 
 def additive_table(frames: Tensor, tokens: Tensor, n_clusters: int) -> Tensor:
-    """Find what each token adds to a frame, codebook after codebook, each as the mean of what is left over.
+    """Find what each token adds to a frame, codebook by codebook, as the mean of the residuals.
 
     Args:
         frames: (N, D)
@@ -117,12 +99,12 @@ def additive_table(frames: Tensor, tokens: Tensor, n_clusters: int) -> Tensor:
         n_clusters: Tokens of a codebook, K.
 
     Returns:
-        (Q, K, D), 0 for tokens that do not occur
+        (Q, K, D), 0 for tokens that do not occur.
     """
     left = frames.clone()
     tables = []
     for codes in tokens.T:
-        sums = torch.zeros(n_clusters, frames.shape[1], dtype=torch.float64)  # of many, so not in float32
+        sums = torch.zeros(n_clusters, frames.shape[1], dtype=torch.float64)  # float32 would lose digits
         for part, chosen in zip(left.split(PART), codes.split(PART), strict=True):
             sums.index_add_(0, chosen, part.double())
         counts = codes.bincount(minlength=n_clusters).clamp(min=1)

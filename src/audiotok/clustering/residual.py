@@ -1,4 +1,4 @@
-"""Residual quantisation: each codebook clusters what the former ones left over of a frame.
+"""Residual quantisation: each codebook clusters what the previous ones leave of a frame.
 
 Source: Y. Chen, T. Guan, C. Wang, "Approximate nearest neighbor search by residual vector quantization",
 Sensors 2010.
@@ -12,31 +12,33 @@ from tqdm import tqdm
 from audiotok.clustering.codebooks import PART, nearest
 from audiotok.clustering.lloyd import LloydCodebooks, lloyd
 
-# Codebooks whose clustering starts from spread points. What these leave over of mel frames has no crowds any
-# more: spread points are then its outliers, and starting from them in all of 8 codebooks leaves 6 % more.
+# Codebooks whose clustering starts from spread points. The residuals of later ones have no dense regions,
+# so spread points would be outliers: starting all of 8 codebooks from them ends with a 6 % higher error.
 _N_SPREAD = 2
 
 
 class Residual(LloydCodebooks):
-    """Q k-means in sequence: the first codebook says the frame roughly, the others correct it.
+    """Q k-means in sequence: the first codebook approximates the frame, the others correct it.
 
     Args:
         n_clusters: Centroids per codebook, K.
         n_codebooks: Codebooks, Q.
         n_iter: Iterations of Lloyd's algorithm.
-        sample_frames: Frames that centroids are fitted on; None for all.
-        sample_clips: Training clips that these frames are drawn from; None for all.
-        sample_gb: Most memory that the frames and the fitting to them take, GB.
-        seed: Seed of the draw and of the starting centroids.
+        seed: Seed of the sample of frames and of the initial centroids.
     """
 
     kind = "residual"
+
+    def __init__(
+        self, *, n_clusters: int = 256, n_codebooks: int = 8, n_iter: int = 8, seed: int = 0
+    ) -> None:
+        super().__init__(n_clusters=n_clusters, n_codebooks=n_codebooks, n_iter=n_iter, seed=seed)
 
     def check_dimensions(self, n_dimensions: int) -> None:
         """Accept any number of dimensions."""
 
     def fit_arrays(self, frames: np.ndarray) -> None:
-        """Cluster frames (N, D), then what is left of them, into centroids (Q, K, D)."""
+        """Cluster frames (N, D), then their residuals, into centroids (Q, K, D)."""
         left = torch.from_numpy(frames.copy())
         books = []
         progress = tqdm(
@@ -53,7 +55,7 @@ class Residual(LloydCodebooks):
         self.centroids = torch.stack(books)
 
     def encode(self, frames: Tensor) -> Tensor:
-        """Return the nearest centroid to what is left over, codebook by codebook: (..., D) to (..., Q)."""
+        """Return the nearest centroid to the residual, codebook by codebook: (..., D) to (..., Q)."""
         left = frames.flatten(0, -2)
         tokens = []
         for book in self.centroids:

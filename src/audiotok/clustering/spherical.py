@@ -1,4 +1,4 @@
-"""One codebook by spherical k-means: frames are compared by direction, and how long they are is thrown away.
+"""One codebook by spherical k-means: frames are compared by direction alone, their length is discarded.
 
 Source: I. S. Dhillon, D. S. Modha, "Concept decompositions for large sparse text data using clustering",
 Machine Learning 2001.
@@ -15,44 +15,25 @@ from audiotok.clustering.lloyd import lloyd
 class Spherical(KMeans):
     """FAISS spherical k-means: the token of a frame is the centroid of the largest cosine.
 
-    A frame and its double are one word. Of frames in dB, length is mostly loudness: as they are
-    (`features.n_components=null`) flat spectra of any level become one word; around their mean, as the
-    principal components have them, quieter and louder than usual are opposite directions, and only how much
-    so is lost.
+    A frame and twice that frame are the same word. The length of a frame in dB is mostly loudness. Without
+    principal components (`features.n_components=null`), flat spectra of any level become one word. With them,
+    frames are centred on their mean: quieter and louder than average are opposite directions, and only the
+    amount is lost.
 
-    The centroids are of length 1. A token decodes to its centroid times the mean length that the sample's
-    frames have along it, which of all lengths leaves the least error; 0 where no frame of the sample has it.
+    The centroids have length 1. A token decodes to its centroid times the mean projection of the sample's
+    frames onto it, which minimises the error; to 0 if no frame of the sample has that token.
 
     Args:
         n_clusters: Centroids, K.
         n_iter: Iterations of Lloyd's algorithm.
-        sample_frames: Frames that centroids are fitted on; None for all.
-        sample_clips: Training clips that these frames are drawn from; None for all.
-        sample_gb: Most memory that the frames and the fitting to them take, GB.
-        seed: Seed of the draw and of the starting centroids.
+        seed: Seed of the sample of frames and of the initial centroids.
     """
 
     kind = "spherical"
     lengths: Tensor
 
-    def __init__(
-        self,
-        *,
-        n_clusters: int,
-        n_iter: int,
-        sample_frames: int | None,
-        sample_clips: int | None,
-        sample_gb: float,
-        seed: int,
-    ) -> None:
-        super().__init__(
-            n_clusters=n_clusters,
-            n_iter=n_iter,
-            sample_frames=sample_frames,
-            sample_clips=sample_clips,
-            sample_gb=sample_gb,
-            seed=seed,
-        )
+    def __init__(self, *, n_clusters: int = 500, n_iter: int = 15, seed: int = 0) -> None:
+        super().__init__(n_clusters=n_clusters, n_iter=n_iter, seed=seed)
         self.register_buffer("lengths", torch.empty(0))
 
     def fit_arrays(self, frames: np.ndarray) -> None:
@@ -72,5 +53,5 @@ class Spherical(KMeans):
         return (frames @ self.centroids[0].T).max(-1, keepdim=True).indices
 
     def decode(self, tokens: Tensor) -> Tensor:
-        """Return the centroid of every token at its usual length: (..., 1) to (..., D)."""
+        """Return the centroid of every token at its mean length: (..., 1) to (..., D)."""
         return (self.centroids[0] * self.lengths[:, None])[tokens[..., 0]]

@@ -3,7 +3,7 @@
 finding      what a check says, and how bad it is
 extent       how much is looked at
 corpus       clips, positives, clips in two splits, sample rates: from the manifest alone
-patient      a run that is about to begin, and the clips of it that are listened to
+subject      a run that is about to begin, and the clips of it that are listened to
 frames       sound, and what normalisation leaves of it
 tokens       how the centroids are used, and what they tell of the labels
 control      what a linear classifier hears in the tokens

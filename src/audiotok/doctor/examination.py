@@ -12,7 +12,7 @@ from audiotok.doctor import frames, listing, short_training, speed, tokens
 from audiotok.doctor.control import control, histograms
 from audiotok.doctor.finding import Finding, NotMadeError
 from audiotok.doctor.report import report, show
-from audiotok.doctor.subject import Patient
+from audiotok.doctor.subject import Subject
 from audiotok.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -51,38 +51,38 @@ class Examination:
         )
         self.not_made |= dict.fromkeys(OF_THE_RUN, "training cannot begin, see setup")
 
-    def examine_run(self, patient: Patient) -> None:
+    def examine_run(self, subject: Subject) -> None:
         """Look at what training would begin with."""
-        features, vocabulary = patient.vocabulary.tokenizer.features, patient.vocabulary
-        codebooks, n = vocabulary.tokenizer.codebooks, patient.extent.n_permutations
-        self._make("sound", lambda: frames.sound(patient.train, features))
-        self._make("normalization", lambda: frames.normalization(patient.train, features))
-        self._make("vocabulary", lambda: tokens.vocabulary_use(patient.train, vocabulary))
+        features, vocabulary = subject.vocabulary.tokenizer.features, subject.vocabulary
+        codebooks, n = vocabulary.tokenizer.codebooks, subject.extent.n_permutations
+        self._make("sound", lambda: frames.sound(subject.train, features))
+        self._make("normalization", lambda: frames.normalization(subject.train, features))
+        self._make("vocabulary", lambda: tokens.vocabulary_use(subject.train, vocabulary))
         self._make(
             "information",
             lambda: tokens.information(
-                patient.train,
-                histograms(patient.train, codebooks),
-                patient.corpus.classes,
+                subject.train,
+                histograms(subject.train, codebooks),
+                subject.corpus.classes,
                 n,
-                _generator(patient),
+                _generator(subject),
             ),
         )
         self._make(
             "control",
             lambda: control(
-                (histograms(patient.train, codebooks), patient.train.targets),
-                (histograms(patient.val, codebooks), patient.val.targets),
-                patient.corpus.chance("val"),
+                (histograms(subject.train, codebooks), subject.train.targets),
+                (histograms(subject.val, codebooks), subject.val.targets),
+                subject.corpus.chance("val"),
                 n,
-                _generator(patient),
+                _generator(subject),
             ),
         )
         log.info("Training briefly, a few times over.")
-        self._make("start", lambda: short_training.loss_at_start(patient))
-        self._make("one_batch", lambda: short_training.one_batch(patient))
-        self._make("learning_rate", lambda: short_training.learning_rate(patient))
-        self._make("waiting", lambda: speed.waiting(patient))
+        self._make("start", lambda: short_training.loss_at_start(subject))
+        self._make("one_batch", lambda: short_training.one_batch(subject))
+        self._make("learning_rate", lambda: short_training.learning_rate(subject))
+        self._make("waiting", lambda: speed.waiting(subject))
 
     def conclude(self) -> dict[str, Any]:
         """Show what was found, and return it in plain JSON."""
@@ -98,5 +98,5 @@ class Examination:
         self.seconds[topic] = time.perf_counter() - start
 
 
-def _generator(patient: Patient) -> torch.Generator:
-    return torch.Generator().manual_seed(patient.extent.seed)
+def _generator(subject: Subject) -> torch.Generator:
+    return torch.Generator().manual_seed(subject.extent.seed)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from audiotok.doctor.finding import Finding, NotMadeError, State, graded
-from audiotok.doctor.subject import Patient
+from audiotok.doctor.subject import Subject
 from audiotok.model.model import prior_logits
 
 FACTORS = (0.1, 1.0, 10.0)  # of the learning rate
@@ -39,11 +39,11 @@ class Batch(NamedTuple):
     targets: Tensor
 
 
-def loss_at_start(patient: Patient) -> Finding:
+def loss_at_start(subject: Subject) -> Finding:
     """Compare the loss before the first step with that of a model that knows nothing."""
-    batches = list(_batches(patient, _CLIPS_AT_START))
-    found = fmean(Trainee(patient).losses(batches))
-    expected, why = _expected(patient, batches)
+    batches = list(_batches(subject, _CLIPS_AT_START))
+    found = fmean(Trainee(subject).losses(batches))
+    expected, why = _expected(subject, batches)
     off = found / expected - 1
     state = graded(abs(off), OFF, FAR_OFF)
     return Finding(
@@ -61,14 +61,14 @@ _TOO_HIGH = (
 _TOO_LOW = "Before training it knows labels: is that meant (model.init_from)? Else look for a leak."
 
 
-def one_batch(patient: Patient) -> Finding:
+def one_batch(subject: Subject) -> Finding:
     """Learn one batch by heart.
 
     Raises:
         NotMadeError: Too few steps fit into the time.
     """
-    batch = next(_batches(patient, patient.datamodule.batch_size))
-    losses = train_briefly(patient, cycle([batch]))
+    batch = next(_batches(subject, subject.datamodule.batch_size))
+    losses = train_briefly(subject, cycle([batch]))
     remains = losses[-1] / max(losses[0], 1e-9)
     state = graded(remains, HALF_LEARNT, NOT_LEARNT)
     return Finding(
@@ -84,7 +84,7 @@ def one_batch(patient: Patient) -> Finding:
 _OF_ONE_BATCH = "What cannot learn a batch learns nothing: see learning_rate, then whether tokens differ."
 
 
-def learning_rate(patient: Patient) -> Finding:
+def learning_rate(subject: Subject) -> Finding:
     """Train at the configured learning rate, at a tenth of it and at ten times as much.
 
     Losses are of clips that come for the first time (the excerpt permitting), over those of the untrained
@@ -93,16 +93,16 @@ def learning_rate(patient: Patient) -> Finding:
     Raises:
         NotMadeError: Too few steps fit into the time.
     """
-    clips = patient.extent.n_steps * patient.datamodule.batch_size
-    batches = list(_batches(patient, min(clips, len(patient.train))))
-    relative = {factor: _relative_loss(patient, batches, factor) for factor in FACTORS}
-    lr = Trainee(patient).optimizer.param_groups[0]["lr"]
+    clips = subject.extent.n_steps * subject.datamodule.batch_size
+    batches = list(_batches(subject, min(clips, len(subject.train))))
+    relative = {factor: _relative_loss(subject, batches, factor) for factor in FACTORS}
+    lr = Trainee(subject).optimizer.param_groups[0]["lr"]
     state, advice = judge(relative)
     shown = ", ".join(f"{value:.2f} at {factor * lr:.1e}" for factor, value in relative.items())
     return Finding(
         "learning_rate",
         state,
-        f"After up to {patient.extent.n_steps} steps, the loss on new clips is, times that of the untrained "
+        f"After up to {subject.extent.n_steps} steps, the loss on new clips is, times that of the untrained "
         f"model: {shown}; {lr:.1e} is configured.",
         advice,
         {"lr": lr, "relative_loss": {f"{factor * lr:.2e}": value for factor, value in relative.items()}},
@@ -126,27 +126,27 @@ def judge(relative: dict[float, float]) -> tuple[State, str]:
     return "good", ""
 
 
-def _relative_loss(patient: Patient, batches: list[Batch], factor: float) -> float:
-    losses = train_briefly(patient, cycle(batches), factor)
+def _relative_loss(subject: Subject, batches: list[Batch], factor: float) -> float:
+    losses = train_briefly(subject, cycle(batches), factor)
     asked = list(islice(cycle(batches), len(losses)))
     last = max(1, len(losses) // 4)
-    return fmean(losses[-last:]) / max(1e-9, fmean(Trainee(patient).losses(asked[-last:])))
+    return fmean(losses[-last:]) / max(1e-9, fmean(Trainee(subject).losses(asked[-last:])))
 
 
-def train_briefly(patient: Patient, batches: Iterable[Batch], factor: float = 1.0) -> list[float]:
+def train_briefly(subject: Subject, batches: Iterable[Batch], factor: float = 1.0) -> list[float]:
     """Train a copy of the model, and return the loss of each batch as it was when it came.
 
     A loss that is not finite is the last one.
 
     Args:
-        patient: Its model, loss, optimiser; `extent` says how many steps, and how long.
+        subject: Its model, loss, optimiser; `extent` says how many steps, and how long.
         batches: One for each step.
         factor: Of the learning rate.
 
     Raises:
         NotMadeError: Too few steps fit into the time.
     """
-    trainee, extent = Trainee(patient, factor), patient.extent
+    trainee, extent = Trainee(subject, factor), subject.extent
     losses: list[float] = []
     start = time.perf_counter()
     for batch in islice(batches, extent.n_steps):
@@ -166,15 +166,15 @@ class Trainee:
     """A copy of the model that may be trained; in it nothing is dropped.
 
     Args:
-        patient: Its model, loss and optimiser.
+        subject: Its model, loss and optimiser.
         factor: Of the learning rate.
     """
 
-    def __init__(self, patient: Patient, factor: float = 1.0) -> None:
-        self.loss_of, self.gradient_clip = patient.loss, patient.gradient_clip
-        self.model = copy.deepcopy(patient.model).to(patient.device).train()  # BatchNorm goes by the batch
+    def __init__(self, subject: Subject, factor: float = 1.0) -> None:
+        self.loss_of, self.gradient_clip = subject.loss, subject.gradient_clip
+        self.model = copy.deepcopy(subject.model).to(subject.device).train()  # BatchNorm goes by the batch
         self.model.disable_dropout()
-        self.optimizer = patient.optimizer.build(self.model)
+        self.optimizer = subject.optimizer.build(self.model)
         for group in self.optimizer.param_groups:
             group["lr"] *= factor
 
@@ -200,21 +200,21 @@ class Trainee:
         return float(loss.detach())
 
 
-def _expected(patient: Patient, batches: list[Batch]) -> tuple[float, str]:
+def _expected(subject: Subject, batches: list[Batch]) -> tuple[float, str]:
     """Return the loss that a start without knowledge has on some batches, and what it knows."""
-    at_prior = patient.model.start_at_prior
-    logits = prior_logits(patient.class_prior) if at_prior else torch.zeros(len(patient.corpus.classes))
+    at_prior = subject.model.start_at_prior
+    logits = prior_logits(subject.class_prior) if at_prior else torch.zeros(len(subject.corpus.classes))
     losses = [
-        float(patient.loss(logits.to(b.targets.device).expand_as(b.targets), b.targets, False))
+        float(subject.loss(logits.to(b.targets.device).expand_as(b.targets), b.targets, False))
         for b in batches
     ]
     return fmean(losses), "how often each class is heard" if at_prior else "nothing"
 
 
-def _batches(patient: Patient, n_clips: int) -> Iterator[Batch]:
+def _batches(subject: Subject, n_clips: int) -> Iterator[Batch]:
     """Give the first training clips that were listened to, in batches of the configured size."""
-    excerpt, device = patient.train, patient.device
-    tokenizer, stage = patient.vocabulary.tokenizer, patient.model.reads
-    for clips in torch.arange(min(n_clips, len(excerpt))).split(patient.datamodule.batch_size):
+    excerpt, device = subject.train, subject.device
+    tokenizer, stage = subject.vocabulary.tokenizer, subject.model.reads
+    for clips in torch.arange(min(n_clips, len(excerpt))).split(subject.datamodule.batch_size):
         inputs, lengths = excerpt.inputs(clips, tokenizer, stage)
         yield Batch(inputs.to(device), lengths.to(device), excerpt.targets[clips].to(device))

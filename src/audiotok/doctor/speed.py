@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from audiotok.doctor.finding import Finding, NotMadeError, State
 from audiotok.doctor.short_training import Batch, Trainee
-from audiotok.doctor.subject import Patient
+from audiotok.doctor.subject import Subject
 
 WAITS = 0.3  # share of the time: a GPU that waits for a third of it costs half as much again. Slow is not bad
 _WARM_UP = 1  # batches before the clock starts: workers start, memory is taken
@@ -18,24 +18,24 @@ class Timing(NamedTuple):
     waiting: float
 
 
-def waiting(patient: Patient) -> Finding:
+def waiting(subject: Subject) -> Finding:
     """Train over the first batches of an epoch, augmented as configured; then again, from what is kept."""
-    first, again = _time_steps(patient), _time_steps(patient)
-    datamodule, keeps = patient.datamodule, patient.corpus.cache != "none"
+    first, again = _time_steps(subject), _time_steps(subject)
+    datamodule, keeps = subject.datamodule, subject.corpus.cache != "none"
     state: State = "doubtful" if again.waiting > WAITS else "good"
-    n_steps = len(patient.corpus.clips["train"]) / datamodule.batch_size
+    n_steps = len(subject.corpus.clips["train"]) / datamodule.batch_size
     return Finding(
         "waiting",
         state,
         f"{100 * first.waiting:.0f} % of a step is waiting for data at first, {100 * again.waiting:.0f} % "
         f"when the same clips come again; then a step takes {1000 * again.step:.0f} ms, an epoch about "
-        f"{n_steps * again.step:,.0f} s (data.cache={patient.corpus.cache}).",
+        f"{n_steps * again.step:,.0f} s (data.cache={subject.corpus.cache}).",
         "" if state == "good" else (_OF_WAITING if keeps else _OF_NO_CACHE),
         {
             "share_at_first": first.waiting,
             "share_again": again.waiting,
             "seconds_a_step": again.step,
-            "cache": patient.corpus.cache,
+            "cache": subject.corpus.cache,
             "n_workers": datamodule.n_workers,
         },
     )
@@ -45,15 +45,15 @@ _OF_WAITING = "Raise loader.n_workers; augment=none reads tokens that are kept a
 _OF_NO_CACHE = "Choose data.cache=tokens, which decodes every clip once; else raise loader.n_workers."
 
 
-def _time_steps(patient: Patient) -> Timing:
+def _time_steps(subject: Subject) -> Timing:
     """Time the first steps of an epoch, after a few more."""
-    trainee, extent, device = Trainee(patient), patient.extent, patient.device
+    trainee, extent, device = Trainee(subject), subject.extent, subject.device
     spent_waiting, n_timed = 0.0, 0
     begun = start = time.perf_counter()
-    for number, batch in enumerate(patient.datamodule.train_dataloader()):
+    for number, batch in enumerate(subject.datamodule.train_dataloader()):
         arrived = time.perf_counter()
         on_device = {name: values.to(device) for name, values in batch.items()}
-        ready = on_device if "inputs" in batch else patient.datamodule.trained.on(device)(on_device)
+        ready = on_device if "inputs" in batch else subject.datamodule.trained.on(device)(on_device)
         trainee.step(Batch(ready["inputs"], ready["lengths"], ready["targets"]))
         now = time.perf_counter()
         if number < _WARM_UP:

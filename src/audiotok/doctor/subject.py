@@ -1,4 +1,4 @@
-"""A run that is about to begin, and the clips of it that are listened to."""
+"""The run that the doctor examines, and the excerpts of its clips that it reads."""
 
 import logging
 import time
@@ -8,12 +8,11 @@ from functools import cached_property
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
 
 from audiotok.data.clip import Split
 from audiotok.data.corpus.corpus import Corpus
 from audiotok.doctor.extent import Extent
-from audiotok.loader.clips import ClipDataset, as_it_is
+from audiotok.loader.clips import ClipDataset
 from audiotok.loader.datamodule import ClipDataModule
 from audiotok.model.model import Model
 from audiotok.padding import is_position
@@ -23,19 +22,19 @@ from audiotok.training.loss import Loss
 from audiotok.training.optimizer import Optimizer
 
 log = logging.getLogger(__name__)
-_BATCH = 8  # clips that are read, and tokenised, at a time
+_BATCH = 8  # clips that are read and tokenised at a time
 
 
 @dataclass(frozen=True)
 class Excerpt:
-    """Some clips of a split, N of them, drawn at random.
+    """N clips of a split, drawn at random.
 
     Args:
-        analysis: Mel frames, float16 (N, mel frames, M), dB.
-        n_slices: How many of each are not padding, (N,).
-        frames: What is clustered, float32 (N, T, D).
+        analysis: (N, slices, bins), what the features' `analyze` returns.
+        n_slices: Slices of each clip that are not padding, (N,).
+        frames: The vectors that are clustered, float32 (N, T, D).
         tokens: int64 (N, T, Q).
-        lengths: Positions of each that are not padding, (N,).
+        lengths: Positions of each clip that are not padding, (N,).
         targets: Labels, float32 (N, C).
     """
 
@@ -51,30 +50,30 @@ class Excerpt:
 
     @property
     def positions(self) -> Tensor:
-        """Which positions are not padding, bool (N, T)."""
+        """The positions that are not padding, bool (N, T)."""
         return is_position(self.lengths, self.tokens.shape[1])
 
     def inputs(self, clips: Tensor, tokenizer: Tokenizer, stage: Stage) -> tuple[Tensor, Tensor]:
-        """Return what a model reads of some clips (B,), not augmented, and its lengths (B,)."""
+        """Return the input of a model for some clips (B,), without augmentation, and its lengths (B,)."""
         if stage == "analysis":
             return tokenizer.read(self.analysis[clips], self.n_slices[clips], stage)
         return (self.tokens if stage == "tokens" else self.frames)[clips], self.lengths[clips]
 
 
 @dataclass(frozen=True)
-class Patient:
-    """What training would begin with.
+class Subject:
+    """A run before its first step.
 
     Args:
-        corpus: Its clips.
-        vocabulary: Its centroids, fitted.
-        datamodule: What training would read from.
-        model: As it stands before the first step; no check changes it.
+        corpus: The clips.
+        vocabulary: Fitted.
+        datamodule: The batches that training would read.
+        model: As it is initialised; no check changes it.
         loss: An option of the config group.
         optimizer: An option of the config group.
         gradient_clip: Norm that gradients are clipped to; None for no clipping.
-        device: Where training would be done; here it is done there in float32.
-        extent: How much is looked at.
+        device: Where training would take place; the doctor trains there in float32.
+        extent: How much is examined.
     """
 
     corpus: Corpus
@@ -89,39 +88,37 @@ class Patient:
 
     @cached_property
     def train(self) -> Excerpt:
-        """Training clips."""
+        """An excerpt of the training clips."""
         return self._read("train")
 
     @cached_property
     def val(self) -> Excerpt:
-        """Validation clips."""
+        """An excerpt of the validation clips."""
         return self._read("val")
 
     @property
     def class_prior(self) -> Tensor:
-        """Share of the training clips in which each class is heard, (C,)."""
+        """Share of the training clips with each class, (C,)."""
         return torch.from_numpy(self.corpus.class_counts("train") / len(self.corpus.clips["train"])).float()
 
     def _read(self, split: Split) -> Excerpt:
-        """Read clips in an order drawn at random, until there are enough of them or time is over."""
+        """Read clips in random order, until there are enough of them or the time is up."""
         tokenizer, extent = self.vocabulary.tokenizer, self.extent
-        dataset = ClipDataset(self.corpus, split, tokenizer.features, cache=self.datamodule.cache)
-        order = np.random.default_rng(extent.seed).permutation(len(dataset))[: extent.n_clips].tolist()
-        loader = DataLoader(
-            dataset,
-            batch_size=_BATCH,
-            sampler=order,
-            collate_fn=as_it_is,
-            num_workers=self.datamodule.n_workers,
-            generator=torch.Generator(),  # its own: the global one stays as it was
+        dataset = ClipDataset(
+            self.corpus.clips[split],
+            len(self.corpus.classes),
+            self.corpus.clip_seconds,
+            tokenizer.features,
+            cache=self.datamodule.cache.of(split),
         )
+        order = np.random.default_rng(extent.seed).permutation(len(dataset))[: extent.n_clips].tolist()
         parts, start = [], time.perf_counter()
-        for batch in loader:
+        for batch in dataset.batches(order, _BATCH, self.datamodule.n_workers):
             frames, lengths = tokenizer.read(batch["analysis"], batch["n_slices"], "frames")
             tokens = tokenizer.codebooks.encode(frames)
             parts.append((batch["analysis"], batch["n_slices"], frames, tokens, lengths, batch["targets"]))
             if time.perf_counter() - start > extent.seconds:
                 break
         excerpt = Excerpt(*map(torch.cat, zip(*parts, strict=True)))
-        log.info("Listened to %d of %s %s clips.", len(excerpt), f"{len(dataset):,}", split)
+        log.info("Read %d of %s %s clips.", len(excerpt), f"{len(dataset):,}", split)
         return excerpt

@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
-from audiotok.clustering.codebooks import Codebooks
 from audiotok.data.clip import SoundClass
 from audiotok.doctor.finding import Finding, NotMadeError, State, graded, worst
 from audiotok.doctor.subject import Excerpt
-from audiotok.tokens.vocabulary import Vocabulary, perplexities, token_counts
+from audiotok.tokens.measures import perplexities, token_counts, variance_kept
+from audiotok.tokens.vocabulary import Vocabulary
 
 # A codebook in which one centroid takes nearly all says less than half a bit of a frame.
 NARROW, DEAD = 2.0, 1.35  # perplexity of a codebook; 2 ** 0.43 = 1.35
@@ -58,14 +58,8 @@ def vocabulary_use(excerpt: Excerpt, vocabulary: Vocabulary) -> Finding:
 
 _OF_USE = (
     "See what normalisation leaves; then fewer clustering.n_clusters or n_codebooks, fewer "
-    "features.n_components, or more sample_frames."
+    "features.n_components, or more sample.n_frames."
 )
-
-
-def variance_kept(frames: Tensor, tokens: Tensor, codebooks: Codebooks) -> float:
-    """Return the share of the variance of frames (N, D) that their tokens (N, Q) keep; 0 of none."""
-    total = (frames - frames.mean(0)).square().sum()
-    return float(1 - (frames - codebooks.decode(tokens)).square().sum() / total) if total > 0 else 0.0
 
 
 def information(

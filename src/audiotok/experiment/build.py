@@ -24,6 +24,7 @@ from audiotok.errors import UserError
 from audiotok.experiment.configuration import build_node, build_offered, model_node
 from audiotok.experiment.weights import load_pretrained
 from audiotok.loader.datamodule import ClipDataModule
+from audiotok.loader.training_clips import CorpusClips
 from audiotok.logger.logger import RunLogger
 from audiotok.model.model import Model, Sizes, Start
 from audiotok.run.destination import Destination
@@ -66,15 +67,21 @@ def build(config: DictConfig, destination: Destination, logger: RunLogger) -> Pa
     model = build_model(config, tokenizer, corpus.clip_seconds, len(corpus.classes))
     optimizer, schedule = build_node(config.optimizer), build_node(config.schedule)
     recipe = build_node(config.augment)
-    datamodule = build_node(
-        config.loader, corpus=corpus, tokenizer=tokenizer, store=store, stage=model.reads, recipe=recipe
-    )
     callbacks = build_callbacks(config, destination, logger, tokenizer)
     trainer = build_trainer(config, destination, logger, callbacks.values())
+    datamodule = build_node(
+        config.loader,
+        corpus=corpus,
+        tokenizer=tokenizer,
+        store=store,
+        stage=model.reads,
+        recipe=recipe,
+        device=trainer.strategy.root_device,
+    )
     _check_shares(corpus, trainer.world_size)
     with timed(seconds, "fit_centroids"):
-        before = _vocabulary_before(config)
-        vocabulary = fit_or_load(tokenizer, corpus, store, datamodule.cache, datamodule.n_workers, before)
+        clips = CorpusClips(corpus, tokenizer.features, datamodule.cache, datamodule.n_workers)
+        vocabulary = fit_or_load(tokenizer, clips, store, _vocabulary_before(config))
         if destination.leads:
             copy_vocabulary(vocabulary, destination.folder.vocabulary)
     pl.seed_everything(config.seed, workers=True, verbose=False)
@@ -118,21 +125,13 @@ def compile_model(model: Model) -> None:
 
 def build_tokenizer(config: DictConfig) -> Tokenizer:
     """Build features and codebooks, not fitted yet."""
-    return Tokenizer(build_node(config.features), build_node(config.clustering))
+    return Tokenizer(build_node(config.features), build_node(config.clustering), build_node(config.sample))
 
 
 def build_model(config: DictConfig, tokenizer: Tokenizer, clip_seconds: float, n_classes: int) -> Model:
     """Build the model for a tokenizer's vocabulary and clip length, from the seed alone."""
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    sizes = Sizes(
-        n_bins=tokenizer.features.n_bins,
-        n_dimensions=tokenizer.features.n_dimensions,
-        n_codebooks=tokenizer.codebooks.n_codebooks,
-        n_clusters=tokenizer.codebooks.n_clusters,
-        n_tokens=tokenizer.n_tokens(clip_seconds),
-        n_classes=n_classes,
-    )
-    model = build_node(model_node(config), sizes=sizes)
+    model = build_node(model_node(config), sizes=Sizes.of(tokenizer, n_classes, clip_seconds))
     assert isinstance(model, Model)
     return model
 

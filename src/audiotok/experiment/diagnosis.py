@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 
 from audiotok.data.corpus.manifest import open_manifest
 from audiotok.doctor.examination import Examination
-from audiotok.doctor.subject import Patient
+from audiotok.doctor.subject import Subject
 from audiotok.errors import UserError
 from audiotok.experiment.build import build, build_tokenizer
 from audiotok.experiment.configuration import build_node
@@ -44,9 +44,8 @@ def doctor(config: DictConfig, destination: Destination) -> dict[str, Any]:
         except UserError as error:
             examination.note_no_run(error)
         else:
-            parts.datamodule.trainer = parts.trainer  # which tells where tokens are made
             examination.examine_run(
-                Patient(
+                Subject(
                     corpus=parts.corpus,
                     vocabulary=parts.vocabulary,
                     datamodule=parts.datamodule,

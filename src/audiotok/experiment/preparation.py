@@ -12,9 +12,10 @@ from audiotok.engine.engine import Engine
 from audiotok.experiment.build import build_tokenizer
 from audiotok.experiment.configuration import PrepareRoot, begin, build_node
 from audiotok.experiment.session import quieten
-from audiotok.loader.clip_rows import Kept
+from audiotok.loader.clip_rows import ClipRows
 from audiotok.loader.datamodule import default_workers
-from audiotok.loader.fill import fill_frames, fill_tokens
+from audiotok.loader.fill import fill_analysis, fill_tokens
+from audiotok.loader.training_clips import CorpusClips
 from audiotok.run.destination import Destination
 from audiotok.store import Store
 from audiotok.tokens.vocabulary import fit_or_load
@@ -53,8 +54,9 @@ def _fill(config: DictConfig, corpus: Corpus, store: Store, engine: Engine) -> N
     """Keep the mel frames of all clips, or fit the centroids and keep the tokens."""
     tokenizer = build_tokenizer(config)
     if config.fill == "frames":
-        kept: Kept = fill_frames(corpus, tokenizer.features, store, engine)
+        cached: ClipRows = fill_analysis(corpus, tokenizer.features, store, engine)
     else:
-        fit_or_load(tokenizer, corpus, store, n_workers=default_workers())
-        kept = fill_tokens(corpus, tokenizer, store, engine)
-    log.info("The %s of %s clips are in %s.", kept.name, f"{len(kept.rows):,}", kept.folder)
+        clips = CorpusClips(corpus, tokenizer.features, n_workers=default_workers())
+        fit_or_load(tokenizer, clips, store)
+        cached = fill_tokens(corpus, tokenizer, store, engine)
+    log.info("The %s of %s clips are in %s.", cached.name, f"{len(cached.rows):,}", cached.folder)

@@ -61,7 +61,7 @@ class Projection(nn.Module):
         if len(frames) < max(self.n_components or [1]):
             raise UserError(
                 f"features.n_components={max(self.n_components or [1])} exceeds the {len(frames)} frames of "
-                "the training sample; lower it, or raise clustering.sample_frames or sample_gb, or add clips."
+                "the training sample; lower it, or raise sample.n_frames or sample.max_gb, or add clips."
             )
         mean, covariance = _moments(frames)
         scale = torch.ones(self.n_inputs, dtype=torch.float64)

@@ -1,7 +1,7 @@
-"""What is kept of a corpus's clips from one epoch and run to the next: their mel frames, or their tokens.
+"""Cached rows of a corpus, one for each clip: its analysis, or its tokens.
 
-Rows belong to the bytes of a clip, not to its split: they are in the order of the clips' digests, so that
-folds and splits of the same clips share one folder.
+Rows belong to the bytes of a clip, not to its split. They are in the order of the digests of the clips, so
+that folds and splits of the same clips share one folder.
 """
 
 import hashlib
@@ -14,7 +14,6 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from audiotok.data.corpus.corpus import Corpus
 from audiotok.features.features import Features
@@ -26,18 +25,18 @@ from audiotok.tokens.tokenizer import Tokenizer
 log = logging.getLogger(__name__)
 
 
-class Kept(ABC):
-    """A row for each usable clip of a corpus, whatever its split; `open` it to read and write rows.
+class ClipRows(ABC):
+    """One row for each usable clip of a corpus, whatever its split; `open` it to read and write rows.
 
     Args:
         corpus: The clips.
-        shape: Of a row.
-        dtype: Of its values.
-        store: Where it is kept.
+        shape: Shape of a row.
+        dtype: Type of its values.
+        store: Where the rows are.
     """
 
     kind: ClassVar[str]  # folder of the store, and value of the key `fill`
-    name: ClassVar[str]  # for people
+    name: str  # what users call the content of a row
 
     def __init__(self, corpus: Corpus, shape: tuple[int, ...], dtype: np.dtype, store: Store) -> None:
         self.digests = np.unique(np.concatenate([clips.digests for clips in corpus.clips.values()]))
@@ -48,11 +47,11 @@ class Kept(ABC):
     @property
     @abstractmethod
     def settings(self) -> dict[str, object]:
-        """All that a row depends on besides its clip and the length it is cropped to, flat and JSON-like."""
+        """Everything that a row depends on besides its clip and the length of clips, flat and JSON-like."""
 
     @cached_property
     def made_of(self) -> dict[str, object]:
-        """What the sidecar says of the rows; the key depends on it and on their version."""
+        """What the sidecar says about the rows; the key depends on it and on the version."""
         clips = hashlib.blake2b(self.digests.tobytes(), digest_size=8).hexdigest()
         return {
             **self.settings,
@@ -68,7 +67,7 @@ class Kept(ABC):
 
     @property
     def row_bytes(self) -> int:
-        """What a clip takes on the disk."""
+        """Size of a row on the disk."""
         return int(np.prod(self.shape)) * self.dtype.itemsize + 8
 
     @property
@@ -78,12 +77,12 @@ class Kept(ABC):
 
     @property
     def rows(self) -> Rows:
-        """The rows, once they are open."""
-        assert self._rows is not None, "open it first"
+        """The rows, after `open`."""
+        assert self._rows is not None, "call open first"
         return self._rows
 
     def open(self) -> None:
-        """Open the rows; make their folder where there is none, or a broken one.
+        """Open the rows; create their folder if it is missing or broken.
 
         Raises:
             UserError: The cache cannot be written.
@@ -109,68 +108,58 @@ class Kept(ABC):
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StaleError(f"{kind.sidecar} cannot be read ({error!r})") from error
         if version != kind.version:
-            raise StaleError(f"the {self.name} in it are of version {version}, not {kind.version}")
+            raise StaleError(f"the {self.name} have version {version}, not {kind.version}")
         rows = Rows(folder)
         if (len(rows), *rows.shape, rows.dtype) != (len(self.digests), *self.shape, self.dtype):
-            raise StaleError("the rows are not of the shape of these clips")
+            raise StaleError("the rows do not have the shape of these clips")
         return rows
 
 
-class KeptFrames(Kept):
-    """Mel frames, float16 (mel frames, M): they depend on the analysis alone, whatever is clustered.
+class AnalysisRows(ClipRows):
+    """The analysis (slices, bins) of clips, which depends on the sound alone, whatever is clustered.
 
     Args:
         corpus: The clips.
-        features: Makes them.
-        store: Where they are kept.
+        features: Their `analyze` makes the rows.
+        store: Where the rows are.
     """
 
-    kind, name = "frames", "mel frames"
+    kind = "frames"
 
     def __init__(self, corpus: Corpus, features: Features, store: Store) -> None:
         n_slices = features.n_slices(round(corpus.clip_seconds * features.sample_rate))
         dtype = torch.empty(0, dtype=features.analysis_dtype).numpy().dtype
         super().__init__(corpus, (n_slices, features.n_bins), dtype, store)
-        self.features = features
+        self.features, self.name = features, features.analysis_name
 
     @property
     def settings(self) -> dict[str, object]:
-        """Those of the analysis."""
+        """The settings of the analysis."""
         return self.features.analysis_settings
 
 
-class KeptTokens(Kept):
-    """Tokens (T, Q), in one byte where the centroids of a codebook can be counted in it, or else in two.
+class TokenRows(ClipRows):
+    """The tokens (T, Q) of clips, in one byte if that can count the centroids of a codebook, else in two.
 
     Args:
         corpus: The clips.
-        tokenizer: Makes them; fitted by the time they are opened.
-        store: Where they are kept.
+        tokenizer: Makes the rows; fitted by the time they are opened.
+        store: Where the rows are.
     """
 
     kind, name = "tokens", "tokens"
 
     def __init__(self, corpus: Corpus, tokenizer: Tokenizer, store: Store) -> None:
         shape = (tokenizer.n_tokens(corpus.clip_seconds), tokenizer.codebooks.n_codebooks)
-        super().__init__(corpus, shape, np.min_scalar_type(tokenizer.codebooks.n_clusters - 1), store)
+        super().__init__(corpus, shape, token_type(tokenizer), store)
         self.tokenizer = tokenizer
 
     @property
     def settings(self) -> dict[str, object]:
-        """Those of the tokenizer, and the sum of what was fitted: settings alone do not say that."""
+        """The settings of the tokenizer, and the checksum of what was fitted, which they do not determine."""
         return {**self.tokenizer.settings, "checksum": self.tokenizer.checksum()}
 
-    def make(self, analysis: Tensor, n_slices: Tensor) -> tuple[Tensor, Tensor]:
-        """Make tokens (B, T, Q) of mel frames (B, mel frames, M), and how many positions count (B,)."""
-        return make_tokens(self.tokenizer, analysis, n_slices)
 
-
-def make_tokens(tokenizer: Tokenizer, analysis: Tensor, n_slices: Tensor) -> tuple[Tensor, Tensor]:
-    """Make tokens (B, T, Q) of mel frames (B, mel frames, M), and how many positions count (B,).
-
-    One clip after the other: the last bits of a matrix product, and with them the choice between two
-    centroids that are equally near, may depend on what else is in a batch.
-    """
-    made = [tokenizer.read(analysis[i : i + 1], n_slices[i : i + 1], "tokens") for i in range(len(analysis))]
-    tokens, lengths = zip(*made, strict=True)
-    return torch.cat(tokens), torch.cat(lengths)
+def token_type(tokenizer: Tokenizer) -> np.dtype:
+    """Return the smallest unsigned type that holds the tokens of a tokenizer."""
+    return np.min_scalar_type(tokenizer.codebooks.n_clusters - 1)

@@ -1,4 +1,4 @@
-"""Batches as the dataset gives them to batches as a model reads them, in workers and on accelerators."""
+"""Batches as the dataset returns them to batches as a model reads them, in workers or on accelerators."""
 
 import copy
 from typing import Any
@@ -11,48 +11,48 @@ from audiotok.augment.words import Words
 from audiotok.tokens.tokenizer import Stage, Tokenizer
 
 
-class Preparation:
-    """Make `inputs` and `lengths` of tokens, mel frames or waveforms.
+class Collate:
+    """Make `inputs` and `lengths` from tokens, an analysis or waveforms.
 
     Args:
         tokenizer: Fitted by the first batch.
         stage: What the model reads.
-        recipe: What is changed in training clips; None leaves clips as they are.
+        recipe: Augmentation of training clips; None for no augmentation.
     """
 
     def __init__(self, tokenizer: Tokenizer, stage: Stage, recipe: Recipe | None) -> None:
         self.tokenizer, self.stage, self.recipe = tokenizer, stage, recipe
         self._neighbors: Tensor | None = None
-        self._elsewhere: dict[torch.device, Preparation] = {}
+        self._elsewhere: dict[torch.device, Collate] = {}
 
-    def on(self, device: torch.device) -> "Preparation":
-        """Return the same on another device, by a copy of the tokenizer: the dataset goes on with its own."""
+    def on(self, device: torch.device) -> "Collate":
+        """Return the same on another device, with its own copy of the tokenizer."""
         if device.type == "cpu":
             return self
         if device not in self._elsewhere:
             tokenizer = copy.deepcopy(self.tokenizer).to(device)
-            self._elsewhere[device] = Preparation(tokenizer, self.stage, self.recipe)
+            self._elsewhere[device] = Collate(tokenizer, self.stage, self.recipe)
         return self._elsewhere[device]
 
     @torch.no_grad()
     def __call__(self, batch: Any) -> dict[str, Tensor]:
-        """Make a batch ready: `index` (B,), `targets` (B, C), `inputs` (B, T, ...), `lengths` (B,).
+        """Return `index` (B,), `targets` (B, C), `inputs` (B, T, ...) and `lengths` (B,).
 
-        What is random follows from the first clip's seed, so that it is the same wherever it is done.
+        All randomness follows from the seed of the first clip, so it is the same on every device.
         """
         generator = torch.Generator().manual_seed(int(batch["seed"][0]))
         targets = batch["targets"]
         if "tokens" in batch:
             inputs, lengths = batch["tokens"].long(), batch["n_tokens"]
         else:
-            analysis, n_slices, targets = self._sound(batch, generator)
+            analysis, n_slices, targets = self._analysis(batch, generator)
             inputs, lengths = self.tokenizer.read(analysis, n_slices, self.stage)
         if self.recipe and self.stage == "tokens":
             inputs = self._words(self.recipe.words, inputs, generator)
         return {"index": batch["index"], "targets": targets, "inputs": inputs, "lengths": lengths}
 
-    def _sound(self, batch: Any, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
-        """Return mel frames (B, mel frames, M), how many count (B,), and targets (B, C), all augmented."""
+    def _analysis(self, batch: Any, generator: Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the analysis (B, slices, bins), its lengths (B,) and targets (B, C), all augmented."""
         features, targets = self.tokenizer.features, batch["targets"]
         if "analysis" in batch:
             analysis, n_slices = batch["analysis"], batch["n_slices"]

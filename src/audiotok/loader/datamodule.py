@@ -1,4 +1,4 @@
-"""The LightningDataModule: spectrograms and tokens on the fly, from the cached centroids."""
+"""The LightningDataModule: batches of what a model reads, made while training from the fitted vocabulary."""
 
 import os
 from collections.abc import Iterator
@@ -14,26 +14,32 @@ from audiotok.data.clip import Split
 from audiotok.data.corpus.corpus import Corpus
 from audiotok.errors import UserError
 from audiotok.loader.cache import ClipCache
-from audiotok.loader.clips import ClipDataset, as_it_is
-from audiotok.loader.collate import Preparation
+from audiotok.loader.clips import ClipDataset, unchanged
+from audiotok.loader.collate import Collate
 from audiotok.loader.sampler import EpochSampler, balancing_weights
 from audiotok.store import Store
 from audiotok.tokens.tokenizer import Stage, Tokenizer
 
 
 class EpochLoader(DataLoader[Any]):
-    """Begin an epoch when its first batch is asked for, not before.
+    """Start an epoch when its first batch is asked for, not before.
 
-    Lightning makes the first iterator before it restores a checkpoint, and workers would fetch the clips of
+    Lightning makes the first iterator before it restores a checkpoint; workers would fetch the clips of
     epoch 0 for a run that resumes in a later one.
+
+    Args:
+        dataset: The clips.
+        drops_workers: Stop the workers from the first epoch on that finds all tokens in the cache: reading
+            them costs less than passing them between processes.
+        arguments: Of torch's DataLoader.
     """
 
-    drops_workers = (
-        False  # in the first epoch that finds all tokens kept: fetching them costs less than passing
-    )
+    def __init__(self, dataset: ClipDataset, *, drops_workers: bool, **arguments: Any) -> None:
+        self.clips, self.drops_workers = dataset, drops_workers
+        super().__init__(dataset, **arguments)
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
-        if self.drops_workers and self.num_workers and self.dataset.is_kept:  # type: ignore[attr-defined]
+        if self.drops_workers and self.num_workers and self.clips.is_cached:
             self.num_workers, self._iterator = 0, None
         yield from super().__iter__()
 
@@ -42,19 +48,20 @@ class ClipDataModule(pl.LightningDataModule):
     """Batches of what a model reads: `inputs` (B, T, ...), `lengths` (B,), `targets` (B, C), `index` (B,).
 
     Args:
-        corpus: Where the clips are, and what is kept of them.
+        corpus: The clips, and what is cached of them.
         tokenizer: Fitted before the first batch.
-        store: Where it is kept.
+        store: Where clips are cached.
         stage: What the model reads.
-        recipe: What is changed in training clips.
-        batch_size: Clips in a batch, B, of each device.
-        n_workers: Processes that read clips for a device; None takes the cores but one, at most 8, and none
-            in epochs in which all tokens are there.
-        tokenize_on: "workers" makes spectrograms and tokens where files are read, "accelerator" after a
-            batch has been moved to the device; "auto" takes the accelerator where it is a GPU.
-        sampling: "uniform" visits every training clip once an epoch; "balanced" visits clips of rare classes
-            more often.
-        random_crop: In training, take a random stretch of clips that are too long, not the middle.
+        recipe: Augmentation of training clips.
+        device: Where the model is trained.
+        batch_size: Clips in a batch, B, on each device.
+        n_workers: Processes that read clips for each device; None for one less than the cores, at most 8, and
+            for none in epochs that find all tokens in the cache.
+        tokenize_on: "workers" tokenises where files are read, "accelerator" after a batch has been moved to
+            the device; "auto" is the accelerator if it is a GPU.
+        sampling: "uniform" visits every training clip once in an epoch; "balanced" visits clips of rare
+            classes more often.
+        random_crop: In training, crop clips that are too long to a random stretch instead of their middle.
         seed: Seed of the order of training clips, of their crops and of their augmentation.
     """
 
@@ -64,14 +71,15 @@ class ClipDataModule(pl.LightningDataModule):
         tokenizer: Tokenizer,
         store: Store,
         stage: Stage,
-        recipe: Recipe | None,
+        recipe: Recipe | None = None,
+        device: torch.device = torch.device("cpu"),  # noqa: B008, immutable
         *,
-        batch_size: int,
-        n_workers: int | None,
-        tokenize_on: Literal["auto", "workers", "accelerator"],
-        sampling: Literal["uniform", "balanced"],
-        random_crop: bool,
-        seed: int,
+        batch_size: int = 16,
+        n_workers: int | None = None,
+        tokenize_on: Literal["auto", "workers", "accelerator"] = "auto",
+        sampling: Literal["uniform", "balanced"] = "uniform",
+        random_crop: bool = False,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         if batch_size < 1:
@@ -83,21 +91,15 @@ class ClipDataModule(pl.LightningDataModule):
         self.corpus, self.tokenizer, self.batch_size = corpus, tokenizer, batch_size
         self.n_workers = default_workers() if n_workers is None else n_workers
         self.drops_workers = n_workers is None
-        self.tokenize_on, self.sampling, self.random_crop = tokenize_on, sampling, random_crop
-        self.seed = seed
+        # Whether clips are tokenised where files are read.
+        self.in_workers = tokenize_on == "workers" or (tokenize_on == "auto" and device.type == "cpu")
+        self.sampling, self.random_crop, self.seed = sampling, random_crop, seed
         self.cache = ClipCache(corpus, tokenizer, store, stage, recipe)
-        self.trained, self.scored = Preparation(tokenizer, stage, recipe), Preparation(tokenizer, stage, None)
+        self.trained, self.scored = Collate(tokenizer, stage, recipe), Collate(tokenizer, stage, None)
         self._loaders: dict[Split, DataLoader[Any]] = {}
 
-    @property
-    def in_workers(self) -> bool:
-        """Whether tokens are made where the files are read."""
-        if self.tokenize_on == "auto":
-            return self.trainer is None or self.trainer.strategy.root_device.type == "cpu"
-        return self.tokenize_on == "workers"
-
     def train_dataloader(self) -> DataLoader[Any]:
-        """Visit training clips in an order of the epoch's own."""
+        """Visit training clips in a different order in each epoch."""
         return self._loader("train")
 
     def val_dataloader(self) -> DataLoader[Any]:
@@ -112,31 +114,31 @@ class ClipDataModule(pl.LightningDataModule):
         if split not in self._loaders:
             training = split == "train"
             dataset = ClipDataset(
-                self.corpus,
-                split,
+                self.corpus.clips[split],
+                len(self.corpus.classes),
+                self.corpus.clip_seconds,
                 self.tokenizer.features,
                 content=self._content(split),
-                cache=self.cache,
+                cache=self.cache.of(split),
                 random_crop=training and self.random_crop,
             )
-            loader = EpochLoader(
+            self._loaders[split] = EpochLoader(
                 dataset,
+                drops_workers=self.drops_workers,
                 batch_size=self.batch_size,
                 sampler=self._visits(len(dataset)) if training else self._share(len(dataset)),
-                collate_fn=self._preparation(training) if self.in_workers else as_it_is,
+                collate_fn=self._collate(training) if self.in_workers else unchanged,
                 num_workers=self.n_workers,
                 persistent_workers=training and self.n_workers > 0,
                 pin_memory=torch.cuda.is_available(),
             )
-            loader.drops_workers = self.drops_workers
-            self._loaders[split] = loader
         return self._loaders[split]
 
     def _content(self, split: Split) -> Stage:
-        """Return what the dataset of a split gives."""
-        if self.cache.keeps_tokens(split):
+        """Return how far the dataset of a split processes clips."""
+        if self.cache.caches_tokens(split):
             return "tokens"
-        return "analysis" if self.in_workers or self.cache.keeps_frames(split) else "waveform"
+        return "analysis" if self.in_workers or self.cache.caches_analysis(split) else "waveform"
 
     def _visits(self, n_clips: int) -> EpochSampler:
         weights = balancing_weights(self.corpus.clips["train"]) if self.sampling == "balanced" else None
@@ -144,30 +146,30 @@ class ClipDataModule(pl.LightningDataModule):
         return EpochSampler(n_clips, self.seed, weights, rank=rank, n_ranks=n_ranks)
 
     def _share(self, n_clips: int) -> range:
-        """Return the clips that this process scores: each is scored by one process, once."""
+        """Return the clips that this process scores; each clip is scored once, by one process."""
         rank, n_ranks = self._ranks
         return range(rank, n_clips, n_ranks)
 
     @property
     def _ranks(self) -> tuple[int, int]:
-        """Which process of the run this is, and how many there are."""
+        """The number of this process in the run, and the number of processes."""
         return (0, 1) if self.trainer is None else (self.trainer.global_rank, self.trainer.world_size)
 
-    def _preparation(self, training: bool) -> Preparation:
+    def _collate(self, training: bool) -> Collate:
         return self.trained if training else self.scored
 
     def on_after_batch_transfer(self, batch: dict[str, Tensor], dataloader_idx: int) -> dict[str, Tensor]:
-        """Make a batch ready on the device that it has been moved to, where workers have not done it."""
+        """Collate a batch on the device that it has been moved to, unless workers have done it."""
         if "inputs" in batch:
             return batch
-        preparation = self._preparation(training=self.trainer is not None and self.trainer.training)
-        return preparation.on(batch["targets"].device)(batch)
+        collate = self._collate(training=self.trainer is not None and self.trainer.training)
+        return collate.on(batch["targets"].device)(batch)
 
 
 def default_workers() -> int:
-    """Return how many processes read clips where nothing else is said: the cores but one, at most 8.
+    """Return the default number of processes that read clips: one less than the cores, at most 8.
 
-    Where several jobs share a machine, `hydra/launcher=jobs` says how many in AUDIOTOK_JOBS.
+    If several jobs share a machine, `hydra/launcher=jobs` says how many in AUDIOTOK_JOBS.
     """
     if not hasattr(os, "sched_getaffinity"):
         return 2

@@ -1,9 +1,9 @@
-"""Rows of one array on disk, each complete or absent, which many processes fill and read at once.
+"""Rows of one array on disk, each complete or absent, which many processes fill and read at the same time.
 
-A folder holds `rows.npy` (rows, ...), sparse until it is filled, and `index.npy`, which has for each row its
-length and the CRC-32 of its bytes; numpy opens both as they are. Whoever makes a row first writes it, and
-then its place in the index. A row is absent while its length is 0, and where its sum does not fit: the
-machine lost its power between the two, or two processes wrote at once what differs in the last bit.
+A folder holds `rows.npy` (rows, ...), sparse until it is filled, and `index.npy`, the length of each row and
+the CRC-32 of its bytes; numpy opens both files. A process writes a row first and its index entry second. A
+row is absent while its length is 0, or if its CRC does not match: the machine lost power between the two
+writes, or two processes wrote rows that differ in the last bit at the same time.
 """
 
 import zlib
@@ -20,13 +20,13 @@ _ENTRY = np.dtype([("length", "<i4"), ("crc32", "<u4")])
 
 
 class Rows:
-    """The rows in a folder, mapped into memory: pages are shared by all processes that read them.
+    """The rows in a folder, mapped into memory: all processes that read them share the pages.
 
     Args:
-        folder: In which `create` made them.
+        folder: Where `create` made them.
 
     Raises:
-        StaleError: They are missing, or are not what `create` made.
+        StaleError: They are missing, or broken.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -42,12 +42,12 @@ class Rows:
 
     @staticmethod
     def create(folder: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        """Make rows that are all absent, and take no room yet.
+        """Create rows that are all absent, and use no disk space yet.
 
         Args:
-            folder: Where they are made.
+            folder: An empty folder.
             shape: (rows, ...)
-            dtype: Of the values.
+            dtype: Type of the values.
         """
         np.lib.format.open_memmap(folder / ROWS, "w+", dtype, shape)
         np.lib.format.open_memmap(folder / INDEX, "w+", _ENTRY, shape[:1])
@@ -60,16 +60,16 @@ class Rows:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of a row."""
+        """Shape of a row."""
         return self._rows.shape[1:]
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the values."""
+        """Type of the values."""
         return self._rows.dtype
 
     def lengths(self, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
-        """Return the lengths of rows (B,) as they stand in the index: int32 (B,), 0 for those absent."""
+        """Return the lengths of rows (B,) in the index: int32 (B,), 0 for absent rows."""
         return np.asarray(self._index["length"])[rows]
 
     def read(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -79,9 +79,9 @@ class Rows:
             rows: (B,)
 
         Returns:
-            (B, ...), anything where a row is absent, and their lengths, int32 (B,), 0 for those.
+            (B, ...), undefined for absent rows, and their lengths, int32 (B,), 0 for absent rows.
         """
-        entries = np.asarray(self._index)[rows]  # before the rows: they are written in the other order
+        entries = np.asarray(self._index)[rows]  # before the rows, the reverse of how they are written
         values = np.asarray(self._rows)[rows]
         lengths = entries["length"].copy()
         for i, (length, crc32) in enumerate(entries.tolist()):
@@ -90,7 +90,7 @@ class Rows:
         return values, lengths
 
     def write(self, row: int, values: np.ndarray, length: int) -> None:
-        """Keep a row.
+        """Write a row.
 
         Args:
             row: Which.
@@ -98,7 +98,7 @@ class Rows:
             length: How much of it is not padding, 1 or more.
 
         Raises:
-            OSError: The disk is full, or the rows are no longer there.
+            OSError: The disk is full, or the rows have been removed.
         """
         content = np.ascontiguousarray(values, self.dtype).tobytes()
         assert length > 0, "0 stands for an absent row"
@@ -108,7 +108,7 @@ class Rows:
         _write(self.folder / INDEX, entry, _start(self._index) + row * _ENTRY.itemsize)
 
     def damaged(self) -> list[int]:
-        """Return the rows whose sum does not fit; they count as absent."""
+        """Return the rows whose CRC does not match; they count as absent."""
         written = np.flatnonzero(self.lengths())
         parts = np.split(written, range(_PART, len(written), _PART))
         return [int(row) for part in parts for row in part[self.read(part)[1] == 0]]
@@ -121,7 +121,7 @@ def _start(mapped: np.ndarray) -> int:
 
 
 def _write(path: Path, content: bytes, offset: int) -> None:
-    """Write at a place in a file; unlike a memory map, a full disk is an error here and not a signal."""
+    """Write at an offset of a file; unlike in a memory map, a full disk is an error and not a signal."""
     with path.open("r+b", buffering=0) as file:
         file.seek(offset)
         _write_all(file, content)

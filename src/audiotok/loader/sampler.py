@@ -1,4 +1,4 @@
-"""The order in which training visits clips: a function of the seed and the epoch, and of nothing else.
+"""The order in which training visits clips: a function of the seed and the epoch alone.
 
 Torch's own shuffling draws from the global generator, whose state a resumed run does not have.
 """
@@ -13,18 +13,18 @@ from audiotok.loader.clips import Draw
 
 
 class EpochSampler(Sampler[Draw]):
-    """Shuffle anew in every epoch, repeatably.
+    """Shuffle differently in every epoch, repeatably.
 
-    Lightning calls `set_epoch` before each epoch, also of a resumed run. Of several processes, each takes
-    every n-th visit, so that together their batches are those of one process with n times the batch. What
-    is left over of an epoch when it is shared out is left out of it, fewer visits than there are processes.
+    Lightning calls `set_epoch` before each epoch, also in a resumed run. With n processes, each takes every
+    n-th visit, so that their batches together are those of one process with n times the batch size. The
+    remainder of an epoch, fewer visits than there are processes, is left out.
 
     Args:
-        n_clips: How many clips there are; as many visits make an epoch.
-        seed: Seed of every epoch's order and of what is random in each visit.
-        weights: How often clips are visited, (n_clips,); None visits each once.
-        rank: Which process of the run this is.
-        n_ranks: How many there are.
+        n_clips: Number of clips, and of visits in an epoch.
+        seed: Seed of the order of every epoch, and of everything random in each visit.
+        weights: Relative frequency of visits, (n_clips,); None visits each clip once.
+        rank: Number of this process in the run.
+        n_ranks: Number of processes.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class EpochSampler(Sampler[Draw]):
         self.shares = None if weights is None else weights / weights.sum()
 
     def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch whose order is given next."""
+        """Choose the epoch whose order is returned next."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -53,13 +53,13 @@ class EpochSampler(Sampler[Draw]):
 
 
 def balancing_weights(clips: Catalogue) -> np.ndarray:
-    """Weigh clips by how rare their classes are: the sum of 1 / (clips with the class) over their labels.
+    """Weigh clips by the rarity of their classes: the sum of 1 / (clips with the class) over their labels.
 
-    A clip without labels weighs as little as the least of the others. Source: Y. Gong, Y. Chung, J. Glass,
+    A clip without labels has the smallest weight of the others. Source: Y. Gong, Y. Chung, J. Glass,
     "PSLA: Improving Audio Tagging With Pretraining, Sampling, Labeling, and Aggregation", TASLP 2021.
 
     Args:
-        clips: Those that are there.
+        clips: Usable clips.
 
     Returns:
         (clips,)

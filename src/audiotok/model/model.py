@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from audiotok.errors import UserError
 from audiotok.padding import is_position
-from audiotok.tokens.tokenizer import Stage
+from audiotok.tokens.tokenizer import Stage, Tokenizer
 
 _LEAST_PRIOR = 1e-3  # probability that a class begins at which no training clip has
 
@@ -34,6 +34,18 @@ class Sizes:
     n_clusters: int
     n_tokens: int
     n_classes: int
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer, n_classes: int, clip_seconds: float = 10.0) -> "Sizes":
+        """Return the sizes of what a tokenizer makes of clips of a length in s, for so many classes."""
+        return cls(
+            n_bins=tokenizer.features.n_bins,
+            n_dimensions=tokenizer.features.n_dimensions,
+            n_codebooks=tokenizer.codebooks.n_codebooks,
+            n_clusters=tokenizer.codebooks.n_clusters,
+            n_tokens=tokenizer.n_tokens(clip_seconds),
+            n_classes=n_classes,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from audiotok.programs.composition import compose_program, public_keys
 from audiotok.programs.options import groups_of
+from audiotok.run.upgrade import RENAMED, ROOT
 
 _ALIKE, _VERY_ALIKE = 0.75, 0.9  # of difflib's ratio
 _SHOWN = 3
@@ -34,6 +35,10 @@ def suggestions(name: str, overrides: Sequence[str], folders: Sequence[Path]) ->
     parents = {key[:end] for key in public_keys(config) for end in range(len(key)) if key[end] == "."}
     for key, value in named:
         if key in groups or key in public_keys(config) or key in parents or key.startswith("hydra"):
+            continue
+        if key in RENAMED[ROOT]:
+            now = RENAMED[ROOT][key]
+            yield f"{key}={value} has another name today; write {now}={value}."
             continue
         group = key.partition(".")[0]
         beside = [other.removeprefix(f"{group}.") for other in keys if other.startswith(f"{group}.")]

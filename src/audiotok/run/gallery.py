@@ -8,7 +8,7 @@ import torch
 
 from audiotok.data.corpus.corpus import Corpus
 from audiotok.errors import UserError
-from audiotok.loader.clips import ClipDataset
+from audiotok.loader.waveforms import WaveformReader
 from audiotok.tokens.tokenizer import Tokenizer
 from audiotok.training.tagger import Predictions
 
@@ -52,14 +52,14 @@ def choose_examples(
         n_predicted: How many predicted classes of each.
     """
     tokenizer = tokenizer.cpu()
-    dataset = ClipDataset(corpus, "test", tokenizer.features, content="waveform")
+    reader = WaveformReader(corpus.clips["test"], corpus.clip_seconds, tokenizer.features)
     rows = np.unique(np.linspace(0, len(predictions.clips) - 1, n_examples).round().astype(int)).tolist()
     names = [sound_class.name for sound_class in corpus.classes]
     examples = []
     for row in rows if n_examples else ():
         clip = corpus.clips["test"][int(predictions.clips[row])]
         try:
-            waveform, n_samples = dataset.waveform(clip)
+            waveform, n_samples = reader.waveform(clip)
         except UserError as error:
             log.warning("%s is not shown: %s", clip.id, error)
             continue
@@ -70,7 +70,7 @@ def choose_examples(
             Example(
                 clip.id,
                 waveform.numpy()[:n_samples],
-                dataset.features.sample_rate,
+                tokenizer.features.sample_rate,
                 analysis[0, : n_slices[0]].numpy(),
                 tokens[0, : n_tokens[0]].numpy(),
                 [name for name, is_there in zip(names, predictions.targets[row], strict=True) if is_there],

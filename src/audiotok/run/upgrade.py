@@ -25,10 +25,18 @@ MOVED = {
 
 # Keys that have another name or place today, by the class that they belong to, as it is called today. Both
 # are dotted from the node of that class: {"num_layers": "encoder.num_layers"} moves a key into a node.
-RENAMED: dict[str, dict[str, str]] = {}
+RENAMED: dict[str, dict[str, str]] = {
+    ROOT: {
+        "clustering.sample_frames": "sample.n_frames",
+        "clustering.sample_clips": "sample.n_clips",
+        "clustering.sample_gb": "sample.max_gb",
+    },
+}
 
 # Keys that earlier configurations lack, by class, with the value that does what was done without them.
-ADDED: dict[str, dict[str, Any]] = {}
+ADDED: dict[str, dict[str, Any]] = {
+    ROOT: {"sample._target_": "audiotok.tokens.sample.Sampling"},
+}
 
 
 def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Waveforms to tokens: the tokenizer, the sample that it is fitted to, and its vocabulary."""
+"""Waveforms to tokens: the tokenizer, the sample that it is fitted to, and fitted vocabularies on disk."""
