@@ -30,10 +30,11 @@ from rich.table import Table
 from audiotok.data.corpus.catalogue import Catalogue
 from audiotok.data.corpus.corpus import Corpus, open_corpus
 from audiotok.data.corpus.inspection import inspect_clip
+from audiotok.data.corpus.parts import Part
 from audiotok.data.reading.files import Files
 from audiotok.experiment import build_model, build_tokenizer
 from audiotok.loader.clip_rows import AnalysisRows, TokenRows
-from audiotok.loader.fill import Part, analysis_of_part, tokens_of_part
+from audiotok.loader.fill import analysis_of_part, tokens_of_part
 from audiotok.loader.training_clips import CorpusClips
 from audiotok.model.model import Model
 from audiotok.store import Store
@@ -82,11 +83,11 @@ def measure(corpus: Corpus, tokenizer: Tokenizer, store: Store, n_sample: int) -
     stages: dict[str, Callable[[int], object]] = {
         "header_ms": lambda i: [inspect_clip(clip.location, "header") for clip in clips[i]],
         "decode_ms": lambda i: [inspect_clip(clip.location, "decode") for clip in clips[i]],
-        "frames_ms": lambda i: analysis_of_part(tokenizer.features, parts[i]),
-        "tokens_ms": lambda i: tokens_of_part(tokenizer, parts[i]),
+        "frames_ms": lambda i: analysis_of_part(tokenizer.features, corpus.clip_seconds, parts[i]),
+        "tokens_ms": lambda i: tokens_of_part(tokenizer, corpus.clip_seconds, parts[i]),
     }
     sizes = [Files().stat(clip.location.path).size for some in clips for clip in some]
-    tokens_of_part(tokenizer, parts[0])  # warms the CPU caches
+    tokens_of_part(tokenizer, corpus.clip_seconds, parts[0])  # warms the CPU caches
     fitted = (tokenizer.features, tokenizer.codebooks, tokenizer.sampling)
     sample = sample_size(*fitted, AUDIOSET, corpus.clip_seconds)
     noise = np.random.default_rng(0).standard_normal((sample.n_frames, tokenizer.features.n_dimensions))
@@ -130,7 +131,7 @@ def parts_of(corpus: Corpus, n_sample: int) -> list[Part]:
         clips = Catalogue(table.take(pa.array(rows)))
         for clip in clips:
             Files().read(clip.location.path)
-        parts.append(Part(clips, corpus.clip_seconds, np.arange(len(rows)), rows))
+        parts.append(Part(clips, np.arange(len(rows)), rows))
     return parts
 
 

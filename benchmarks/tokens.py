@@ -4,8 +4,8 @@
     python benchmarks/tokens.py --root DIR             any folder in AudioSet's layout
     python benchmarks/tokens.py clustering=kmeans      with Hydra overrides of the default configuration
 
-Clips are read as a worker of training reads them in a first epoch: `ClipDataset` without anything kept, and
-`Preparation`, a batch of 16 at a time, on one thread. All files have been read before, so the disk is not
+Clips are read as a worker of training reads them in a first epoch: `ClipDataset` without a cache, and
+`Collate`, a batch of 16 at a time, on one thread. All files have been read before, so the disk is not
 measured. Centroids are drawn at random: to find the nearest costs the same, and nothing has to be fitted.
 
 - `tokens_vs_decode`: CPU seconds of decoding the same files (libsndfile, to mono) / of tokens.

@@ -18,7 +18,7 @@ from audiotok.data.corpus.corpus import open_corpus
 from audiotok.data.layout.segments import CLASS_TABLE, SEGMENTS, SourceSet
 from audiotok.experiment import build_tokenizer
 from audiotok.experiment.configuration import build_node
-from audiotok.loader.clip_rows import KeptFrames
+from audiotok.loader.clip_rows import AnalysisRows
 from audiotok.programs import config_folder
 from audiotok.store import Store
 
@@ -66,7 +66,7 @@ def fill_cache(overrides: Sequence[str]) -> int:
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         config = compose("train", list(overrides))
     corpus = open_corpus(build_node(config.data), Store(config.cache_dir))
-    cached = KeptFrames(corpus, build_tokenizer(config).features, Store(config.cache_dir))
+    cached = AnalysisRows(corpus, build_tokenizer(config).features, Store(config.cache_dir))
     cached.open()
     level_db = np.random.default_rng(0).normal(-50, 15, (N_KINDS, *cached.shape)).clip(-100, 0)
     kinds = level_db.astype(cached.dtype)

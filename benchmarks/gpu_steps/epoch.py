@@ -22,10 +22,10 @@ from gpu_steps.corpus import fill_cache, write_corpus
 from gpu_steps.task import Found, Task
 
 ROOT = Path(__file__).parents[2]
-FEWER = ("data.validation.fraction=0.01", "clustering.sample_frames=50000", "clustering.sample_clips=1000")
+FEWER = ("data.validation.fraction=0.01", "sample.n_frames=50000", "sample.n_clips=1000")
 TINY = (
     "data.validation.fraction=0.1", "features=logmel_scales", "clustering.n_clusters=16",
-    "clustering.n_iter=2", "clustering.sample_frames=2000", "clustering.sample_clips=48",
+    "clustering.n_iter=2", "sample.n_frames=2000", "sample.n_clips=48",
     "model.num_layers=1", "model.hidden_size=16", "model.num_heads=2", "loader.batch_size=16",
     "loader.n_workers=1",
 )  # fmt: skip

@@ -74,7 +74,7 @@ def test_parts_hold_every_clip_once_and_no_other(tiny_corpus, tokenizer, tmp_pat
     parts = list(fill._parts(kept, tiny_corpus))
     assert max(len(part.rows) for part in parts) == 4
     for part in parts:
-        assert np.array_equal(kept.digests[part.rows], part.clips.digests[part.visits])
+        assert np.array_equal(kept.digests[part.rows], part.clips.digests[part.order])
     assert sorted(row for part in parts for row in part.rows) == list(range(32))
 
 

@@ -1,21 +1,18 @@
 """Cache the analysis or the tokens of all clips of a corpus before training asks for them, by any engine.
 
-A part is a few hundred clips, neighbours if they are in containers. Its rows are returned to this process,
-which writes them: workers need to read the audio, but not the cache.
+Rows are returned to this process, which writes them: workers need to read the audio, but not the cache.
 """
 
 import logging
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
-import pyarrow as pa
 import torch
-from tqdm import tqdm
 
-from audiotok.data.corpus.catalogue import Catalogue
 from audiotok.data.corpus.corpus import Corpus
+from audiotok.data.corpus.parts import PART_CLIPS, Part, process
 from audiotok.engine.engine import Engine
 from audiotok.errors import UserError
 from audiotok.features.features import Features
@@ -25,25 +22,7 @@ from audiotok.store import Store, readable_size
 from audiotok.tokens.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
-PART_CLIPS = 256  # a few seconds of work, which is lost when a run is stopped
 Values = tuple[np.ndarray, np.ndarray]  # rows (B, ...), and their lengths (B,)
-
-
-@dataclass(frozen=True)
-class Part:
-    """Clips whose rows are made together.
-
-    Args:
-        clips: These clips alone.
-        seconds: Length that they are cropped or padded to, s.
-        visits: Order in which they are read, (B,).
-        rows: Where their rows go, in that order, (B,).
-    """
-
-    clips: Catalogue
-    seconds: float
-    visits: np.ndarray
-    rows: np.ndarray
 
 
 def fill_analysis(corpus: Corpus, features: Features, store: Store, engine: Engine) -> AnalysisRows:
@@ -53,7 +32,7 @@ def fill_analysis(corpus: Corpus, features: Features, store: Store, engine: Engi
         UserError: There is too little room, a clip can no longer be read, or a part fails.
     """
     cached = AnalysisRows(corpus, features, store)
-    _fill(cached, corpus, partial(analysis_of_part, features), engine)
+    _fill(cached, corpus, partial(analysis_of_part, features, corpus.clip_seconds), engine)
     return cached
 
 
@@ -73,21 +52,21 @@ def fill_tokens(corpus: Corpus, tokenizer: Tokenizer, store: Store, engine: Engi
     analysis = AnalysisRows(corpus, tokenizer.features, store)
     if analysis.folder.is_dir():
         _tokens_of_cached_analysis(cached, analysis, corpus, tokenizer)
-    _fill(cached, corpus, partial(tokens_of_part, tokenizer), engine)
+    _fill(cached, corpus, partial(tokens_of_part, tokenizer, corpus.clip_seconds), engine)
     return cached
 
 
-def analysis_of_part(features: Features, part: Part) -> Values:
-    """Analyse the clips of a part, (B, slices, bins): a function of their bytes alone."""
+def analysis_of_part(features: Features, seconds: float, part: Part) -> Values:
+    """Analyse the clips of a part, at a length in s: (B, slices, bins), a function of their bytes alone."""
     torch.set_num_threads(1)  # an engine has a process for each core
-    clips = WaveformReader(part.clips, part.seconds, features)
-    analysis, n_slices = clips.analysis(part.visits, np.zeros_like(part.visits))
+    clips = WaveformReader(part.clips, seconds, features)
+    analysis, n_slices = clips.analysis(part.order, np.zeros_like(part.order))
     return analysis.numpy(), n_slices.numpy()
 
 
-def tokens_of_part(tokenizer: Tokenizer, part: Part) -> Values:
-    """Tokenise the clips of a part, (B, T, Q): a function of their bytes alone."""
-    return _tokens(tokenizer, *analysis_of_part(tokenizer.features, part))
+def tokens_of_part(tokenizer: Tokenizer, seconds: float, part: Part) -> Values:
+    """Tokenise the clips of a part, at a length in s: (B, T, Q), a function of their bytes alone."""
+    return _tokens(tokenizer, *analysis_of_part(tokenizer.features, seconds, part))
 
 
 def _tokens(tokenizer: Tokenizer, analysis: np.ndarray, n_slices: np.ndarray) -> Values:
@@ -102,17 +81,17 @@ def _tokens_of_cached_analysis(
     cached.open()
     analysis.open()
     for part in _parts(cached, corpus):
-        values, n_slices = analysis.rows.read(analysis.rows_of(part.clips.digests)[part.visits])
+        values, n_slices = analysis.rows.read(analysis.rows_of(part.clips.digests)[part.order])
         known = n_slices > 0
         if known.any():
             made = _tokens(tokenizer, values[known], n_slices[known])
-            _write(cached, replace(part, rows=part.rows[known]), *made)
+            _write(cached, replace(part, rows=part.rows[known]), made)
 
 
 def _fill(cached: ClipRows, corpus: Corpus, make: Callable[[Part], Values], engine: Engine) -> None:
     cached.open()
     parts = list(_parts(cached, corpus))
-    n_clips = sum(len(part.rows) for part in parts)
+    n_clips = sum(map(len, parts))
     needed = n_clips * cached.row_bytes
     log.info("Making the %s of %s clips, %s.", cached.name, f"{n_clips:,}", readable_size(needed))
     if cached.store.free_bytes() < needed:
@@ -120,16 +99,12 @@ def _fill(cached: ClipRows, corpus: Corpus, make: Callable[[Part], Values], engi
             f"cache_dir={cached.store.root} has less than the {readable_size(needed)} free that "
             f"the {cached.name} of {n_clips:,} clips need; free some, or set cache_dir to another disk."
         )
-    title = f"Making {cached.name}"
-    with tqdm(total=n_clips, desc=title, unit="clip", disable=None, leave=False) as progress:
-        for part, (values, lengths) in engine.map(make, parts):
-            _write(cached, part, values, lengths)
-            progress.update(len(part.rows))
+    process(make, parts, engine, partial(_write, cached), f"Making {cached.name}")
 
 
-def _write(cached: ClipRows, part: Part, values: np.ndarray, lengths: np.ndarray) -> None:
+def _write(cached: ClipRows, part: Part, made: Values) -> None:
     try:
-        for row, value, length in zip(part.rows.tolist(), values, lengths.tolist(), strict=True):
+        for row, value, length in zip(part.rows.tolist(), made[0], made[1].tolist(), strict=True):
             cached.rows.write(row, value, length)
     except OSError as error:
         raise UserError(
@@ -147,6 +122,4 @@ def _parts(cached: ClipRows, corpus: Corpus) -> Iterator[Part]:
         table, order = absent.table(), absent.as_they_lie()
         for chosen in np.split(order, range(PART_CLIPS, len(order), PART_CLIPS)):
             if len(chosen):
-                alone = Catalogue(table.take(pa.array(np.sort(chosen))))
-                visits = np.argsort(np.argsort(chosen))  # places among the sorted
-                yield Part(alone, corpus.clip_seconds, visits, rows[chosen])
+                yield Part.of(table, chosen, rows[chosen])
