@@ -14,9 +14,10 @@ from pytorch_lightning.strategies import DDPStrategy
 
 from audiotok import experiment
 from audiotok.errors import UserError
-from audiotok.experiment.build import build_callbacks, build_tokenizer, build_trainer
+from audiotok.experiment.build import build_tokenizer
 from audiotok.experiment.configuration import build_node
 from audiotok.experiment.session import build_logger
+from audiotok.experiment.trainer import build_callbacks, build_trainer
 from audiotok.logger.logger import RunLogger
 from audiotok.model.model import Model
 from audiotok.programs import config_folder

@@ -84,7 +84,7 @@ def test_per_class_average_precision_is_scikit_learns_and_nan_for_absent_classes
     scores, targets = random_clips(1)
     metrics = TaggingMetrics(7, 0.5, "test/")
     metrics.update(scores, targets)
-    per_class = metrics.precision.per_class()
+    per_class = metrics.average_precision()
     assert per_class.shape == (7,)
     assert per_class[-1].isnan()
     expected = average_precision_score(targets[:, :-1], scores[:, :-1], average=None)
@@ -97,8 +97,8 @@ def test_precision_keeps_every_probability_and_target_in_order() -> None:
     for batch in zip(scores.split(25), targets.split(25), strict=True):
         metrics.update(*batch)
     metrics.compute()
-    assert torch.equal(metrics.precision.scores(), scores)
-    assert torch.equal(metrics.precision.targets(), targets)
+    assert torch.equal(metrics.gathered()[0], scores)
+    assert torch.equal(metrics.gathered()[1], targets)
 
 
 # ---- F1, Hamming loss, number of classes ----
@@ -213,7 +213,9 @@ def test_names_carry_the_prefix() -> None:
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0, -0.1, 1.5])
 def test_a_threshold_that_is_no_probability_is_refused(threshold: float) -> None:
-    with pytest.raises(UserError, match=rf"^metrics\.threshold={threshold} is no probability; choose .*\.$"):
+    with pytest.raises(
+        UserError, match=rf"^metrics\.threshold={threshold} is not a probability; choose .*\.$"
+    ):
         TaggingMetrics(3, threshold, "val/")
 
 

@@ -88,11 +88,11 @@ def test_torch_scales_the_learning_rate_by_the_factor() -> None:
 @both
 @pytest.mark.parametrize("warmup", [-0.1, 1.0, 500])
 def test_a_warm_up_that_is_no_share_is_refused(make: type[Constant], warmup: float) -> None:
-    with pytest.raises(UserError, match=rf"^schedule\.warmup={warmup} is no share .*; choose .*\.$"):
+    with pytest.raises(UserError, match=rf"^schedule\.warmup={warmup} .*; \w+.*\.$"):
         make(warmup)
 
 
 @pytest.mark.parametrize("final", [-0.1, 1.5])
 def test_a_final_factor_that_is_no_share_is_refused(final: float) -> None:
-    with pytest.raises(UserError, match=rf"^schedule\.final={final} is .*; \w+.*\.$"):
+    with pytest.raises(UserError, match=rf"^schedule\.final={final} .*; \w+.*\.$"):
         Cosine(0.1, final)

@@ -1,5 +1,4 @@
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from audiotok.loader.sampler import EpochSampler
 from audiotok.model.bert import Bert
 from audiotok.model.model import Sizes
 from audiotok.training.loss import BCE
-from audiotok.training.metrics import TaggingMetrics, best_threshold
+from audiotok.training.metrics import best_threshold
 from audiotok.training.optimizer import AdamW
 from audiotok.training.schedule import Cosine
 from audiotok.training.tagger import Tagger
@@ -74,16 +73,14 @@ def tagger(seed: int = 0, dropout: float = 0.2, **changes: Any) -> Tagger:
         num_layers=1,
         hidden_size=16,
         num_heads=2,
-        intermediate_size=None,
         max_position_embeddings=N_TOKENS + 1,
         dropout=dropout,
         attention_dropout=dropout,
-        stochastic_depth=0.0,
         pooling="mean",
         embedding="random",
         start_at_prior=False,
         sizes=Sizes(
-            n_mels=16,
+            n_bins=16,
             n_dimensions=8,
             n_codebooks=N_CODEBOOKS,
             n_clusters=N_CLUSTERS,
@@ -93,12 +90,7 @@ def tagger(seed: int = 0, dropout: float = 0.2, **changes: Any) -> Tagger:
     )
     settings = {
         "classes": tuple(SoundClass(f"/m/{i}", f"class {i}") for i in range(N_CLASSES)),
-        "metrics": partial(TaggingMetrics, N_CLASSES, 0.5),
-        "loss": BCE(label_smoothing=0.0),
-        "mixup": Mixup(share=0.0, alpha=0.5),
-        "optimizer": AdamW(
-            lr=0.02, weight_decay=0.01, betas=[0.9, 0.999], decay_norms_and_biases=False, fused=True
-        ),
+        "optimizer": AdamW(lr=0.02),
         "schedule": Cosine(warmup=0.1, final=0.1),
         "vocabulary_key": "key of these centroids",
         "seed": seed,

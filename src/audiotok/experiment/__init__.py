@@ -3,12 +3,15 @@
 signature      configured values against the type hints of what they configure
 declaration    the same hints, read from the source
 configuration  the checks of a configuration, and what its nodes name, built
+trainer        Lightning's trainer and its callbacks
+weights        the weights of a pretraining run, handed to a model
 build          all parts of an experiment, built and fitted
-weights        the weights of a pretraining run
-session        the life of a run around its work
-tagging        train and pretrain
-preparation    prepare a corpus
-diagnosis      what keeps a run from learning
+session        opens and closes a run
+fitting        training, and the validation of the best checkpoint
+tagging        the program `train`
+pretraining    the program `pretrain`
+preparation    the program `prepare`
+diagnosis      the program `doctor`
 restoration    the trained parts of a finished run
 
 What is imported from here is imported from its module when it is first used: the checks of a configuration
@@ -23,16 +26,18 @@ if TYPE_CHECKING:
     from audiotok.experiment.configuration import PrepareRoot, Root, check
     from audiotok.experiment.diagnosis import doctor
     from audiotok.experiment.preparation import prepare
+    from audiotok.experiment.pretraining import pretrain
     from audiotok.experiment.restoration import Restored, finished, restore
-    from audiotok.experiment.tagging import pretrain, train
+    from audiotok.experiment.tagging import train
 
 _MODULES = {
     "build": ["build_model", "build_tokenizer"],
     "configuration": ["PrepareRoot", "Root", "check"],
     "diagnosis": ["doctor"],
     "preparation": ["prepare"],
+    "pretraining": ["pretrain"],
     "restoration": ["Restored", "finished", "restore"],
-    "tagging": ["pretrain", "train"],
+    "tagging": ["train"],
 }
 __all__ = [
     "PrepareRoot",

@@ -28,6 +28,11 @@ def check_checkpoint(path: str) -> None:
         raise UserError(f"ckpt_path={path} is not a checkpoint; give a checkpoint of a run.")
 
 
+def epoch_of(path: str) -> int:
+    """Return the epoch at whose end a checkpoint was saved, counted from 1, without reading its tensors."""
+    return int(torch.load(path, map_location="cpu", weights_only=True, mmap=True)["epoch"]) + 1
+
+
 def read_checkpoint(folder: RunFolder, given: str) -> dict[str, Any]:
     """Read the best checkpoint of a run.
 

@@ -1,6 +1,7 @@
 """The results of a run, for people and other programs to read: predictions, scores, and a summary line."""
 
 import csv
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from audiotok.data.corpus.corpus import Corpus
 from audiotok.run.folder import RunFolder
 from audiotok.training.tagger import Predictions
 
+_N_WORST = 3  # classes that the summary names
 COLUMNS = ["id", "name", "test_positives", "average_precision"]
 Row = list[str | int | float | None]
 
@@ -46,11 +48,24 @@ def per_class(corpus: Corpus, predictions: Predictions) -> list[Row]:
     ]
 
 
-def summary(results: dict[str, Any]) -> str:
-    """Say in one line how the run ended."""
-    return (
-        f"Test mAP {results['test/mAP']:.4f} (chance {results['chance/mAP']:.4f}), F1 micro "
+def summary(corpus: Corpus, predictions: Predictions, results: dict[str, Any]) -> list[str]:
+    """Summarise the test in a line or two: its scores, and the classes with the lowest average precision.
+
+    Accuracy is among the scores if every clip has one label.
+    """
+    accuracy = ""
+    if (predictions.targets.sum(1) == 1).all():
+        accuracy = f"accuracy {100 * results['test/top1']:.1f} %, "
+    scores = (
+        f"Test mAP {results['test/mAP']:.4f} (chance {results['chance/mAP']:.4f}), {accuracy}F1 micro "
         f"{results['test/f1_micro_tuned']:.4f} and macro {results['test/f1_macro_tuned']:.4f} at the "
-        f"threshold tuned on validation, Hamming loss {results['test/hamming_loss']:.4f}, of "
-        f"{results['n_test_clips']:,} clips and {results['test/n_scored_classes']:.0f} classes that occur."
+        f"threshold tuned on validation, Hamming loss {results['test/hamming_loss']:.4f}, on "
+        f"{results['n_test_clips']:,} clips with {results['test/n_scored_classes']:.0f} classes."
     )
+    names = [sound_class.name for sound_class in corpus.classes]
+    precisions = zip(predictions.average_precision.tolist(), names, strict=True)
+    ranked = sorted(pair for pair in precisions if not math.isnan(pair[0]))
+    if len(ranked) <= _N_WORST:
+        return [scores]
+    worst = ", ".join(f"{name} {precision:.3f}" for precision, name in ranked[:_N_WORST])
+    return [scores, f"Lowest average precision: {worst}."]

@@ -1,10 +1,7 @@
-"""Hide tokens, and have the model say what they were.
-
-Sources: J. Devlin et al., "BERT", NAACL 2019; spans of neighbouring positions, as neighbours give each other
-away, from A. Baevski et al., "wav2vec 2.0", NeurIPS 2020.
-"""
+"""Objectives of pretraining: the interface, and the options of the config group `objective`."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Generator, Tensor
@@ -15,37 +12,60 @@ from audiotok.errors import UserError
 from audiotok.padding import is_position
 
 
-@dataclass(frozen=True)
-class MaskedTokens:
-    """Mask spans of positions, all codebooks of each.
-
-    Args:
-        share: Share of a clip's positions that is masked, about.
-        span: Positions that are masked together.
-    """
-
-    share: float
-    span: int
-
-    def __post_init__(self) -> None:
-        if not 0 < self.share < 1:
-            raise UserError(f"objective.share={self.share} is no share; choose more than 0 and less than 1.")
-        if self.span < 1:
-            raise UserError(f"objective.span={self.span} is too small; choose 1 or more.")
+class Objective(Protocol):
+    """What every option of the config group `objective` builds."""
 
     def mask(self, tokens: Tensor, lengths: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
-        """Hide spans of a batch; at least one position of every clip.
+        """Hide positions of a batch, at least one of every clip.
 
         Args:
             tokens: (B, T, Q)
             lengths: Positions that are not padding, (B,).
-            generator: On the CPU; all randomness is from it.
+            generator: The source of all random numbers, on the CPU.
 
         Returns:
             Tokens with `MASKED` at the hidden positions, and which these are, bool (B, T).
         """
+        ...
+
+    def loss(self, logits: Tensor, tokens: Tensor) -> Tensor:
+        """Return the loss of logits (N, Q, K) at N hidden positions for the tokens there (N, Q).
+
+        Tokens that are `MASKED`, by augmentation, do not count; the loss is 0 where no others are left.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class MaskedTokens:
+    """Hide spans of positions, all codebooks of each, and predict the tokens there.
+
+    Sources: J. Devlin et al., "BERT", NAACL 2019; spans, because neighbours give each other away, are from
+    A. Baevski et al., "wav2vec 2.0", NeurIPS 2020.
+
+    Args:
+        share: Approximate share of a clip's positions that is hidden.
+        span: Positions that are hidden together.
+
+    Raises:
+        UserError: A number is out of range.
+    """
+
+    share: float = 0.4
+    span: int = 3
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share < 1:
+            raise UserError(
+                f"objective.share={self.share} is not a share; choose more than 0 and less than 1."
+            )
+        if self.span < 1:
+            raise UserError(f"objective.span={self.span} is too small; choose 1 or more.")
+
+    def mask(self, tokens: Tensor, lengths: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        """Hide spans of a batch; see `Objective.mask`."""
         n_clips, n_positions = tokens.shape[:2]
-        first_share = 1 - (1 - self.share) ** (1 / self.span)  # a position is hidden by any of `span` firsts
+        first_share = 1 - (1 - self.share) ** (1 / self.span)  # a position lies in the span of any of `span`
         firsts = torch.rand(n_clips, n_positions, generator=generator) < first_share
         sure = (torch.rand(n_clips, generator=generator) * lengths.cpu()).long()
         firsts[torch.arange(n_clips), sure] = True
@@ -55,9 +75,6 @@ class MaskedTokens:
         return tokens.masked_fill(hidden[..., None], MASKED), hidden
 
     def loss(self, logits: Tensor, tokens: Tensor) -> Tensor:
-        """Return the mean cross-entropy of logits (N, Q, K) of hidden positions for their tokens (N, Q).
-
-        Tokens that augmentation has masked already are not asked for; 0 where no others are left.
-        """
+        """Return the mean cross-entropy; see `Objective.loss`."""
         total = F.cross_entropy(logits.flatten(0, 1), tokens.flatten(), ignore_index=MASKED, reduction="sum")
         return total / (tokens != MASKED).sum().clamp(min=1)

@@ -1,6 +1,6 @@
-"""AdamW, with weight decay kept off norms and biases if asked for."""
+"""Optimisers: the interface, and the options of the config group `optimizer`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -10,7 +10,10 @@ from audiotok.errors import UserError
 
 
 class Optimizer(Protocol):
-    """What every option of the config group `optimizer` builds."""
+    """What every option of the config group `optimizer` builds.
+
+    Its `repr` names all settings: checkpoints hold it, and a run resumes only those with an equal one.
+    """
 
     def build(self, model: nn.Module) -> torch.optim.Optimizer:
         """Return an optimiser of a model's parameters."""
@@ -19,7 +22,7 @@ class Optimizer(Protocol):
 
 @dataclass(frozen=True)
 class AdamW:
-    """Build torch's AdamW for a model.
+    """Build torch's AdamW, by default without weight decay on norms and biases.
 
     Source: I. Loshchilov, F. Hutter, "Decoupled Weight Decay Regularization", ICLR 2019.
 
@@ -28,24 +31,26 @@ class AdamW:
         weight_decay: Decoupled weight decay.
         betas: Decay of the running means of the gradient and of its square.
         decay_norms_and_biases: Decay every parameter, as torch does by default; false spares vectors.
-        fused: Change all parameters in one kernel, in a quarter of the time; on CUDA, MPS and CPUs.
+        fused: Update all parameters in one kernel, which takes a quarter of the time; for CUDA, MPS and CPUs.
+
+    Raises:
+        UserError: A number is out of range.
     """
 
-    lr: float
-    weight_decay: float
-    betas: list[float]
-    decay_norms_and_biases: bool
-    fused: bool
+    lr: float = 1e-3
+    weight_decay: float = 0.01
+    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
+    decay_norms_and_biases: bool = False
+    fused: bool = True
 
     def __post_init__(self) -> None:
         if self.lr <= 0:
             raise UserError(f"optimizer.lr={self.lr} does not train; choose more than 0.")
-
         if self.weight_decay < 0:
             raise UserError(f"optimizer.weight_decay={self.weight_decay} is negative; choose 0 or more.")
         if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
             raise UserError(
-                f"optimizer.betas={self.betas} are no two shares; give two numbers from 0 to below 1."
+                f"optimizer.betas={self.betas} must be two shares; give two numbers from 0 to below 1."
             )
 
     def build(self, model: nn.Module) -> torch.optim.Optimizer:

@@ -1,7 +1,8 @@
-"""The LightningModule: a model, its loss, its scores, and how it is trained."""
+"""The LightningModule of training: a model learns to tag clips, and its tags are scored."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -12,22 +13,22 @@ from audiotok.data.clip import SPLITS, SoundClass
 from audiotok.errors import UserError
 from audiotok.model.model import Model
 from audiotok.training.learner import Learner
-from audiotok.training.loss import Loss
-from audiotok.training.metrics import Mean, TaggingMetrics, best_threshold, f1_at
+from audiotok.training.loss import BCE, Loss
+from audiotok.training.metrics import Mean, Metrics, TaggingMetrics, best_threshold, f1_at
 from audiotok.training.optimizer import Optimizer
 from audiotok.training.schedule import Schedule
 
-_TRAIN_SCORED = 20_000  # clips of an epoch; probabilities of 2 million, and sorting them, would fill a GPU
+_TRAIN_SCORED = 20_000  # clips of an epoch; the probabilities of 2 million would fill a GPU
 
 
 class Predictions(NamedTuple):
-    """What a model says of the test clips.
+    """Scores of the test clips.
 
     Args:
-        clips: Place of each clip in its split, rising, (clips,).
+        clips: Place of each clip in its split, ascending, (clips,).
         scores: Probabilities, float32 (clips, C).
         targets: Labels, bool (clips, C).
-        average_precision: Of each class (C,), NaN for those that do not occur.
+        average_precision: Average precision of each class (C,), NaN for classes that do not occur.
     """
 
     clips: Tensor
@@ -45,15 +46,15 @@ class Tagger(Learner):
 
     Args:
         model: An option of the config group.
-        classes: What the C logits stand for; kept with the weights.
+        classes: Meaning of the C logits; saved with the weights.
         metrics: Builds the scores of a split from the `prefix` of their names: an option of the config group
-            that knows how many classes there are.
-        loss: An option of the config group.
-        mixup: Mixes the vectors of clips in training.
-        optimizer: An option of the config group.
-        schedule: An option of the config group.
-        vocabulary_key: Key of the centroids; kept with the weights, which mean nothing without them.
-        seed: Seed of dropout, anew in every batch, so that a resumed run goes on as if never stopped.
+            that has its `n_classes`. None for `TaggingMetrics`.
+        loss: An option of the config group; None for `BCE()`.
+        mixup: Mixes the vectors of clips in training; None for no mixing.
+        optimizer: An option of the config group; None for `AdamW()`.
+        schedule: An option of the config group; None for `Cosine()`.
+        vocabulary_key: Key of the centroids, saved with the weights, which are meaningless without them.
+        seed: Seed of dropout and mixing, combined with the epoch, the batch and the device.
     """
 
     def __init__(
@@ -61,29 +62,32 @@ class Tagger(Learner):
         model: Model,
         *,
         classes: Sequence[SoundClass],
-        metrics: Callable[..., TaggingMetrics],
-        loss: Loss,
-        mixup: Mixup,
-        optimizer: Optimizer,
-        schedule: Schedule,
-        vocabulary_key: str,
-        seed: int,
+        metrics: Callable[..., Metrics] | None = None,
+        loss: Loss | None = None,
+        mixup: Mixup | None = None,
+        optimizer: Optimizer | None = None,
+        schedule: Schedule | None = None,
+        vocabulary_key: str = "",
+        seed: int = 0,
     ) -> None:
         super().__init__(optimizer, schedule, vocabulary_key, seed)
-        self.model, self.loss, self.mixup, self.classes = model, loss, mixup, classes
+        self.model, self.classes = model, classes
+        self.loss: Loss = BCE() if loss is None else loss
+        self.mixup = Mixup() if mixup is None else mixup
+        metrics = metrics or partial(TaggingMetrics, n_classes=len(classes))
         self.scores = nn.ModuleDict({f"{split}_scores": metrics(prefix=f"{split}/") for split in SPLITS})
         self.losses = nn.ModuleDict({f"{split}_loss": Mean() for split in SPLITS})
-        self.seen = CatMetric()  # indices of the test clips, in the order of their scores
+        self.tested = CatMetric()  # indices of the test clips, in the order of their scores
         self.tuned_threshold = self._metrics("val").threshold
-        self._heard: list[tuple[Tensor, Tensor]] = []  # probabilities and targets of training batches
+        self._train_scored: list[tuple[Tensor, Tensor]] = []  # probabilities and targets of training batches
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
         """Return the logits (B, C) of a batch."""
         return self.model(batch["inputs"], batch["lengths"])
 
     def on_train_epoch_start(self) -> None:
-        """Forget the training clips of an epoch that was broken off."""
-        self._heard.clear()
+        """Forget the training clips of an epoch that was interrupted."""
+        self._train_scored.clear()
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """Return the loss of a batch."""
@@ -96,32 +100,30 @@ class Tagger(Learner):
         self._score("val", batch)
 
     def test_step(self, batch: dict[str, Tensor], batch_index: int) -> None:
-        """Score a batch, and note which clips it has."""
+        """Score a batch, and note which clips it holds."""
         self._score("test", batch)
-        self.seen.update(batch["index"].float())
+        self.tested.update(batch["index"].float())
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Log the scores of an epoch's training clips, each as it was when it was trained on."""
+        """Log the scores of the training clips at the end of an epoch, each from its own training step."""
         if self.trainer.is_last_batch:
             self._log_scores("train")
 
     def on_validation_epoch_end(self) -> None:
-        """Choose the threshold and log the scores of the validation clips."""
+        """Choose the threshold, and log the scores of the validation clips."""
         self.tuned_threshold = best_threshold(*self._gathered("val"))
         self.log("val/tuned_threshold", self.tuned_threshold, batch_size=1)
         self._log_scores("val")
 
     def on_test_epoch_start(self) -> None:
         """Forget the clips of an earlier test."""
-        self.seen.reset()
+        self.tested.reset()
 
     def on_test_epoch_end(self) -> None:
         """Log the scores of the test clips, and keep them for `predictions`."""
-        precision = self._metrics("test").precision
         scores, targets = self._gathered("test")
-        with precision.sync_context():
-            average_precision = precision.per_class()
-        clips, order = self.seen.compute().sort()  # each process has had every n-th of them
+        average_precision = self._metrics("test").average_precision()
+        clips, order = self.tested.compute().sort()  # each process has scored every n-th of them
         self._predictions = Predictions(
             clips.long().cpu(),
             scores[order].cpu(),
@@ -132,20 +134,21 @@ class Tagger(Learner):
 
     @property
     def val_scores(self) -> set[str]:
-        """Names of what validation logs."""
+        """Names of the scores that validation logs."""
         tuned = ("loss", "tuned_threshold", "f1_micro_tuned", "f1_macro_tuned")
         return {*map(str, self._metrics("val").keys()), *(f"val/{name}" for name in tuned)}
 
     def predictions(self) -> Predictions:
-        """Return what the last test found."""
+        """Return the scores of the last test."""
         return self._predictions
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Note besides which classes the weights score."""
+        """Save the classes, too."""
         super().on_save_checkpoint(checkpoint)
         checkpoint["classes"] = [[sound_class.id, sound_class.name] for sound_class in self.classes]
 
     def _score(self, split: str, batch: dict[str, Tensor]) -> Tensor:
+        """Return the loss of a batch, and add its scores to those of a split."""
         lengths, targets = batch["lengths"], batch["targets"]
         vectors = self.model.embed(batch["inputs"], lengths)
         if self.training:
@@ -156,8 +159,8 @@ class Tagger(Learner):
         scored = logits.detach().sigmoid(), (targets > 0.5).int()
         if split != "train":
             self._metrics(split).update(*scored)
-        elif len(self._heard) * len(targets) * self.trainer.world_size < _TRAIN_SCORED:
-            self._heard.append(scored)  # scored at once in the end: batch by batch takes 2 ms of 80
+        elif len(self._train_scored) * len(targets) * self.trainer.world_size < _TRAIN_SCORED:
+            self._train_scored.append(scored)  # scored together at the end: each update takes 2 ms of 80
         return loss
 
     def _gathered(self, split: str) -> tuple[Tensor, Tensor]:
@@ -166,33 +169,29 @@ class Tagger(Learner):
         Raises:
             UserError: A probability is not a number.
         """
-        scores, targets = self._metrics(split).precision.gathered()
+        scores, targets = self._metrics(split).gathered()
         if not scores.isfinite().all():
             raise UserError(
                 f"The model's {split} scores are not finite in epoch {self.current_epoch + 1}: training has "
-                "diverged; lower optimizer.lr, or clip gradients by trainer.gradient_clip_val."
+                "diverged; lower optimizer.lr, or clip gradients with trainer.gradient_clip_val."
             )
         return scores, targets
 
     def _log_scores(self, split: str) -> None:
         metrics, loss = self._metrics(split), self._loss(split)
         if split == "train":
-            metrics.update(*(torch.cat(part) for part in zip(*self._heard, strict=True)))
-            self._heard.clear()
+            metrics.update(*(torch.cat(part) for part in zip(*self._train_scored, strict=True)))
+            self._train_scored.clear()
         scores: dict[str, Any] = {f"{split}/loss": loss.compute(), **metrics.compute()}
         if split != "train":
-            tuned = f1_at(self.tuned_threshold, *metrics.precision.gathered())
+            tuned = f1_at(self.tuned_threshold, *metrics.gathered())
             scores |= {f"{split}/{name}": value for name, value in tuned.items()}
         metrics.reset()
         loss.reset()
         self.log_dict(scores, on_step=False, on_epoch=True, batch_size=1)
 
     def _loss(self, split: str) -> Mean:
-        loss = self.losses[f"{split}_loss"]
-        assert isinstance(loss, Mean)
-        return loss
+        return cast(Mean, self.losses[f"{split}_loss"])
 
-    def _metrics(self, split: str) -> TaggingMetrics:
-        metrics = self.scores[f"{split}_scores"]
-        assert isinstance(metrics, TaggingMetrics)
-        return metrics
+    def _metrics(self, split: str) -> Metrics:
+        return cast(Metrics, self.scores[f"{split}_scores"])

@@ -1,0 +1,102 @@
+"""Lightning's trainer and its callbacks, and checks of their settings that need no data."""
+
+import sys
+from collections.abc import Iterable
+
+import pytorch_lightning as pl
+from omegaconf import DictConfig
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
+
+from audiotok.callbacks.history import History
+from audiotok.callbacks.one_run import OneRun
+from audiotok.callbacks.progress import Progress
+from audiotok.errors import UserError
+from audiotok.experiment.configuration import build_node, build_offered
+from audiotok.logger.logger import RunLogger
+from audiotok.run.destination import Destination
+from audiotok.tokens.tokenizer import Tokenizer
+
+
+def build_callbacks(
+    config: DictConfig, destination: Destination, logger: RunLogger, tokenizer: Tokenizer
+) -> dict[str, pl.Callback]:
+    """Build the configured callbacks, by their keys, and those that every run has.
+
+    A callback gets `destination`, `logger` and `dirpath`, the folder of the run's checkpoints, if its
+    constructor takes them and its node does not set them.
+    """
+    offered = {"destination": destination, "logger": logger, "dirpath": str(destination.folder.checkpoints)}
+    callbacks: dict[str, pl.Callback] = {
+        "_one_run": OneRun(destination.folder, tokenizer),
+        "_history": History(destination.folder.history),
+        **{str(key): build_offered(node, offered) for key, node in config.callbacks.items() if node},
+    }
+    if _shows_bar(config):
+        callbacks["_progress"] = Progress()
+    return callbacks
+
+
+def build_trainer(
+    config: DictConfig, destination: Destination, logger: RunLogger, callbacks: Iterable[pl.Callback]
+) -> pl.Trainer:
+    """Build Lightning's trainer.
+
+    Raises:
+        UserError: A setting cannot work, alone or with another.
+    """
+    _check_strategy(config)
+    _check_numbers(config)
+    try:
+        trainer = build_node(
+            config.trainer,
+            callbacks=list(callbacks),
+            logger=logger.lightning,
+            default_root_dir=destination.folder.path,
+            enable_progress_bar=_shows_bar(config),
+        )
+    except (MisconfigurationException, ValueError) as error:
+        message = " ".join(str(error).split()).rstrip(".")
+        raise UserError(f"trainer: {message}.") from error
+    assert isinstance(trainer, pl.Trainer)
+    return trainer
+
+
+def _shows_bar(config: DictConfig) -> bool:
+    bar = config.trainer.enable_progress_bar
+    return sys.stderr.isatty() if bar is None else bool(bar)
+
+
+def _check_strategy(config: DictConfig) -> None:
+    if str(config.trainer.strategy).startswith(("ddp_spawn", "ddp_fork", "ddp_notebook")):
+        raise UserError(
+            f"trainer.strategy={config.trainer.strategy} starts processes in the middle of a run; choose "
+            "ddp, or auto."
+        )
+    if (
+        config.trainer.precision == "16-mixed"
+        and config.trainer.gradient_clip_val
+        and config.optimizer.get("fused")
+    ):
+        raise UserError(
+            "optimizer.fused=true undoes the scaling of trainer.precision=16-mixed too late for gradients to "
+            "be clipped; choose optimizer.fused=false, trainer.gradient_clip_val=null, or bf16-mixed."
+        )
+
+
+def _check_numbers(config: DictConfig) -> None:
+    for name in ("accumulate_grad_batches", "log_every_n_steps"):
+        if config.trainer[name] < 1:
+            raise UserError(f"trainer.{name}={config.trainer[name]} is too small; choose 1 or more.")
+    if (config.trainer.gradient_clip_val or 0) < 0:
+        raise UserError(
+            f"trainer.gradient_clip_val={config.trainer.gradient_clip_val} is negative; choose more than 0, "
+            "or null for no clipping."
+        )
+    for name in ("limit_val_batches", "limit_test_batches"):
+        if config.trainer.get(name) == 0:
+            raise UserError(f"trainer.{name}=0 leaves no clip to score; choose more.")
+    if config.trainer.max_epochs is None or config.trainer.max_epochs < 1:
+        raise UserError(
+            f"trainer.max_epochs={config.trainer.max_epochs} sets no end, and schedules need one; "
+            "choose 1 or more."
+        )
