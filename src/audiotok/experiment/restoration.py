@@ -10,6 +10,7 @@ from audiotok.data.clip import SoundClass
 from audiotok.errors import UserError
 from audiotok.experiment.build import build_model, build_tokenizer
 from audiotok.experiment.configuration import plain
+from audiotok.experiment.signature import check_targets
 from audiotok.model.model import Model
 from audiotok.run.checkpoint import read_checkpoint
 from audiotok.run.folder import RunFolder
@@ -50,6 +51,8 @@ def restore(path: Path) -> Restored:
             f"{folder} is a run of `audiotok pretrain`, which knows no classes; give a run that started "
             f"from it (model.init_from={folder})."
         )
+    for group in ("features", "clustering", "model"):
+        check_targets(f"{folder.config}: {group}", plain(config[group]))  # a plugin may be elsewhere
     tokenizer = build_tokenizer(config)
     vocabulary = load_run_vocabulary(tokenizer, folder.vocabulary)
     if vocabulary.key != checkpoint["vocabulary_key"]:
