@@ -19,7 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 from configuration import compose_program
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 from report import show, write_json
 
@@ -27,6 +26,7 @@ from audiotok.data.clip import Clip, SoundClass
 from audiotok.data.corpus.catalogue import Catalogue
 from audiotok.data.corpus.corpus import Corpus
 from audiotok.experiment import build_model, build_tokenizer
+from audiotok.experiment.configuration import build_node
 from audiotok.loader.datamodule import ClipDataModule
 from audiotok.store import Store
 from audiotok.tokens.tokenizer import Tokenizer
@@ -136,7 +136,7 @@ def training_step_seconds(
     """Return the seconds of a forward pass, a backward pass and an update with one batch."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     model = build_model(config, tokenizer, CLIP_SECONDS, N_CLASSES).to(device).train()
-    optimizer = instantiate(config.optimizer).build(model)
+    optimizer = build_node(config.optimizer).build(model)
     batch = {key: value.to(device) for key, value in next(iter(datamodule.train_dataloader())).items()}
     times = []
     for _ in range(n_steps + 1):

@@ -19,20 +19,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import torch
 from configuration import compose_program, data_overrides
-from hydra.utils import instantiate
 from report import write_json
 from rich.console import Console
 from rich.table import Table
 
-from audiotok.data.corpus.catalogue import Catalogue
 from audiotok.data.corpus.corpus import Corpus, open_corpus
 from audiotok.data.corpus.inspection import inspect_clip
 from audiotok.data.corpus.parts import Part
 from audiotok.data.reading.files import Files
 from audiotok.experiment import build_model, build_tokenizer
+from audiotok.experiment.configuration import build_node
 from audiotok.loader.clip_rows import AnalysisRows, TokenRows
 from audiotok.loader.fill import analysis_of_part, tokens_of_part
 from audiotok.loader.training_clips import CorpusClips
@@ -52,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     torch.set_num_threads(1)
     config = compose_program([*data_overrides(options.root), *options.overrides])
     store = Store(config.cache_dir)
-    corpus = open_corpus(instantiate(config.data, _convert_="all"), store)
+    corpus = open_corpus(build_node(config.data), store)
     tokenizer = build_tokenizer(config)
     fit_or_load(tokenizer, CorpusClips(corpus, tokenizer.features), store)
     model = build_model(config, tokenizer, corpus.clip_seconds, len(corpus.classes))
@@ -128,10 +126,10 @@ def parts_of(corpus: Corpus, n_sample: int) -> list[Part]:
     chosen = np.linspace(0, len(table) - 1, min(n_sample, len(table))).round().astype(int)
     parts = []
     for rows in np.split(chosen, range(16, len(chosen), 16)):
-        clips = Catalogue(table.take(pa.array(rows)))
-        for clip in clips:
+        part = Part.of(table, rows, rows)
+        for clip in part.clips:
             Files().read(clip.location.path)
-        parts.append(Part(clips, np.arange(len(rows)), rows))
+        parts.append(part)
     return parts
 
 

@@ -18,7 +18,6 @@ by torch's default AdamW with the same clipping, in a bare loop. The two take st
 """
 
 import argparse
-import json
 import logging
 import time
 import warnings
@@ -29,12 +28,10 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
+from configuration import compose_program
 from omegaconf import DictConfig
 from pairs import Clock, Pairs
-from rich.console import Console
-from rich.table import Table
+from report import show, write_json
 from torch import Tensor
 from torch.utils.data import DataLoader
 from transformers import BertConfig, BertForSequenceClassification
@@ -42,7 +39,7 @@ from transformers import BertConfig, BertForSequenceClassification
 from audiotok.data.clip import SoundClass
 from audiotok.experiment import build_model, build_tokenizer
 from audiotok.experiment.build import compile_model
-from audiotok.programs import config_folder
+from audiotok.experiment.configuration import build_node
 from audiotok.training.tagger import Tagger
 
 CLIP_SECONDS, N_CLASSES = 10.0, 527
@@ -81,7 +78,7 @@ class InTurn(pl.Callback):
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
-    """Measure, print a table, and return what is in it."""
+    """Measure, print a table, and return the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--json", type=Path, help="file for the results")
     parser.add_argument("--steps", type=int, default=30, help="steps of each; the first three do not count")
@@ -91,9 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
     results = measure(options.steps, ["clustering=kmeans", *options.overrides])
     summed = measure(options.steps, options.overrides)
     results["step_of_all_codebooks_vs_transformers"] = summed["step_vs_transformers"]
-    show(results)
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "one CPU thread"
+    show(results, f"Training steps on {device}")
+    write_json(results, options.json)
     return results
 
 
@@ -117,8 +114,7 @@ def measure(n_steps: int, overrides: Sequence[str] = ()) -> dict[str, float]:
 def configured(overrides: Sequence[str]) -> DictConfig:
     """Compose the default configuration, in bfloat16 on a GPU."""
     trainer = ["trainer=gpu"] if torch.cuda.is_available() else ["trainer.accelerator=cpu"]
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return compose("train", [*trainer, *overrides])
+    return compose_program([*trainer, *overrides])
 
 
 def build_ours(config: DictConfig) -> tuple[Tagger, dict[str, Tensor]]:
@@ -130,11 +126,11 @@ def build_ours(config: DictConfig) -> tuple[Tagger, dict[str, Tensor]]:
     tagger = Tagger(
         model,
         classes=[SoundClass(f"/m/{i}", f"class {i}") for i in range(N_CLASSES)],
-        metrics=partial(instantiate, config.metrics, n_classes=N_CLASSES),
-        loss=instantiate(config.loss),
-        mixup=instantiate(config.augment).mixup,
-        optimizer=instantiate(config.optimizer),
-        schedule=instantiate(config.schedule),
+        metrics=partial(build_node, config.metrics, n_classes=N_CLASSES),
+        loss=build_node(config.loss),
+        mixup=build_node(config.augment).mixup,
+        optimizer=build_node(config.optimizer),
+        schedule=build_node(config.schedule),
         vocabulary_key="",
         seed=config.seed,
     )
@@ -157,7 +153,7 @@ def fit(
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning|torchmetrics")
     kept = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "max_epochs": 1}
-    trainer = instantiate(config.trainer, callbacks=list(callbacks), limit_val_batches=0, **kept)
+    trainer = build_node(config.trainer, callbacks=list(callbacks), limit_val_batches=0, **kept)
     trainer.fit(tagger, DataLoader([batch] * n_steps, batch_size=None, pin_memory=torch.cuda.is_available()))
 
 
@@ -197,15 +193,6 @@ def synchronised_clock() -> float:
     """Wait for the GPU, and return the time, s."""
     torch.cuda.synchronize()
     return time.perf_counter()
-
-
-def show(results: dict[str, float]) -> None:
-    """Print a table."""
-    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "one CPU thread"
-    table = Table("", device)
-    for name, value in results.items():
-        table.add_row(name, f"{value:.3f}" if value < 100 else f"{value:,.0f}")
-    Console().print(table)
 
 
 if __name__ == "__main__":

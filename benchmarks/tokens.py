@@ -1,25 +1,25 @@
-"""How fast files become tokens: against decoding alone, the limit, and against what others would write.
+"""How fast files become tokens, compared with decoding alone, which is the limit, and with a plain pipeline.
 
     python benchmarks/tokens.py                        the embedded dataset, synthesised into the cache
     python benchmarks/tokens.py --root DIR             any folder in AudioSet's layout
     python benchmarks/tokens.py clustering=kmeans      with Hydra overrides of the default configuration
 
-Clips are read as a worker of training reads them in a first epoch: `ClipDataset` without a cache, and
-`Collate`, a batch of 16 at a time, on one thread. All files have been read before, so the disk is not
-measured. Centroids are drawn at random: to find the nearest costs the same, and nothing has to be fitted.
+Clips are read as a worker reads them in the first epoch: `ClipDataset` without a cache, and `Collate`, in
+batches of 16 on one thread. All files are read beforehand, so the disk is not measured. The centroids are
+random: the nearest of them takes as long to find, and fitting takes no time.
 
 - `tokens_vs_decode`: CPU seconds of decoding the same files (libsndfile, to mono) / of tokens.
 - `tokens_vs_librosa_pipeline`: CPU seconds of the plain pipeline / of tokens. The plain pipeline is
   `librosa.load(file, sr=22050)`, `librosa.feature.melspectrogram` (1024, 512, 64 bins), `power_to_db` and
-  scikit-learn's `KMeans(50).predict` of every mel frame: one codebook of 50 for each of the 431 frames of
-  10 s. Tokens are those of the configuration: 24 codebooks of 256 for each of 54 positions, by default.
-- `two_process_scaling`: seconds in which one worker process makes the tokens of all clips, twice / in which
-  two do. `two_process_limit` is the same of processes that only decode: what the machine gives two.
+  scikit-learn's `KMeans(50).predict` on every mel frame: one codebook of 50 for each of the 431 frames in
+  10 s. Our tokens are those of the configuration: by default 24 codebooks of 256 for each of 54 positions.
+- `two_process_scaling`: wall-clock seconds in which one worker process tokenises all clips twice / in which
+  two processes do. `two_process_limit` is the same ratio for processes that only decode: the most that the
+  machine allows.
 """
 
 import argparse
 import io
-import json
 import logging
 import os
 import statistics
@@ -33,10 +33,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # before scikit-learn is loaded
 import librosa
 import numpy as np
 import torch
-from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
-from omegaconf import DictConfig
+from configuration import compose_program, data_overrides
 from pairs import measure_pairs, seconds_of
+from report import write_json
 from rich.console import Console
 from rich.table import Table
 from sklearn.cluster import KMeans
@@ -47,22 +46,22 @@ from audiotok.data.corpus.corpus import open_corpus
 from audiotok.data.layout.layout import sound_of
 from audiotok.data.reading.audio import read_mono
 from audiotok.experiment import build_tokenizer
+from audiotok.experiment.configuration import build_node
 from audiotok.loader.clips import ClipDataset, unchanged
 from audiotok.loader.collate import Collate
-from audiotok.programs import config_folder
 from audiotok.store import Store
 from audiotok.tokens.tokenizer import Tokenizer
 
 
 def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
-    """Measure, print a table, and return what is in it."""
+    """Measure, print a table, and return the results."""
     options = parse(arguments)
     logging.basicConfig(format="%(message)s", level=logging.INFO)
     torch.set_num_threads(1)
-    config = compose_config(options.root, options.overrides)
+    config = compose_program([*data_overrides(options.root), *options.overrides])
     tokenizer = build_tokenizer(config)
     fit_to_noise(tokenizer)
-    corpus = open_corpus(instantiate(config.data, _convert_="all"), Store(config.cache_dir))
+    corpus = open_corpus(build_node(config.data), Store(config.cache_dir))
     dataset = ClipDataset(corpus.clips["train"], len(corpus.classes), corpus.clip_seconds, tokenizer.features)
     chosen = np.linspace(0, len(dataset) - 1, min(options.clips, len(dataset))).round().astype(int).tolist()
     results = {
@@ -71,34 +70,24 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
         **measure(dataset, tokenizer, chosen, options),
     }
     show(results)
-    if options.json:
-        options.json.write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    write_json(results, options.json)
     return results
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--root", help="folder in AudioSet's layout; the embedded dataset without it")
+    parser.add_argument("--root", help="folder in AudioSet's layout; without it, the embedded dataset")
     parser.add_argument("--json", type=Path, help="file for the results")
-    parser.add_argument("--clips", type=int, default=240, help="training clips to measure on, spread evenly")
+    parser.add_argument("--clips", type=int, default=240, help="training clips to measure on, evenly spread")
     parser.add_argument("--rounds", type=int, default=5, help="visits to each of them")
-    parser.add_argument("--pair", type=int, default=16, help="clips in one pair of measurements, a batch")
+    parser.add_argument("--pair", type=int, default=16, help="clips in one pair of measurements: a batch")
     parser.add_argument("overrides", nargs="*", help="Hydra overrides, features.n_mels=128 for example")
     return parser.parse_intermixed_args(arguments)  # overrides may stand anywhere
 
 
-def compose_config(root: str | None, overrides: Sequence[str]) -> DictConfig:
-    """Compose the default configuration, with AudioSet where a root is given."""
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        config = compose("train", ["data=audioset" if root else "data=synthetic", *overrides])
-    if root:
-        config.data.root = root
-    return config
-
-
 def fit_to_noise(tokenizer: Tokenizer) -> None:
-    """Fit a tokenizer to noise: what it costs does not depend on where its centroids lie."""
+    """Fit a tokenizer to noise: its speed does not depend on where its centroids lie."""
     noise = torch.Generator().manual_seed(0)
     features, codebooks = tokenizer.features, tokenizer.codebooks
     features.fit(torch.randn(2 * features.n_inputs, features.n_inputs, generator=noise))
@@ -109,23 +98,23 @@ def fit_to_noise(tokenizer: Tokenizer) -> None:
 def measure(
     dataset: ClipDataset, tokenizer: Tokenizer, chosen: Sequence[int], options: argparse.Namespace
 ) -> dict[str, Any]:
-    """Time tokens against decoding and against the plain pipeline, then the stages, in ms per clip."""
-    preparation = Collate(tokenizer, "tokens", None)
+    """Time tokens beside decoding and beside the plain pipeline, then the stages, in ms per clip."""
+    collate = Collate(tokenizer, "tokens", None)
     groups = [chosen[i : i + options.pair] for i in range(0, len(chosen), options.pair)] * options.rounds
     plain = plain_pipeline()
 
     def tokens(number: int) -> None:
-        preparation(dataset.__getitems__(groups[number]))
+        collate(dataset.__getitems__(groups[number]))
 
     def decoding(number: int) -> None:
         for index in groups[number]:
-            decode_alone(dataset, dataset.clips[index])
+            decode_alone(dataset, index)
 
     def librosa_and_sklearn(number: int) -> None:
         for index in groups[number]:
             plain(dataset.clips[index])
 
-    for work in (tokens, librosa_and_sklearn):  # files into memory, code into caches
+    for work in (tokens, librosa_and_sklearn):  # warms the caches of files and of the CPU
         for number in range(-(-len(groups) // options.rounds)):
             work(number)
     limit = measure_pairs(decoding, tokens, len(groups))
@@ -139,20 +128,21 @@ def measure(
         "librosa_pipeline_ms": others.medians[0] * per_clip,
         "tokens_vs_decode": limit.ratio,
         "tokens_vs_librosa_pipeline": others.ratio,
-        "two_process_scaling": scaling(dataset, preparation, chosen, options),
+        "two_process_scaling": scaling(dataset, collate, chosen, options),
         "two_process_limit": scaling(Decoding(dataset), unchanged, chosen, options),
         "stages_ms": {name: statistics.median(stage[name] for stage in stages) for name in stages[0]},
     }
 
 
-def decode_alone(dataset: ClipDataset, clip: Clip) -> tuple[np.ndarray, int]:
+def decode_alone(dataset: ClipDataset, index: int) -> tuple[np.ndarray, int]:
     """Decode the stretch of a file that the dataset reads, and nothing more."""
+    clip, seconds = dataset.clips[index], dataset.reader.seconds
     assert clip.location is not None
-    return read_mono(sound_of(clip.location), max(0.0, clip.seconds - dataset.seconds) / 2, dataset.seconds)
+    return read_mono(sound_of(clip.location), max(0.0, clip.seconds - seconds) / 2, seconds)
 
 
 def plain_pipeline() -> Callable[[Clip], np.ndarray]:
-    """Return a function from a clip to its tokens as librosa and scikit-learn make them."""
+    """Return a function that tokenises a clip with librosa and scikit-learn."""
     noise = np.random.default_rng(0).normal(-40, 20, (2000, 64)).astype(np.float32)
     kmeans = KMeans(50, n_init=1, random_state=0).fit(noise)
 
@@ -167,13 +157,13 @@ def plain_pipeline() -> Callable[[Clip], np.ndarray]:
 
 
 class Decoding(Dataset[int]):
-    """Decodes batches of clips, and gives back how many samples they had."""
+    """Decodes batches of clips, and returns their numbers of samples."""
 
     def __init__(self, dataset: ClipDataset) -> None:
         self.dataset = dataset
 
     def __getitems__(self, clips: Sequence[int]) -> list[int]:
-        return [len(decode_alone(self.dataset, self.dataset.clips[i])[0]) for i in clips]
+        return [len(decode_alone(self.dataset, i)[0]) for i in clips]
 
 
 def scaling(
@@ -182,18 +172,18 @@ def scaling(
     chosen: Sequence[int],
     options: argparse.Namespace,
 ) -> float:
-    """Return how many times as fast two worker processes are as one, by the clock on the wall."""
+    """Return how many times as fast two worker processes are as one, in wall-clock time."""
 
     def worker_processes(n_workers: int) -> Callable[[int], object]:
         loader = DataLoader(
             dataset,
             batch_size=options.pair,
-            sampler=[*chosen, *chosen],  # an even number of batches: an odd one leaves one process waiting
+            sampler=[*chosen, *chosen],  # an even number of batches, so that no process waits
             collate_fn=collate,
             num_workers=n_workers,
             persistent_workers=True,
         )
-        list(loader)  # starts them
+        list(loader)  # starts the processes
         return lambda _: list(loader)
 
     one, two = worker_processes(1), worker_processes(2)
@@ -202,7 +192,7 @@ def scaling(
 
 
 def stage_ms(dataset: ClipDataset, tokenizer: Tokenizer, clips: Sequence[int]) -> dict[str, float]:
-    """Time the parts one by one; reading contains decoding, and is reduced by it."""
+    """Time the stages one by one; the time for decoding is subtracted from that for reading."""
     features, codebooks = tokenizer.features, tokenizer.codebooks
 
     def per_clip(work: Callable[[int], object]) -> float:
@@ -217,11 +207,11 @@ def stage_ms(dataset: ClipDataset, tokenizer: Tokenizer, clips: Sequence[int]) -
         mel, n_mel = batch["analysis"], batch["n_slices"]
         stacked, _ = features.stack(mel, n_mel)
         frames = features.project(stacked)
-        decode = per_clip(lambda _: [decode_alone(dataset, dataset.clips[i]) for i in clips])
+        decode = per_clip(lambda _: [decode_alone(dataset, i) for i in clips])
+        read = per_clip(lambda _: [dataset.reader.waveform(dataset.clips[i]) for i in clips])
         return {
             "decode": decode,
-            "resample, pad": per_clip(lambda _: [dataset.reader.waveform(dataset.clips[i]) for i in clips])
-            - decode,
+            "resample, pad": read - decode,
             "log-mel": per_clip(lambda _: [features.analyze(*waveform) for waveform in waveforms]),
             "stack": per_clip(lambda _: features.stack(mel, n_mel)),
             "project": per_clip(lambda _: features.project(stacked)),

@@ -2,8 +2,8 @@
 
     python docs/make_compare_picture.py
 
-A small sweep trains on the embedded dataset, in a temporary folder, which takes a few minutes. Then playwright
-(`pip install playwright`) takes the picture with Chromium. It is reduced to 64 colours, about 60 kB.
+A small sweep trains on the embedded dataset, in a temporary folder, which takes a few minutes. Then
+playwright (`pip install playwright`) takes the picture with Chromium. It is reduced to 64 colours, 60 kB.
 """
 
 import io
