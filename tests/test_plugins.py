@@ -3,13 +3,18 @@
 They are also the examples of "Add your own" in the README.
 """
 
+import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import torch
 from omegaconf import OmegaConf
-from runs import pretrain, run
+from runs import SYNTHETIC, TINY, command, pretrain, run
+
+from audiotok.experiment import restore
+from audiotok.prediction import tag
 
 PLUGINS = Path(__file__).parent / "plugins"
 OUTSIDE = ("--config-dir", "conf")  # the YAMLs; their modules are found in the current folder
@@ -50,3 +55,99 @@ def test_modern_bert_is_pretrained_and_its_weights_begin_a_training(plugins, tmp
     learnt = [name for name in after if name.startswith(("model.encoder.", "model.words."))]
     assert any("mlp" in name for name in learnt)
     assert all(torch.equal(after[name], before[name]) for name in learnt)
+
+
+def test_a_clustering(plugins, tmp_path):
+    scalar = (*OUTSIDE, *SYNTHETIC, "logger=none", "clustering=scalar", "clustering.n_codebooks=24")
+    tiny = (override for override in TINY if override != "clustering.n_iter=3")
+    command(f"hydra.run.dir={tmp_path}", *tiny, *scalar)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert 0 < metrics["test/mAP"] <= 1
+    assert metrics["vocabulary/centroids_used"] == 1
+    assert metrics["vocabulary/variance_kept"] > 0.8
+
+
+# ---- features without mel frames ----
+
+PATCHES = (
+    *OUTSIDE,
+    *SYNTHETIC,
+    "features=patches",
+    "clustering.n_codebooks=8",
+    *(override for override in TINY if override.startswith("clustering.")),
+)
+PATCHES_TRAINED = (
+    *PATCHES,
+    "augment=none",
+    "augment.sound.rotate=true",
+    *(override for override in TINY if not override.startswith(("features", "clustering."))),
+)
+
+
+def read_no_audio(monkeypatch):
+    monkeypatch.setattr("audiotok.loader.waveforms.read_mono", lambda *_: pytest.fail("audio is decoded"))
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory):
+    """A cache that `prepare` has filled with the patches of all clips, and then with their tokens."""
+    folder = tmp_path_factory.mktemp("filled")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(PLUGINS)
+        patch.setattr(sys, "path", sys.path[:])
+        for kind in ("frames", "tokens"):
+            store = f"cache_dir={folder}/cache"
+            command(f"hydra.run.dir={folder}/{kind}", store, *PATCHES, f"fill={kind}", verb="prepare")
+    return folder
+
+
+def test_features_without_mel_frames_are_cached_trained_and_predict(plugins, filled, tmp_path, monkeypatch):
+    [frames] = (filled / "cache" / "frames").glob("*/about.json")
+    assert json.loads(frames.read_text())["made_of"]["kind"] == "patches"
+    read_no_audio(monkeypatch)
+    overrides = (f"cache_dir={filled}/cache", "logger=none", *PATCHES_TRAINED)
+    command(f"hydra.run.dir={tmp_path}", *overrides)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    assert 0 < metrics["test/mAP"] <= 1
+    assert metrics["n_tokens"] == 50  # patches of 20 ms in a clip of 1 s
+    sound = next((filled / "cache" / "synthetic").rglob("*.flac"))
+    tags = tag(restore(tmp_path), sound)
+    assert len(tags) == metrics["n_classes"]
+
+
+def test_a_model_reads_an_analysis_that_is_not_a_spectrogram(plugins, filled, tmp_path, monkeypatch):
+    read_no_audio(monkeypatch)
+    overrides = [override for override in PATCHES_TRAINED if not override.startswith("model.")]
+    command(
+        f"hydra.run.dir={tmp_path}",
+        f"cache_dir={filled}/cache",
+        "logger=none",
+        *overrides,
+        "model=cnn",
+        "model.channels=[4]",
+    )
+    assert (tmp_path / "metrics.json").is_file()
+
+
+def test_the_doctor_leaves_out_what_needs_decibels(plugins, filled, tmp_path):
+    limits = ("doctor.n_clips=16", "doctor.n_steps=10", "doctor.n_batches=2", "doctor.n_permutations=5")
+    overrides = (f"cache_dir={filled}/cache", *PATCHES_TRAINED, *limits)
+    with suppress(SystemExit):  # tokens of patches tell it little
+        command(f"hydra.run.dir={tmp_path}", *overrides, verb="doctor")
+    report = json.loads((tmp_path / "doctor.json").read_text())
+    for topic in ("sound", "normalization"):
+        assert report["not_made"][topic] == "the analysis of Patches features is not in decibels"
+    assert {"vocabulary", "start", "learning_rate"} <= {finding["topic"] for finding in report["findings"]}
+
+
+@pytest.mark.parametrize("key", ["mix", "gain_db", "equalizer_db"])
+def test_augmentation_that_needs_decibels_is_refused(plugins, filled, tmp_path, key, capsys):
+    with pytest.raises(SystemExit):
+        command(
+            f"hydra.run.dir={tmp_path}",
+            f"cache_dir={filled}/cache",
+            "logger=none",
+            *PATCHES_TRAINED,
+            f"augment.sound.{key}=0.5",
+        )
+    assert f"augment.sound.{key}=0.5 needs levels in decibels, which Patches" in capsys.readouterr().out
