@@ -4,42 +4,34 @@ A **clip** on disk becomes a mono **waveform**, then mel **frames**, whose neare
 **tokens**; tokens and labels are **batched**, a **model** reads them into logits, and **metrics** score
 them while the **module** trains.
 
-Reading order, which is import order (a stage imports only from stages above it)::
+Reading order, which is import order (a file imports only from those above it)::
 
-    errors      one clear sentence for the user
-    padding     which positions of a batch count
-    signature   configured values against the types of what they configure
-    store       folders of computed things, keyed by content
-    engine      a function over the parts of a corpus, here or on a cluster
-    checkpoint  the weights of a finished run
-    ranks       the processes of a run on several devices
-    data        clips: where they are, which are usable, their waveforms
+    errors      errors that a user can fix, each in one sentence
+    padding     which positions of a batch are padding
+    engine      map a function over the parts of a corpus, on this machine or on a cluster
+    kinds       the kinds of cache entries, with their sidecars and versions
+    store       the cache: folders of computed results, keyed by their content
+    data        clips: sources, layouts on disk, manifests, decoding
+    clustering  frames to tokens, by codebooks of centroids
     features    waveforms to frames
-    clustering  frames to tokens, by centroids
-    tokenizer   waveforms to tokens: features and clustering in one module
-    augment     what training changes in its clips
-    loader      clips to batches, and what is kept of them
-    sample      the frames that a tokenizer is fitted to
-    vocabulary  the fitted tokenizer of a corpus: fitted once, kept by content
+    augment     data augmentation
+    tokens      waveforms to tokens: the tokenizer, and the vocabulary of a corpus
+    loader      clips to batches, and the cache of frames and tokens
     model       tokens to logits
-    loss, metrics                  logits to what is minimised, and to scores
-    objective, optimizer, schedule what is learnt without labels, and how
-    module, pretraining            training, with labels and without
-    gallery     test clips to look at and listen to
-    callbacks, logger              watching
-    results, provenance            what a run leaves behind, and what it came from
-    preparing   which clips of a corpus are there: its manifest, and a report
-    doctor      what keeps a run from learning, found before it is made
-    experiment  the only package that sees a configuration: builds, trains, scores
-    train       the Hydra program around it
-    rank        the same in a process that follows another one
-    jobs        those of a multirun: ranked, averaged
-    sweep       what is done before and after the jobs of a multirun
+    training    losses, metrics, optimizers, schedules, and training by Lightning
+    run         the folder of a run: what it holds, and reading it again
+    logger      where scores are logged: W&B, TensorBoard, CSV
+    callbacks   what watches training: checkpoints, averaging, progress
+    doctor      what keeps a run from learning, found before it starts
+    experiment  builds, trains and scores; the only package that sees a configuration
+    compare     runs compared in one page
     download    corpora from the network
-    prediction  tags of one's own sounds, by a finished run
-    workspace   a dashboard of runs in W&B
-    compare     runs beside each other, in a page
-    cli         the command line
+    follower    a further process of a run on several devices
+    inventory   what the cache holds
+    prediction  tags of your own sounds, from a finished run
+    programs    train, pretrain, prepare and doctor, as Hydra programs
+    sweep       checks before a sweep, tables after it
+    cli         the command `audiotok`
 
 One alphabet of shapes, used in every docstring:
 
