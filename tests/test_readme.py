@@ -5,9 +5,14 @@ import re
 import shlex
 import subprocess
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import soundfile
+import torch
 from runs import SYNTHETIC, TINY, command, pretrain, run
+from tiny import SAMPLE_RATE, tones
 from typer.testing import CliRunner
 
 from audiotok.cli import app
@@ -173,6 +178,26 @@ def test_no_command_of_the_readme_is_left_out():
     tested = ("python train.py", "make ", *(f"audiotok {verb} " for verb in verbs))
     downloaded = ("audiotok download audioset --to DIR",)  # tests/download, from a server on loopback
     assert all(line.startswith(tested) or line in downloaded for line in COMMANDS)
+
+
+def test_ten_lines_lead_from_a_folder_of_sounds_to_a_trained_bert(tmp_path, monkeypatch):
+    [block] = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    assert len([line for line in block.splitlines() if line.strip()]) <= 10
+    rng = np.random.default_rng(0)
+    for name, hertz in {"low": 250.0, "middle": 800.0, "high": 2500.0}.items():
+        (tmp_path / "sounds" / name).mkdir(parents=True)
+        for number in range(8):
+            path = tmp_path / "sounds" / name / f"{number}.wav"
+            soundfile.write(path, tones([hertz], rng, 2.0), SAMPLE_RATE)
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    found: dict[str, Any] = {}
+    exec(block, found)
+    assert found["classes"] == ["high", "low", "middle"]
+    assert found["tokens"].shape == (24, 108, 8)
+    with torch.no_grad():
+        guesses = found["model"].eval()(found["tokens"], found["lengths"]).argmax(1)
+    assert (guesses == found["labels"]).float().mean() > 0.9
 
 
 def test_links_lead_somewhere():

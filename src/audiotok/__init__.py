@@ -39,4 +39,29 @@ One alphabet of shapes, used in every docstring:
 that are clustered, ``Q`` codebooks, ``K`` centroids per codebook, ``C`` classes.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from audiotok.clustering.product import Product as Product
+    from audiotok.features.logmel import LogMel as LogMel
+    from audiotok.model.bert import Bert as Bert
+    from audiotok.model.model import Sizes as Sizes
+    from audiotok.tokens.audio_files import labelled_files as labelled_files
+    from audiotok.tokens.tokenizer import Tokenizer as Tokenizer
+
 __version__ = "0.1.0"
+_NAMES = {  # what `from audiotok import NAME` finds, and its module; torch is imported with it and not before
+    "Bert": "audiotok.model.bert",
+    "LogMel": "audiotok.features.logmel",
+    "Product": "audiotok.clustering.product",
+    "Sizes": "audiotok.model.model",
+    "Tokenizer": "audiotok.tokens.tokenizer",
+    "labelled_files": "audiotok.tokens.audio_files",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NAMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_NAMES[name]), name)

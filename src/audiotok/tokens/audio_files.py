@@ -62,6 +62,24 @@ class FileReader:
         return self.features.analyze(waveform[None], torch.tensor([len(sound)]))
 
 
+def labelled_files(folder: str | Path) -> tuple[list[Path], Tensor, list[str]]:
+    """List the audio files below a folder in which every class has a folder of its name.
+
+    Args:
+        folder: Has the files of a class in `<class>/` or below it.
+
+    Returns:
+        The files, the class of each, int64 (files,), and the names of the classes (C).
+
+    Raises:
+        UserError: There are no audio files.
+    """
+    files = audio_files(folder)
+    names = [file.relative_to(folder).parts[0] for file in files]
+    classes = sorted(set(names))
+    return files, torch.tensor([classes.index(name) for name in names]), classes
+
+
 def audio_files(files: AudioFiles) -> list[Path]:
     """Return a list of files as paths, or the audio files in a folder and its subfolders, sorted.
 
