@@ -1,4 +1,4 @@
-"""What is done before the jobs of a multirun, and the tables after them."""
+"""Hydra's callback around the jobs of a multirun: checks before the first job, tables after the last."""
 
 import csv
 import logging
@@ -26,34 +26,34 @@ from audiotok.run.jobs import (
 )
 
 log = logging.getLogger(__name__)
-_WIDE = 10_000  # characters in a line of a file or a pipe
+_WIDE = 10_000  # characters a line, where output goes to a file or a pipe
 
 
 class Sweep(Callback):
-    """Refuse what cannot go well, go on where a sweep was stopped, and rank its jobs in the end.
+    """Refuse sweeps that cannot work, resume those that were stopped, and rank the jobs at the end.
 
-    The table is on screen and in `sweep.csv`; the exit status is 1 where a job failed.
+    The tables are printed and written to the sweep's folder; the exit status is 1 if a job failed.
     """
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Look before the first job."""
+        """Check the sweep before its first job."""
         try:
             check_folder(config.hydra)
             if is_search(config.hydra):
                 check_direction(config.hydra.sweeper, str(config.optimized_metric))
-                take_up(config.hydra.sweeper)
+                resume_study(config.hydra.sweeper)
             Path(config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
         except UserError as error:
             log.error("%s", error)
             raise SystemExit(1) from None
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Write the table once all jobs are through."""
+        """Write and print the tables after the last job."""
         folder = SweepFolder(Path(config.hydra.sweep.dir))
         metric = str(config.optimized_metric)
         jobs = ranked(read_jobs(folder), metric)
         if not jobs:
-            log.info("Nothing was left to do.")
+            log.info("No jobs are left to run.")
             return
         write_csv(folder.table, jobs, metric)
         show(jobs, metric, folder.table)
@@ -66,55 +66,55 @@ class Sweep(Callback):
 
 
 def is_search(hydra: DictConfig) -> bool:
-    """Tell whether optuna chooses the jobs."""
+    """Tell whether optuna chooses the settings of the jobs."""
     return ".hydra_optuna_sweeper." in hydra.sweeper._target_
 
 
 def check_folder(hydra: DictConfig) -> None:
-    """Compare a sweep with the one that its folder holds.
+    """Check that a sweep's folder is empty, or contains the same sweep, which then resumes.
 
     Raises:
-        UserError: It is another one, whose results it would overwrite.
+        UserError: It contains another sweep, whose results would be overwritten.
     """
     folder = SweepFolder(Path(hydra.sweep.dir))
     if not folder.jobs():
         return
     if is_search(hydra):
         raise UserError(
-            f"hydra.sweep.dir={folder.path} holds jobs, and a search numbers its own from 0; leave it out: "
-            f"the study goes on from {hydra.sweeper.storage}."
+            f"hydra.sweep.dir={folder.path} contains jobs, and a search numbers its own from 0; leave it "
+            f"out: the study resumes from {hydra.sweeper.storage}."
         )
     try:
         before = folder.read_overrides()
-    except (OSError, ValueError):  # Hydra has not recorded it; each job still compares its configuration
+    except (OSError, ValueError):  # without Hydra's record, each job still compares its configuration
         return
     now = list(hydra.overrides.task)
     if before != now:
         there = " ".join(override for override in before if override not in now) or "another order"
         here = " ".join(override for override in now if override not in before) or "nothing"
         raise UserError(
-            f"hydra.sweep.dir={folder.path} holds another sweep ({there} there, {here} here); "
+            f"hydra.sweep.dir={folder.path} contains another sweep ({there} there, {here} here); "
             "repeat its command line to resume it, or choose another folder."
         )
 
 
 def check_direction(sweeper: DictConfig, metric: str) -> None:
-    """Compare what a search is to do with what it looks at: optuna minimises where it is told nothing.
+    """Check that a search optimises its metric in the right direction; optuna minimises by default.
 
     Raises:
-        UserError: It would look for the worst.
+        UserError: It would search for the worst settings.
     """
     wanted = "minimize" if "loss" in metric else "maximize"
     direction = sweeper.direction
     if isinstance(direction, str | Enum) and getattr(direction, "name", direction) != wanted:
         raise UserError(
-            f"hydra.sweeper.direction={getattr(direction, 'name', direction)} looks for the worst "
+            f"hydra.sweeper.direction={getattr(direction, 'name', direction)} searches for the worst "
             f"optimized_metric={metric}; set it to {wanted}."
         )
 
 
-def take_up(sweeper: DictConfig) -> None:
-    """Count what a study has finished into the trials that it is to have, and make room for a new one."""
+def resume_study(sweeper: DictConfig) -> None:
+    """Subtract the finished trials of a study from `n_trials`, and create the folder of its database."""
     import optuna
 
     storage = str(sweeper.storage or "")
@@ -125,20 +125,20 @@ def take_up(sweeper: DictConfig) -> None:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
         trials = optuna.load_study(sweeper.study_name, storage).trials
-    except KeyError:  # there is none of that name yet
+    except KeyError:  # the study does not exist yet
         return
     n_done = sum(trial.state.is_finished() for trial in trials)
-    log.info("Study %s goes on: %d of %d trials are done.", sweeper.study_name, n_done, sweeper.n_trials)
+    log.info("Study %s resumes: %d of %d trials are finished.", sweeper.study_name, n_done, sweeper.n_trials)
     sweeper.n_trials = max(0, sweeper.n_trials - n_done)
 
 
 def _names(settings: list[Replicates]) -> list[str]:
-    """Return the scores that any setting has."""
+    """Return the names of the scores that any setting has."""
     return list(dict.fromkeys(name for setting in settings for name in setting.means))
 
 
 def write_csv(path: Path, jobs: list[Job], metric: str) -> None:
-    """Write one row a job, best first."""
+    """Write one row for each job, best first."""
     varied, scores = table_columns(jobs, metric)
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
@@ -150,7 +150,13 @@ def write_csv(path: Path, jobs: list[Job], metric: str) -> None:
 
 
 def show(jobs: list[Job], metric: str, path: Path) -> None:
-    """Print the table that is in a file, too."""
+    """Print the table of jobs, and their errors.
+
+    Args:
+        jobs: Best first.
+        metric: Score that they are ranked by.
+        path: File of the same table, which the title names.
+    """
     varied, scores = table_columns(jobs, metric)
     table = Table(title=f"{len(jobs)} jobs by {metric} ({path})")
     for name in ["rank", "job", *short_names(varied)]:
@@ -163,7 +169,7 @@ def show(jobs: list[Job], metric: str, path: Path) -> None:
         values = [f"{job.scores[name]:.4f}" if name in job.scores else absent for name in scores]
         table.add_row(str(rank), job.folder.path.name, *overrides, *values)
     console = _console()
-    console.print(table, crop=False)  # a line too long for a terminal goes on in the next
+    console.print(table, crop=False)  # a terminal wraps lines that are too long
     for job in jobs:
         if job.error:
             error = f"Job {job.folder.path.name} failed: {job.error}"
@@ -171,9 +177,9 @@ def show(jobs: list[Job], metric: str, path: Path) -> None:
 
 
 def _console() -> Console:
-    """Return what prints text as it is: settings and errors may have [brackets] and :colons: in them.
+    """Return a console that prints text verbatim: settings and errors may contain [brackets] and :colons:.
 
-    Tables are as wide as they need to be where output is no terminal; in one, names and settings are folded.
+    In a terminal, names and settings are folded; elsewhere a table is as wide as its content.
     """
     console = Console(markup=False, emoji=False)
     if not console.is_terminal:
@@ -182,7 +188,7 @@ def _console() -> Console:
 
 
 def write_means(path: Path, settings: list[Replicates]) -> None:
-    """Write one row a setting: its jobs, and mean and deviation of every score."""
+    """Write one row for each setting: how many jobs it has, and mean and deviation of every score."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         names = _names(settings)
@@ -197,7 +203,12 @@ def write_means(path: Path, settings: list[Replicates]) -> None:
 
 
 def show_means(settings: list[Replicates], path: Path) -> None:
-    """Print the table of means that is in a file, too; settings stand in the order of their best job."""
+    """Print the table of means; settings are in the order of their best jobs.
+
+    Args:
+        settings: The averaged jobs.
+        path: File of the same table, which the title names.
+    """
     names = _names(settings)
     table = Table(title=f"Mean ± standard deviation over {', '.join(REPLICATED)} ({path})")
     for name in [*short_names(list(settings[0].overrides)), "jobs"]:

@@ -82,7 +82,7 @@ def test_all_plots_are_drawn_and_nothing_is_wider_than_the_window(page):
 
 
 def test_a_failed_run_is_told_as_text(page):
-    assert "1 run lacking something" in page.text_content("#notes")
+    assert "1 run with missing or damaged files" in page.text_content("#notes")
     assert "failed: it failed: it was the <b>disk</b>" in page.text_content("#notes")
 
 

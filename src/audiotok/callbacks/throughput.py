@@ -14,7 +14,7 @@ class Throughput(pl.Callback):
         self._n_clips, self._start = 0, 0.0
 
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Start the clock."""
+        """Start to count and to measure time."""
         self._n_clips, self._start = 0, time.perf_counter()
 
     def on_train_batch_end(

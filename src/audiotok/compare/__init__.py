@@ -1,6 +1,6 @@
-"""Runs beside each other, in one page that opens from a file: `audiotok compare FOLDER...`.
+"""Compare runs in one HTML page that opens from a file: `audiotok compare FOLDER...`.
 
-`runs` reads what runs left, `settings` finds in what they differ, `bootstrap` asks how far luck goes,
-`importance` which setting matters, and `page` writes it all down. Nothing here loads torch, and nothing in
-the page is loaded from elsewhere.
+`settings` finds the settings in which runs differ, `bootstrap` estimates how much of a difference is chance,
+`importance` measures which setting matters, and `page` writes the page; `run.reader` reads the runs. Nothing
+here loads torch, and the page loads nothing from a network.
 """

@@ -1,15 +1,16 @@
-"""How much of a mAP is luck: the mAP of a run had other clips been drawn for testing.
+"""Bootstrap: how much the mAP of a run depends on which clips were drawn for testing.
 
-Resamples of the test clips, with replacement, are the same for all runs that were tested on the same clips,
-so that the difference of two runs is paired: subtract one run's resamples from the other's (Efron &
-Tibshirani, An Introduction to the Bootstrap, 1993, chapters 6 and 13). A clip that is drawn twice is a clip
-of weight two: scores are sorted once for each class, not for each resample.
+Runs that were tested on the same clips share their resamples of these clips, with replacement, so that the
+difference of two runs is paired: subtract one run's resamples from the other's (Efron & Tibshirani, An
+Introduction to the Bootstrap, 1993, chapters 6 and 13). A clip that is drawn twice is a clip of weight two:
+scores are sorted once for each class, not for each resample.
 """
 
 import numpy as np
 
 N_RESAMPLES = 400
-MAX_BYTES = 2**26  # of one intermediate result; small enough that float32 counts clips without error
+# Size of one intermediate result; it is small enough that float32 counts clips without error.
+MAX_BYTES = 2**26
 
 
 def draw_resamples(n_clips: int, n_resamples: int = N_RESAMPLES, seed: int = 0) -> np.ndarray:
@@ -20,16 +21,15 @@ def draw_resamples(n_clips: int, n_resamples: int = N_RESAMPLES, seed: int = 0) 
 
 
 def resampled_map(scores: np.ndarray, targets: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """Return the mAP of every resample; as everywhere, over the classes with a positive in it.
+    """Return the mAP of every resample, over the classes with a positive in it.
 
-    Between one clip with the class and the next in the order of scores, the others only need counting, and
-    for all resamples at once this is a product with a sparse matrix: one pass over clips, classes and
-    resamples.
+    Between two clips with the class, in the order of scores, the other clips only need to be counted. For all
+    resamples at once this is a product with a sparse matrix: one pass over clips, classes and resamples.
 
     Args:
         scores: (clips, C).
         targets: (clips, C), bool.
-        counts: How often each clip is in each resample, (clips, resamples), float32.
+        counts: How often each clip occurs in each resample, (clips, resamples), float32.
 
     Returns:
         (resamples,); NaN for a resample without any positive.
@@ -54,8 +54,8 @@ def _average_precision(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return average precision (0 without positives) and positives of classes that occur, (C, resamples).
 
-    A step is a run of clips, best first, that ends where a clip with the class, and those of the same
-    score, have been counted, or where the class ends.
+    A step is a sequence of clips, best first, that ends after a clip with the class and all clips of the same
+    score, or at the last clip.
     """
     from scipy.sparse import csr_array
 
@@ -71,13 +71,14 @@ def _average_precision(
     first = np.searchsorted(steps, np.arange(n_classes) * n_clips)  # the first step of each class
 
     def counted(clips: np.ndarray, stops: np.ndarray) -> np.ndarray:
-        """Add up the counts of the clips of every step: (steps, resamples)."""
+        """Sum the counts of the clips of every step: (steps, resamples)."""
         ones, begins = np.ones(len(clips), dtype=np.float32), np.concatenate([[0], stops])
         return csr_array((ones, clips, begins), shape=(len(stops), n_clips)) @ counts
 
     def accumulate(counted_: np.ndarray) -> np.ndarray:
-        """Add to every step, in place, those before it in its class."""
-        for step in following:  # cumsum over all, less what came before the class, takes four times as long
+        """Add to every step, in place, the steps before it in its class."""
+        # A cumsum over all classes, minus the sum before each class, takes four times as long.
+        for step in following:
             counted_[step] += counted_[step - 1]
         return counted_
 

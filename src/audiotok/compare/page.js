@@ -1,4 +1,4 @@
-// What is chosen on the page, and what follows from it.
+// The state of the page: which runs are shown and compared, and the plots that depend on it.
 
 async function unpacked(id) {
   const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (letter) => letter.charCodeAt(0));
@@ -17,7 +17,7 @@ function setUp(data) {
       at("count").className = "";
       caption("count", state.grouped ? counted(rows.length, "setting") : `${rows.length} of ${counted(data.runs.length, "run")}`);
       state.rows = sorted(rows, state.place, state.descending);
-    } catch (error) {  // half a condition, while it is being typed: what was shown stays
+    } catch (error) {  // an incomplete condition, while it is being typed: the rows stay as they are
       at("count").className = "wrong";
       caption("count", error.message);
     }
@@ -40,7 +40,7 @@ function setUp(data) {
 
   function plotPair() {
     if (!state.plots) return;
-    if (!state.a || !state.b) return caption("verdict", "Tick A and B in the table to compare two runs.");
+    if (!state.a || !state.b) return caption("verdict", "Select A and B in the table to compare two runs.");
     showVerdict(data, state);
     plotClasses(data, state);
   }
@@ -60,10 +60,10 @@ function setUp(data) {
 
   function describe() {
     const failed = data.runs.filter((run) => run.notes.length);
-    caption("summary", `${counted(data.runs.length, "run")} by ${data.metric}${data.lower ? " (less is better)" : ""}, ` +
+    caption("summary", `${counted(data.runs.length, "run")} by ${data.metric}${data.lower ? " (lower is better)" : ""}, ` +
       `which differ in ${counted(data.n_settings, "setting")}.`);
     at("notes").hidden = !failed.length;
-    at("notes").querySelector("summary").textContent = `${counted(failed.length, "run")} lacking something`;
+    at("notes").querySelector("summary").textContent = `${counted(failed.length, "run")} with missing or damaged files`;
     at("notes").querySelector("ul").append(...failed.map((run) => element("li", {}, `${run.name}: ${run.notes.join("; ")}`)));
     at("grouped-label").hidden = !data.columns.some((column) => column.replicated);
     const metrics = [...new Set(data.runs.flatMap((run) => Object.keys(run.curves)))].sort();
@@ -99,7 +99,7 @@ function setUp(data) {
 
 async function main() {
   if (!("DecompressionStream" in window)) {
-    return caption("summary", "This browser is too old to unpack the page; any of 2023 or later does.");
+    return caption("summary", "This browser is too old for this page; use one of 2023 or later.");
   }
   const plotAll = setUp(JSON.parse(await unpacked("packed-data")));
   const plotly = document.createElement("script");

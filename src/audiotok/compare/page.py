@@ -1,8 +1,8 @@
-"""The page: one HTML file that holds its data, its program and plotly, and asks nothing of a network.
+"""The page: one HTML file that contains its data, its program and plotly, and needs no network.
 
-`page.html` is the frame, `page.css` its looks, `table.js`, `plots.js` and `page.js` its program. Data and
+`page.html` is the frame, `page.css` the style, `table.js`, `plots.js` and `page.js` the program. Data and
 plotly.js are embedded as gzip in base64 and unpacked by the browser (DecompressionStream, in all browsers
-since 2023): plotly takes 2 MB in place of 4.8 MB.
+since 2023): plotly takes 2 MB instead of 4.8 MB.
 """
 
 import base64
@@ -24,25 +24,26 @@ from audiotok.errors import UserError
 from audiotok.run.jobs import COLUMNS
 from audiotok.run.reader import Run, find_runs, read_runs
 
-SCORES = (*COLUMNS, "chance/mAP", "n_parameters", "seconds/train")  # shown beside the chosen metric
+# Scores and facts that have a column beside the metric that runs are ranked by.
+SCORES = (*COLUMNS, "chance/mAP", "n_parameters", "seconds/train")
 _MAX_POINTS = 200  # of one learning curve
 _PRECISION = 100_000  # resampled mAPs are embedded as integers, in units of 1 / _PRECISION
 _PROGRAM = ("table.js", "plots.js", "page.js")
 
 
 def compare(folders: Iterable[Path], to: Path, metric: str) -> list[Run]:
-    """Write a page about the runs in some folders.
+    """Write a page that compares the runs in some folders.
 
     Args:
-        folders: Of runs, or folders that contain such at any depth.
-        to: The page.
+        folders: Folders of runs, or folders that contain such at any depth.
+        to: File of the page.
         metric: Score that runs are ranked by; where "loss" is in its name, less is better.
 
     Returns:
         The runs.
 
     Raises:
-        UserError: There are no runs, none has the metric, a package is missing, or the page cannot be
+        UserError: There are no runs, no run has the metric, a package is missing, or the page cannot be
             written.
     """
     _require_extra()
@@ -62,7 +63,7 @@ def compare(folders: Iterable[Path], to: Path, metric: str) -> list[Run]:
 
 
 def _require_extra() -> None:
-    """Fail early; who does not have the packages has not waited for runs to be read."""
+    """Check for packages before any run is read."""
     for package in ("plotly", "sklearn"):
         if find_spec(package) is None:
             raise UserError(
@@ -71,7 +72,7 @@ def _require_extra() -> None:
 
 
 def contents(runs: list[Run], metric: str) -> dict[str, Any]:
-    """Work out all that the page shows, as what JSON can hold."""
+    """Compute everything that the page shows, in types that JSON knows."""
     settings = differing([run.settings for run in runs])
     scores = [
         metric,
@@ -117,18 +118,18 @@ def _setting_column(setting: Setting) -> dict[str, Any]:
 
 
 def _rounded(value: float | None) -> float | None:
-    """Keep six digits: what is shown has four."""
+    """Keep six digits, of which the page shows four."""
     return None if value is None or not math.isfinite(value) else float(f"{value:.6g}")
 
 
 def _thinned(epochs: list[int], values: list[float]) -> tuple[list[int], list[float | None]]:
-    """Keep at most _MAX_POINTS of a curve, evenly, with its end."""
+    """Keep at most _MAX_POINTS of a curve, evenly spaced, with its last one."""
     kept = np.unique(np.linspace(0, len(epochs) - 1, min(len(epochs), _MAX_POINTS)).round().astype(int))
     return [epochs[i] for i in kept], [_rounded(values[i]) for i in kept]
 
 
 def _bootstrap(runs: list[Run]) -> list[dict[str, Any]]:
-    """Resample every run that has predictions; runs with the same clips and classes share the resamples."""
+    """Resample every run that has predictions; runs with the same clips and classes share resamples."""
     test_sets: dict[tuple[bytes, bytes], tuple[int, np.ndarray]] = {}
     rows: list[dict[str, Any]] = []
     for run in runs:
@@ -139,7 +140,7 @@ def _bootstrap(runs: list[Run]) -> list[dict[str, Any]]:
         key = found.ids.tobytes(), found.classes.tobytes()
         if key not in test_sets:
             n_clips = len(found.ids)
-            whole = np.ones((n_clips, 1), dtype=np.float32)  # the clips as they are go first
+            whole = np.ones((n_clips, 1), dtype=np.float32)  # the first resample is the test set itself
             test_sets[key] = len(test_sets), np.hstack([whole, draw_resamples(n_clips)])
         number, counts = test_sets[key]
         values = resampled_map(found.scores, found.targets, counts)
@@ -167,7 +168,7 @@ def _importance(settings: list[Setting], runs: list[Run], metric: str) -> dict[s
 
 
 def render(data: dict[str, Any]) -> str:
-    """Put data, looks, program and plotly into one text of HTML."""
+    """Return the HTML of the page, with data, style, program and plotly in it."""
     own, plotly = files("audiotok.compare"), files("plotly")
     parts = {
         "style": own.joinpath("page.css").read_text(encoding="utf-8"),

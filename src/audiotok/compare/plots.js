@@ -1,4 +1,4 @@
-// The plots. Each takes its element, the data, what is chosen, and draws with Plotly; none keeps a state.
+// The plots. Each function draws with Plotly from the data and the state of the page; none has a state of its own.
 
 const MAX_INTERVALS = 40, MAX_AXES = 9, MAX_LEGEND = 8, N_CHANGED = 10;
 const PALETTE = ["#3f78d8", "#e2672f", "#1fa8a0", "#b04fc4", "#93a030", "#d94f70", "#7a6ff0", "#a87543"];
@@ -17,7 +17,7 @@ function draw(id, traces, layout) {
   };
   const axes = { xaxis: { ...grid, ...layout.xaxis }, yaxis: { ...grid, ...layout.yaxis } };
   const { height, ...rest } = layout;
-  document.getElementById(id).style.height = `${height}px`;  // the element's, so that a narrower window keeps it
+  document.getElementById(id).style.height = `${height}px`;  // set on the element, so that it stays when the window gets narrower
   return Plotly.react(id, traces, { ...common, ...rest, ...axes }, { displayModeBar: false, responsive: true });
 }
 
@@ -36,7 +36,7 @@ function quantile(values, share) {
   return ranked[below] + (place - below) * ((ranked[below + 1] ?? ranked[below]) - ranked[below]);
 }
 
-// Resamples with repeated clips rate a run a little higher than the clips themselves do; that bias is taken out.
+// Resamples contain clips repeatedly, which raises their mAP a little; this bias is removed.
 function centred(resamples, observed) {
   const shift = observed - mean(resamples);
   return resamples.map((value) => value + shift);
@@ -60,8 +60,8 @@ function plotIntervals(data, runs, state) {
   const sets = new Set(some.map((run) => run.test_set)).size;
   caption("intervals-caption",
     `${data.n_resamples} bootstrap resamples of the test clips. ` +
-    (tested.length > some.length ? `The first ${some.length} of ${tested.length} runs in the table's order. ` : "") +
-    (sets > 1 ? "These runs were tested on different clips or classes: compare within a set only (hover)." : ""));
+    (tested.length > some.length ? `The first ${some.length} of ${tested.length} runs in the order of the table. ` : "") +
+    (sets > 1 ? "These runs were tested on different clips or classes: compare only runs of the same test set (hover)." : ""));
   const bounds = some.map((run) => interval(centred(resamplesOf(run, data).filter((value) => value !== null), run.mAP)));
   const places = some.map((_, place) => place);
   draw("intervals", [{
@@ -82,7 +82,7 @@ function plotIntervals(data, runs, state) {
   });
 }
 
-// One trace of many lines, with gaps between them: two hundred traces would take seconds.
+// One trace of many lines, with gaps between them: two hundred traces would take seconds to draw.
 function lines(runs, pointsOf, more) {
   const trace = { type: "scatter", mode: "lines", x: [], y: [], text: [], connectgaps: false, ...more };
   for (const run of runs) {
@@ -117,7 +117,7 @@ function plotCurves(data, runs, state, metric) {
   });
 }
 
-// Where a value lies on its axis, from 0 to 1, and what is written beside it.
+// The position of a value on its axis, from 0 to 1, and the ticks of that axis.
 function axisOf(values, isScore) {
   const distinct = [...new Set(values)].filter((value) => value !== null);
   const numeric = distinct.every((value) => typeof value === "number");
@@ -146,8 +146,8 @@ function plotParallel(data, runs) {
     clear("parallel");
     return caption("parallel-caption", `None of these runs has ${data.metric}.`);
   }
-  caption("parallel-caption", "A line is a run, its colour the score; – is a key that the run lacks." +
-    (target > MAX_AXES ? ` Shown are ${MAX_AXES} of ${target} settings, those that matter most.` : ""));
+  caption("parallel-caption", "Each line is a run, coloured by its score; – marks a key that the run lacks." +
+    (target > MAX_AXES ? ` The ${MAX_AXES} most important of ${target} settings are shown.` : ""));
   const axes = places.map((place) => axisOf(scored.map((run) => run.cells[place]), place === target));
   const scores = scored.map((run) => run.cells[target]);
   const [low, high] = [Math.min(...scores), Math.max(...scores)];
@@ -181,13 +181,13 @@ function plotImportance(data) {
   const { losses, explained, n_runs: nRuns, n_missing: nMissing } = data.importance;
   if (!losses) {
     return caption("importance-caption", nMissing
-      ? `This takes ${nMissing + nRuns} runs with ${data.metric}; ${nRuns} are here, so ${nMissing} more are wanted.`
-      : "The scores of these runs, or their settings, are all the same.");
+      ? `This needs ${nMissing + nRuns} runs with ${data.metric}; there are ${nRuns}.`
+      : "All runs have the same score, or the same settings.");
   }
   caption("importance-caption",
     `A random forest on ${nRuns} runs predicts ${data.metric} of runs that it has not seen with R² = ${explained.toFixed(2)}` +
-    (explained < 0.2 ? ", which is little: do not trust the bars. " : ". ") +
-    "A bar is what this loses when the setting is shuffled; it says nothing about values that were not tried.");
+    (explained < 0.2 ? ", which is too low to trust the bars. " : ". ") +
+    "Each bar is the loss of R² when the values of a setting are shuffled; it says nothing about values that were not tried.");
   const some = losses.slice(0, 15).reverse();
   draw("importance", [{
     type: "bar", orientation: "h", x: some.map(([, loss]) => loss), y: some.map((_, place) => place),
@@ -198,7 +198,7 @@ function plotImportance(data) {
   });
 }
 
-// "Is B better, or luck?", in a sentence and a histogram of paired differences.
+// Whether the difference of A and B is significant, in a sentence and a histogram of paired differences.
 function showVerdict(data, { a, b }) {
   const names = `A is ${a.name}, B is ${b.name}. `;
   clear("difference");
@@ -207,7 +207,7 @@ function showVerdict(data, { a, b }) {
     return caption("verdict", `${names}${a.test_set === null ? "A" : "B"} has no predictions, so they cannot be compared clip by clip.`);
   }
   if (a.test_set !== b.test_set) {
-    return caption("verdict", `${names}They were tested on different clips or classes, so they are not paired: a difference says little.`);
+    return caption("verdict", `${names}They were tested on different clips or classes, so their difference means little.`);
   }
   const [first, second] = [a, b].map((run) => resamplesOf(run, data));
   const raw = second.map((value, place) => (value === null || first[place] === null ? null : value - first[place]));
@@ -216,8 +216,8 @@ function showVerdict(data, { a, b }) {
   const ahead = b.mAP >= a.mAP ? "B" : "A";
   const share = mean(differences.map((value) => Number(ahead === "B" ? value > 0 : value < 0)));
   const judgement = a === b ? "They are the same run."
-    : low > 0 || high < 0 ? "That is hardly luck of the test clips; another seed may still turn it."
-    : "That may well be luck of the test clips.";
+    : low > 0 || high < 0 ? "The difference is significant for these test clips; another seed may still reverse it."
+    : "The difference may be due to the choice of test clips.";
   const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(4)}`;
   caption("verdict", `${names}Test mAP ${a.mAP.toFixed(4)} and ${b.mAP.toFixed(4)}: B − A is ${signed(b.mAP - a.mAP)}, ` +
     `95 % interval ${signed(low)} … ${signed(high)}; ${ahead} is ahead in ${Math.round(100 * share)} % of resamples. ${judgement}`);
@@ -261,7 +261,7 @@ function plotClasses(data, { a, b }) {
     clear("classes");
     return caption("classes-caption", "No class gained or lost.");
   }
-  caption("classes-caption", `Average precision of B − A: the ${gained.length} classes that gained most and the ${lost.length} that lost most (test clips with the class)`);
+  caption("classes-caption", `Average precision of B − A: the ${gained.length} classes that gained most and the ${lost.length} that lost most (number of test clips with the class)`);
   draw("classes", [{
     type: "bar", orientation: "h", x: shown.map((row) => row.change), y: shown.map((_, place) => place),
     marker: { color: shown.map(shade) }, text: shown.map(about), textposition: "none", hovertemplate: "%{text}<extra></extra>",

@@ -1,4 +1,4 @@
-"""In what runs differ: one column for each setting that says something, and no more."""
+"""The settings in which runs differ: one column for each that is not implied by another."""
 
 import json
 import math
@@ -8,7 +8,7 @@ from typing import Any
 
 from audiotok.run.jobs import REPLICATED, short_names
 
-ABSENT = None  # a key that a run's configuration lacks; null in YAML is the text "null"
+ABSENT = None  # for a key that a run's configuration lacks; null in YAML becomes the text "null"
 Value = float | str | None
 
 
@@ -19,8 +19,8 @@ class Setting:
     Args:
         key: Dotted, as on the command line.
         label: The shortest end of the key that no other setting has.
-        values: Of every run: a finite number, a text, or ABSENT.
-        implied: Other keys that tell the runs apart as this one does, and are left out for it.
+        values: The value in every run: a finite number, a text, or ABSENT.
+        implied: Other keys that follow from this one, and have no column of their own.
     """
 
     key: str
@@ -30,19 +30,19 @@ class Setting:
 
     @property
     def replicated(self) -> bool:
-        """Whether runs that differ in it alone are replicates of each other."""
+        """Whether runs that differ only in it are replicates of each other."""
         return self.key in REPLICATED
 
 
 def differing(configurations: Sequence[dict[str, Any]]) -> list[Setting]:
-    """Return the settings that are not the same in all runs, in the order of their keys in these.
+    """Return the settings that are not the same in all runs, in the order of their keys.
 
-    A key is left out for another where it follows from that: it has the same name and the same values (it was
-    interpolated), or it came with an option, so that some runs lack it, while it tells runs apart no further
-    than a key of the same group does.
+    A key that follows from another one is left out: it has the same name and the same values (it was
+    interpolated), or it belongs to an option, so that some runs lack it, and separates runs no further than a
+    key of the same group does.
 
     Args:
-        configurations: Flat, one a run; an empty one is of a run that is not known, and counts for nothing.
+        configurations: One flat dictionary a run; an empty one, of a run without a configuration, is ignored.
     """
     known = [bool(configuration) for configuration in configurations]
     keys = dict.fromkeys(key for configuration in configurations for key in configuration)
@@ -68,7 +68,7 @@ def differing(configurations: Sequence[dict[str, Any]]) -> list[Setting]:
 
 
 def _targets_first(keys: dict[str, None]) -> list[str]:
-    """Put seeds and options before what follows from them."""
+    """Put seeds and options before the keys that follow from them."""
     return sorted(keys, key=lambda key: (key not in REPLICATED, not key.endswith("_target_"), key.count(".")))
 
 
@@ -89,11 +89,11 @@ def _plain(value: Any, present: bool) -> Value:
     if value is None or isinstance(value, bool):
         return json.dumps(value)
     is_number = isinstance(value, int | float) and math.isfinite(value)
-    return value if is_number else str(value)  # nan is a text: JSON has none, and it equals no other
+    return value if is_number else str(value)  # nan becomes text: JSON lacks it, and it equals nothing
 
 
 def _shown(key: str, values: tuple[Value, ...]) -> tuple[Value, ...]:
-    """Shorten the paths of classes to their names, while these still differ."""
+    """Shorten the paths of classes to their names, if these still differ."""
     if not key.endswith("_target_"):
         return values
     short = {value: value.rpartition(".")[2] for value in values if isinstance(value, str)}

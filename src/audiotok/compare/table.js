@@ -1,5 +1,5 @@
 "use strict";
-// The runs as a table: how a cell is written, which rows pass the filter, in which order they stand.
+// The table of runs: the text of its cells, the filter of its rows, and their order.
 // A row has name, members (runs), cells (one a column), sds (of scores, where several runs are averaged).
 
 const ABSENT = "–";
@@ -24,7 +24,7 @@ function singleRows(data) {
   return data.runs.map((run) => ({ name: run.name, members: [run], cells: run.cells, sds: [] }));
 }
 
-// Runs that differ in seed or test fold alone become one row of means, as in the table of a sweep.
+// Runs that differ only in seed or test fold become one row of means, as in the table of a sweep.
 function groupedRows(data) {
   const isReplicated = (place) => data.columns[place].replicated;
   const groups = new Map();
@@ -52,7 +52,7 @@ function columnNamed(name, columns) {
   return columns.findIndex((column) => column.key.endsWith(`.${name}`) || column.key.endsWith(`/${name}`));
 }
 
-// What one word of the filter asks of a row; throws where it names no column.
+// The condition on a row that one word of the filter states; throws if it names a column that does not exist.
 function condition(word, data) {
   const parts = /^([^<>=!]+)(<=|>=|!=|=|<|>)(.+)$/.exec(word);
   if (!parts) {
@@ -81,7 +81,7 @@ function filtered(rows, text, data) {
   return rows.filter((row) => conditions.every((holds) => holds(row)));
 }
 
-// Numbers as numbers, before texts; what is absent last, whichever way.
+// Numbers by value, before texts; absent values last, in both directions.
 function sorted(rows, place, descending) {
   const valueOf = (row) => (place < 0 ? row.name : row.cells[place]);
   return [...rows].sort((one, other) => {
@@ -111,7 +111,7 @@ function picker(letter, run, state) {
   return element("td", { class: "pick" }, made);
 }
 
-// The columns that are shown, by their places in the data: the metric first, so that it is seen without scrolling.
+// The columns that are shown, by their places in the data; the metric comes first and needs no scrolling.
 function shownPlaces(data, state) {
   const metric = data.n_settings;
   const all = [metric, ...data.columns.keys()].filter((place, number) => number === 0 || place !== metric);
@@ -129,7 +129,7 @@ function headings(data, state) {
     element("th", { scope: "col", class: `pick is-${letter}` }, letter.toUpperCase()));
   const columns = shownPlaces(data, state).map((place) => {
     const column = data.columns[place];
-    const implied = column.implied?.length ? `; with it changes ${column.implied.join(", ")}` : "";
+    const implied = column.implied?.length ? `; ${column.implied.join(", ")} change with it` : "";
     const isNumber = data.runs.some((run) => typeof run.cells[place] === "number");
     const kinds = [isNumber ? "number" : "", place < data.n_settings ? "" : "score"];
     return heading(place, column.label, column.key + implied, kinds.join(" "));
@@ -137,7 +137,7 @@ function headings(data, state) {
   return element("tr", {}, ...letters, heading(-1, "run", "its folder", "name"), ...columns);
 }
 
-// Keep the end of a name, which tells runs apart: they lie in folders that are called alike.
+// Keep the end of a name, which distinguishes runs: the folders above them are often the same.
 function shortened(name, length = 34) {
   return name.length > length ? `…${name.slice(1 - length)}` : name;
 }

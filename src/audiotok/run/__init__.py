@@ -1,1 +1,1 @@
-"""The folder of a run: what is written to it, and reading it again."""
+"""The folder of a run: everything that is written to it and read from it."""

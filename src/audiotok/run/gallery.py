@@ -1,4 +1,4 @@
-"""A few test clips as people can judge them: sound, spectrogram, tokens, labels, and what was predicted."""
+"""A few test clips for people to judge: sound, analysis, tokens, labels and predictions."""
 
 import logging
 from dataclasses import dataclass
@@ -20,13 +20,13 @@ class Example:
     """One test clip.
 
     Args:
-        id: Of the clip.
-        waveform: (S,), float32.
-        rate: Hz.
-        analysis: (slices, bins), what features make of the waveform: mel frames in dB.
-        tokens: (T, Q), int64.
-        labels: Names of the classes that are in it.
-        predicted: The likeliest classes with their probabilities, likeliest first.
+        id: Id of the clip.
+        waveform: Its samples (S,), float32.
+        rate: Samples a second, Hz.
+        analysis: The analysis of its waveform (slices, bins), mel frames in dB for example.
+        tokens: Its tokens (T, Q), int64.
+        labels: Names of its classes.
+        predicted: The most probable classes with their probabilities, most probable first.
     """
 
     id: str
@@ -42,12 +42,12 @@ class Example:
 def choose_examples(
     corpus: Corpus, tokenizer: Tokenizer, predictions: Predictions, n_examples: int, n_predicted: int = 5
 ) -> list[Example]:
-    """Take clips from all over the test split; those that can no longer be read are left out.
+    """Choose clips evenly from the test split; clips that can no longer be read are left out.
 
     Args:
-        corpus: That was tested on.
-        tokenizer: That made the tokens.
-        predictions: Of its test clips.
+        corpus: The corpus that was tested on.
+        tokenizer: The tokenizer of the run.
+        predictions: The predictions for its test clips.
         n_examples: How many clips.
         n_predicted: How many predicted classes of each.
     """
@@ -65,7 +65,7 @@ def choose_examples(
             continue
         analysis, n_slices = tokenizer.features.analyze(waveform[None], torch.tensor([n_samples]))
         tokens, n_tokens = tokenizer.read(analysis, n_slices, "tokens")
-        likeliest = predictions.scores[row].topk(min(n_predicted, len(names)))
+        best = predictions.scores[row].topk(min(n_predicted, len(names)))
         examples.append(
             Example(
                 clip.id,
@@ -73,8 +73,8 @@ def choose_examples(
                 tokenizer.features.sample_rate,
                 analysis[0, : n_slices[0]].numpy(),
                 tokens[0, : n_tokens[0]].numpy(),
-                [name for name, is_there in zip(names, predictions.targets[row], strict=True) if is_there],
-                [(names[i], p) for i, p in zip(likeliest.indices, likeliest.values.tolist(), strict=True)],
+                [name for name, present in zip(names, predictions.targets[row], strict=True) if present],
+                [(names[i], p) for i, p in zip(best.indices, best.values.tolist(), strict=True)],
             )
         )
     return examples

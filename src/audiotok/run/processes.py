@@ -1,8 +1,8 @@
 """The processes of a run on several devices: one that leads, rank 0, and others that follow it.
 
-Whoever is started by hand starts the others of its node, `python -m audiotok.follower FOLDER`, which read the
-configuration that it has left in the run's folder: Lightning's own launcher would repeat the command line,
-and with it a whole sweep. Where torchrun or Slurm starts all of them, nothing is started here.
+The process that a user starts also starts the others of its node, as `python -m audiotok.follower FOLDER`;
+they read the configuration in the run's folder. Lightning's own launcher would repeat the command line, and
+with it a whole sweep. Where torchrun or Slurm starts all processes, this module starts none.
 """
 
 import logging
@@ -20,13 +20,16 @@ if TYPE_CHECKING:  # the command line needs this module before Lightning is impo
 from audiotok.run.folder import RunFolder
 
 log = logging.getLogger(__name__)
-_RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK")  # as launchers name them
-_GRACE_SECONDS = 20.0  # for what waits for a process that died to fail by itself, and to say how
-_FAREWELL_SECONDS = 60.0  # for the others to end after the run
+# The environment variables in which launchers put the rank of a process.
+_RANKS = ("RANK", "SLURM_PROCID", "LOCAL_RANK", "NODE_RANK", "GROUP_RANK")
+# How long a process that waits for one that has died may take to fail by itself, with a message of its own.
+_GRACE_SECONDS = 20.0
+# How long the other processes may take to end after the run.
+_END_SECONDS = 60.0
 
 
 def leads(devices: object, n_nodes: int) -> bool:
-    """Tell whether this process writes the run's results, from what its launcher says.
+    """Tell whether this process writes the run's results, by what its launcher says.
 
     Args:
         devices: `trainer.devices`.
@@ -43,27 +46,27 @@ def is_first() -> bool:
 
 @contextmanager
 def followers(trainer: "pl.Trainer", folder: RunFolder) -> Iterator[None]:
-    """Run the other processes of this node, if the trainer wants any and nobody else has started them.
+    """Run the other processes of this node, if the trainer needs any and no launcher has started them.
 
-    They end with the block; if one of them fails, the run does.
+    They end with the block; if one of them fails, the run fails.
 
     Args:
-        trainer: Not used yet.
-        folder: The run's, with its configuration.
+        trainer: The trainer, not yet fitted.
+        folder: The run's folder, with its configuration.
     """
     cluster = getattr(trainer.strategy, "cluster_environment", None)
     if trainer.world_size == 1 or cluster is None or cluster.creates_processes_externally:
         yield
         return
-    told = {
+    variables = {
         "MASTER_ADDR": cluster.main_address,
         "MASTER_PORT": str(cluster.main_port),
         "NODE_RANK": str(cluster.node_rank()),
         "WORLD_SIZE": str(trainer.world_size),
         "LOCAL_RANK": "0",
     }
-    before = {name: os.environ.get(name) for name in told}
-    os.environ.update(told)
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
     command = [sys.executable, "-m", "audiotok.follower", str(folder)]
     processes = [
         subprocess.Popen(command, env={**os.environ, "LOCAL_RANK": str(local_rank)})
@@ -74,7 +77,7 @@ def followers(trainer: "pl.Trainer", folder: RunFolder) -> Iterator[None]:
     try:
         yield
         for process in processes:
-            process.wait(_FAREWELL_SECONDS)
+            process.wait(_END_SECONDS)
     finally:
         over.set()
         for process in processes:
@@ -90,12 +93,12 @@ def followers(trainer: "pl.Trainer", folder: RunFolder) -> Iterator[None]:
 
 
 def _watch(processes: list[subprocess.Popen[bytes]], over: threading.Event) -> None:
-    """End this process if another one has failed and it is still waiting for it a while later."""
+    """End this process if another one has failed and this one is still waiting for it after a while."""
     while not over.wait(1.0):
         failed = [process for process in processes if process.poll() not in (None, 0)]
         if failed and not over.wait(_GRACE_SECONDS):
             log.error(
-                "A process of this run ended with status %d, and so does the run.", failed[0].returncode
+                "A process of this run failed with status %d, which ends the run.", failed[0].returncode
             )
             for process in processes:
                 process.kill()
