@@ -3,6 +3,8 @@
 import csv
 import io
 import re
+import subprocess
+import sys
 import tomllib
 import zipfile
 from importlib.metadata import requires
@@ -44,6 +46,16 @@ def test_the_kit_and_the_machine_have_every_dependency():
     in_the_kit = {normalised(Requirement(text).name) for text in gpu_kit.PACKAGES + gpu_kit.SOURCES}
     assert needed - on_the_machine <= in_the_kit
     assert in_the_kit <= needed, "the kit carries what nothing depends on"
+
+
+def test_training_needs_no_package_that_the_kit_leaves_out():
+    program = (
+        "import sys; sys.modules['wandb'] = None; "
+        "import audiotok.experiment.tagging, audiotok.experiment.diagnosis, audiotok.follower; "
+        "assert 'audiotok.logger.picture' not in sys.modules, 'it imports pillow'"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_wheel_is_packed_again_without_what_is_never_imported(tmp_path):

@@ -79,6 +79,8 @@ def measure_size(task: Task, name: str, compiled: bool, peak: float, seconds: fl
     """Train a model of one size beside the reference."""
     gc.collect()
     torch.cuda.empty_cache()
+    if compiled:
+        torch._dynamo.reset()  # so that the compilation is timed, whatever was compiled before
     config = step.configured(overrides_of(task, name, compiled))
     backend = task.size("inductor", "eager")  # inductor takes minutes on a CPU
     with patch.object(torch, "compile", partial(torch.compile, backend=backend)):
