@@ -12,14 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from hydra import compose, initialize_config_dir
+from configuration import compose_program
 
 from audiotok.data.corpus.corpus import open_corpus
 from audiotok.data.layout.segments import CLASS_TABLE, SEGMENTS, SourceSet
 from audiotok.experiment import build_tokenizer
 from audiotok.experiment.configuration import build_node
 from audiotok.loader.clip_rows import AnalysisRows
-from audiotok.programs import config_folder
 from audiotok.store import Store
 
 N_CLASSES = 527
@@ -63,8 +62,7 @@ def noise_file(rng: np.random.Generator) -> bytes:
 
 def fill_cache(overrides: Sequence[str]) -> int:
     """Write cached frames of every clip of the corpus that a configuration names; return how many."""
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        config = compose("train", list(overrides))
+    config = compose_program(overrides)
     corpus = open_corpus(build_node(config.data), Store(config.cache_dir))
     cached = AnalysisRows(corpus, build_tokenizer(config).features, Store(config.cache_dir))
     cached.open()

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydra import compose, initialize_config_dir
+from configuration import compose_program
 from torch import Tensor
 
 from audiotok.data.synthesis.mixture import mix_clip
@@ -42,8 +42,7 @@ def measure(task: Task) -> Found:
 def build(name: str, task: Task) -> Tokenizer:
     """Build the tokenizer of a clustering, not fitted yet."""
     tiny = ["clustering.n_clusters=16"] if task.is_tiny else []
-    with initialize_config_dir(str(config_folder()), version_base="1.3"):
-        return build_tokenizer(compose("train", [f"clustering={name}", *tiny]))
+    return build_tokenizer(compose_program([f"clustering={name}", *tiny]))
 
 
 def synthesise(n_clips: int, rate: int, seconds: float) -> Tensor:
