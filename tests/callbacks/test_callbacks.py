@@ -1,5 +1,4 @@
 import logging
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +13,6 @@ from torch.utils.data import DataLoader, Dataset
 
 from audiotok.callbacks import throughput
 from audiotok.callbacks.epoch_line import EpochLine
-from audiotok.callbacks.progress import Progress
 from audiotok.callbacks.throughput import Throughput
 from audiotok.callbacks.vocabulary_use import VocabularyUse
 from audiotok.logger.logger import RunLogger
@@ -93,7 +91,7 @@ def fit(
         max_epochs=2,
         logger=False,
         enable_checkpointing=False,
-        enable_progress_bar=any(isinstance(callback, Progress) for callback in callbacks),
+        enable_progress_bar=False,
         enable_model_summary=False,
         num_sanity_val_steps=0,
         default_root_dir=folder,
@@ -210,19 +208,6 @@ def test_nothing_is_said_of_the_vocabulary_of_a_model_that_reads_none(tmp_path: 
     clips.tokens = torch.rand(N_CLIPS, N_TOKENS, 8)  # frames
     for logged in fit(tmp_path, [VocabularyUse(N_CLUSTERS, RunLogger())], clips):
         assert not [name for name in logged if name.startswith("vocabulary/")]
-
-
-# ---- Progress ----
-
-
-def test_the_bar_counts_epochs_from_one_and_shows_loss_and_time_left(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    fit(tmp_path, [Progress()])
-    bar = re.compile(r"Epoch \d of 2: +100%\|[^|]*\| 3/3, 00:00 left, loss=-0\.\d{4}")
-    bars = bar.findall(capsys.readouterr().out)
-    assert bars[0].startswith("Epoch 1 of 2")
-    assert bars[-1].startswith("Epoch 2 of 2")
 
 
 # ---- EpochLine ----
