@@ -1,9 +1,9 @@
-"""Make `docs/tokens.png`, the README's picture: a spectrogram and, aligned in time, the tokens of the clip.
+"""Make `docs/tokens.png`, a picture for the README: the spectrogram of a clip above its tokens.
 
     python docs/make_picture.py
 
-The clip is one of the embedded dataset's test clips, and its tokens are those that `python train.py` reads.
-The first time, the corpus is synthesised and its centroids are fitted, which takes about a minute.
+The clip is a test clip of the embedded dataset, with the tokens that `python train.py` reads. The first time,
+the dataset is synthesised and the centroids are fitted, which takes about a minute.
 """
 
 from pathlib import Path
@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from hydra import compose, initialize_config_dir
-from hydra.utils import instantiate
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from torch import Tensor
@@ -19,6 +18,7 @@ from torch import Tensor
 from audiotok.data.clip import Clip
 from audiotok.data.corpus.corpus import Corpus, open_corpus
 from audiotok.experiment import build_tokenizer
+from audiotok.experiment.configuration import build_node
 from audiotok.features.logmel import LogMel
 from audiotok.loader.training_clips import CorpusClips
 from audiotok.loader.waveforms import WaveformReader
@@ -33,11 +33,11 @@ KILOHERTZ = (0.25, 0.5, 1, 2, 4, 8)
 
 
 def main() -> None:
-    """Fit the default vocabulary, or take it from the cache, and draw."""
+    """Fit the default vocabulary, or load it from the cache, and draw."""
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         config = compose("train", ["data=synthetic"])
     store = Store(config.cache_dir)
-    corpus = open_corpus(instantiate(config.data, _convert_="all"), store)
+    corpus = open_corpus(build_node(config.data), store)
     tokenizer = build_tokenizer(config)
     fit_or_load(tokenizer, CorpusClips(corpus, tokenizer.features), store)
     clip = find_clip(corpus, SOUNDS)
@@ -48,11 +48,11 @@ def main() -> None:
 
 
 def find_clip(corpus: Corpus, names: set[str]) -> Clip:
-    """Return the first test clip in which exactly these classes are heard."""
+    """Return the first test clip with exactly these classes."""
     for clip in corpus.clips["test"]:
         if {corpus.classes[label].name for label in clip.labels} == names:
             return clip
-    raise SystemExit(f"No test clip has exactly {names}; choose others for SOUNDS.")
+    raise SystemExit(f"No test clip has exactly the classes {names}; choose others for SOUNDS.")
 
 
 def draw(tokenizer: Tokenizer, waveform: Tensor, n_samples: int, title: str) -> None:
@@ -70,7 +70,7 @@ def draw(tokenizer: Tokenizer, waveform: Tensor, n_samples: int, title: str) -> 
 
 
 def draw_spectrogram(axes: Axes, log_mel: np.ndarray, features: LogMel) -> None:
-    """Draw mel frames (mel frames, M) in dB; a frame is as wide as a hop, around its own time."""
+    """Draw mel frames (mel frames, M) in dB, each centred on its time and as wide as a hop."""
     hop_seconds = features.hop_length / features.sample_rate
     right = (len(log_mel) - 0.5) * hop_seconds
     loudest = log_mel.max()
@@ -84,43 +84,43 @@ def draw_spectrogram(axes: Axes, log_mel: np.ndarray, features: LogMel) -> None:
         vmax=loudest,
     )
     axes.set_yticks([mel_bin(features, 1000 * khz) for khz in KILOHERTZ], [f"{khz:g}" for khz in KILOHERTZ])
-    axes.set_ylim(top=mel_bin(features, 1000 * KILOHERTZ[-1]))  # the files have 16 kHz: above is silence
+    axes.set_ylim(top=mel_bin(features, 1000 * KILOHERTZ[-1]))  # half the sample rate of the files
     axes.set_ylabel("kHz")
 
 
 def mel_bin(features: LogMel, hertz: float) -> float:
-    """Return the mel bin, not rounded, whose centre is at a frequency (HTK's mel scale, from 0 Hz)."""
+    """Return the mel bin, not rounded, that is centred on a frequency (HTK's mel scale, from 0 Hz)."""
     mel = np.log10(1 + np.array([hertz, features.sample_rate / 2]) / 700)
     return mel[0] / mel[1] * (features.n_bins + 1) - 1
 
 
 def draw_tokens(axes: Axes, tokens: np.ndarray, tokenizer: Tokenizer) -> None:
-    """Draw tokens (T, Q), a codebook a row; a token is as wide as a stride, around its own time.
+    """Draw tokens (T, Q), one row per codebook, each centred on its time and as wide as a stride.
 
-    The number of a centroid says nothing, so its colour is its place along the first dimension that its
-    codebook clusters.
+    The number of a centroid has no meaning, so its colour is its rank along the first dimension of its
+    codebook.
     """
     features, n_clusters = tokenizer.features, tokenizer.codebooks.n_clusters
-    places = tokenizer.codebooks.centroids[..., 0].argsort(1).argsort(1).numpy()  # (Q, K)
+    ranks = tokenizer.codebooks.centroids[..., 0].argsort(1).argsort(1).numpy()  # (Q, K)
     token_seconds = features.stride * features.hop_length / features.sample_rate
     right = (len(tokens) - 0.5) * token_seconds
     axes.imshow(
-        np.take_along_axis(places, tokens.T, 1),
+        np.take_along_axis(ranks, tokens.T, 1),
         aspect="auto",
         interpolation="nearest",
         cmap="Spectral",
-        extent=(-0.5 * token_seconds, right, len(places) + 0.5, 0.5),
+        extent=(-0.5 * token_seconds, right, len(ranks) + 0.5, 0.5),
         vmin=0,
         vmax=n_clusters - 1,
     )
     axes.set_xlim(0, right)
-    step = max(1, len(places) // 8)
-    axes.set_yticks(range(step, len(places) + 1, step))
+    step = max(1, len(ranks) // 8)
+    axes.set_yticks(range(step, len(ranks) + 1, step))
     axes.set_ylabel("codebook")
     axes.set_xlabel("s")
     axes.set_title(
-        f"Its tokens: a column every {1000 * token_seconds:.0f} ms, a colour for each of {n_clusters} "
-        "centroids of a codebook, similar for similar ones",
+        f"Its tokens: one column every {1000 * token_seconds:.0f} ms, one row per codebook of {n_clusters} "
+        "centroids; similar centroids have similar colours",
         fontsize=10,
         loc="left",
     )
