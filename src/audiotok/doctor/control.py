@@ -1,7 +1,7 @@
-"""What a linear classifier hears in the tokens: if it hears nothing, no model is to blame.
+"""A linear classifier on token histograms: if it learns nothing, the model is not to blame.
 
-Regularised least squares on the square roots of token histograms, solved at once: no learning rate, no
-epochs, nothing that could be set wrongly.
+Regularised least squares on the square roots of token histograms, solved in closed form: it has no learning
+rate, no epochs and nothing else to configure.
 """
 
 import torch
@@ -14,14 +14,14 @@ from audiotok.model.bag import Bag
 from audiotok.model.model import Sizes
 from audiotok.training.metrics import MeanAveragePrecision
 
-RIDGE = 0.1  # of the mean of the kernel's diagonal: histograms have more words than there are clips
-# As for information: deviations of shuffled labels' mAP.
+RIDGE = 0.1  # share of the mean of the kernel's diagonal: histograms have more tokens than there are clips
+# Standard deviations of the mAP with shuffled labels, as for information.
 SOME_DEVIATIONS, BY_CHANCE = 6.0, 3.0
-LITTLE_ABOVE = 0.05  # share of the way from the mAP of shuffled labels to 1
+LITTLE_ABOVE = 0.05  # share of the way from the mAP with shuffled labels to 1
 
 
 def histograms(excerpt: Excerpt, codebooks: Codebooks) -> Tensor:
-    """Return the square roots of the shares of a clip's tokens: (N, Q * K), as `model=bag` reads them."""
+    """Return the square roots of token frequencies of every clip, (N, Q * K), as `model=bag` reads them."""
     sizes = Sizes(
         n_bins=0,
         n_dimensions=0,
@@ -41,21 +41,21 @@ def control(
     n_permutations: int,
     generator: torch.Generator,
 ) -> Finding:
-    """Train on the histograms of training clips, and compare mAP on validation clips with chance.
+    """Train on the histograms of training clips, and compare the mAP on validation clips with chance.
 
     Args:
         train: Histograms (N, words) and targets (N, C).
         val: The same.
-        chance: mAP of a guess over the whole validation split.
-        n_permutations: How often labels are shuffled.
-        generator: Shuffles.
+        chance: mAP of random scores on the whole validation split.
+        n_permutations: Number of permutations of the labels.
+        generator: Source of the permutations.
 
     Raises:
         NotMadeError: No class is in both.
     """
     chosen = (train[1].any(0) & val[1].any(0)).nonzero()[:, 0]
     if not len(chosen):
-        raise NotMadeError("no class is in the training clips and in the validation clips that were heard")
+        raise NotMadeError("no class occurs in both the training and the validation clips that were read")
     targets = val[1][:, chosen].int()
     scores = least_squares(train[0], train[1][:, chosen], val[0])
     found = _mean_average_precision(scores, targets)
@@ -69,9 +69,9 @@ def control(
     return Finding(
         "control",
         state,
-        f"A linear classifier of token histograms, trained on {len(train[0]):,} clips, has a validation mAP "
-        f"of {found:.3f} over {len(chosen)} classes; with shuffled labels {float(shuffled.mean()):.3f} "
-        f"({deviations:.0f} deviations apart); chance is {chance:.3f}.",
+        f"A linear classifier on token histograms of {len(train[0]):,} training clips reaches a validation "
+        f"mAP of {found:.3f} over {len(chosen)} classes, and {float(shuffled.mean()):.3f} with shuffled "
+        f"labels ({deviations:.0f} standard deviations less); chance is {chance:.3f}.",
         "" if state == "good" else _ADVICE,
         {
             "val/mAP": found,
@@ -86,14 +86,14 @@ def control(
 
 
 _ADVICE = (
-    "No model will hear much in these tokens: look at labels, sound, normalization and vocabulary first."
+    "No model will learn much from these tokens: check labels, sound, normalization and vocabulary first."
 )
 
 
 def least_squares(histograms: Tensor, targets: Tensor, others: Tensor) -> Tensor:
     """Fit targets (N, C) to histograms (N, words), and return scores (others, C) for others (others, words).
 
-    Solved for N weights a class, not for one of each word (kernel ridge regression; C. Saunders,
+    Solved for N weights per class instead of one for each token (kernel ridge regression; C. Saunders,
     A. Gammerman, V. Vovk, "Ridge Regression Learning Algorithm in Dual Variables", ICML 1998).
     """
     mean = histograms.mean(0)

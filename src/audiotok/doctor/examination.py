@@ -1,4 +1,4 @@
-"""All checks, one after the other; one that cannot be made says why, and the others go on."""
+"""All checks, one after the other; one that is not possible says why, and the others continue."""
 
 import logging
 import time
@@ -30,7 +30,7 @@ OF_THE_RUN = (
 
 
 class Examination:
-    """What was found so far, what could not be looked at, and how long each check took."""
+    """The findings so far, the checks that were not possible, and how long each took."""
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
@@ -38,21 +38,19 @@ class Examination:
         self.seconds: dict[str, float] = {}
 
     def examine_listing(self, manifest: Manifest, sample_rate: int) -> None:
-        """Look at what is listed and what is there."""
+        """Check what is listed and what exists."""
         self._make("clips", lambda: listing.clips(manifest))
         self._make("positives", lambda: listing.positives(manifest))
-        self._make("twins", lambda: listing.twins(manifest))
+        self._make("duplicates", lambda: listing.duplicates(manifest))
         self._make("rates", lambda: listing.rates(manifest, sample_rate))
 
     def note_no_run(self, error: UserError) -> None:
-        """Note that training could not begin, and why."""
-        self.findings.append(
-            Finding("setup", "bad", str(error), "Training would stop here: mend this first.")
-        )
-        self.not_made |= dict.fromkeys(OF_THE_RUN, "training cannot begin, see setup")
+        """Note that training cannot start, and why."""
+        self.findings.append(Finding("setup", "bad", str(error), "Fix this first: training would stop here."))
+        self.not_made |= dict.fromkeys(OF_THE_RUN, "training cannot start, see setup")
 
     def examine_run(self, subject: Subject) -> None:
-        """Look at what training would begin with."""
+        """Check a run before its first step."""
         features, vocabulary = subject.vocabulary.tokenizer.features, subject.vocabulary
         codebooks, n = vocabulary.tokenizer.codebooks, subject.extent.n_permutations
         self._make("sound", lambda: frames.sound(subject.train, features))
@@ -78,14 +76,14 @@ class Examination:
                 _generator(subject),
             ),
         )
-        log.info("Training briefly, a few times over.")
+        log.info("Training briefly, several times.")
         self._make("start", lambda: short_training.loss_at_start(subject))
         self._make("one_batch", lambda: short_training.one_batch(subject))
         self._make("learning_rate", lambda: short_training.learning_rate(subject))
         self._make("waiting", lambda: speed.waiting(subject))
 
     def conclude(self) -> dict[str, Any]:
-        """Show what was found, and return it in plain JSON."""
+        """Print the findings, and return them in plain JSON."""
         show(self.findings, self.not_made)
         return report(self.findings, self.not_made, self.seconds)
 

@@ -1,4 +1,4 @@
-"""How much the doctor looks at: bounds that keep it under two minutes on two cores."""
+"""How much the doctor examines: bounds that keep it under two minutes on two cores."""
 
 from dataclasses import dataclass
 
@@ -10,29 +10,27 @@ class Extent:
     """Bounds of what is read, trained and timed.
 
     Args:
-        n_clips: Most clips that are listened to, of the training split and of the validation split.
+        n_clips: Most clips that are read, of the training split and of the validation split.
         n_steps: Most steps of each short training.
-        n_batches: Batches over which waiting is timed.
-        n_permutations: Shufflings of the labels that chance is estimated from.
-        seconds: Most time that reading a split, each short training and each timing may take, s.
-        seed: Of the draws.
+        n_batches: Batches over which waiting for data is timed.
+        n_permutations: Permutations of the labels from which chance is estimated.
+        seconds: Most time for reading a split, for each short training and for each timing, s.
+        seed: Seed of the draws.
     """
 
-    n_clips: int
-    n_steps: int
-    n_batches: int
-    n_permutations: int
-    seconds: float
-    seed: int
+    n_clips: int = 600
+    n_steps: int = 40
+    n_batches: int = 8
+    n_permutations: int = 20
+    seconds: float = 10.0
+    seed: int = 0
 
     def __post_init__(self) -> None:
         least = {"n_clips": 2, "n_steps": 10, "n_batches": 2, "n_permutations": 5}
         for key, bound in least.items():
             if getattr(self, key) < bound:
-                raise UserError(
-                    f"doctor.{key}={getattr(self, key)} shows nothing yet; choose {bound} or more."
-                )
+                raise UserError(f"doctor.{key}={getattr(self, key)} is too small; choose {bound} or more.")
         if self.seconds <= 0:
-            raise UserError(f"doctor.seconds={self.seconds} is no time; choose more than 0.")
+            raise UserError(f"doctor.seconds={self.seconds} is too short; choose more than 0.")
         if self.seed < 0:
-            raise UserError(f"doctor.seed={self.seed} is no seed; choose 0 or more.")
+            raise UserError(f"doctor.seed={self.seed} is negative; choose 0 or more.")

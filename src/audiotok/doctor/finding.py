@@ -1,4 +1,4 @@
-"""What a check says: one line, how bad it is, what to do, and the figures behind it."""
+"""The result of a check: one sentence, how bad it is, what to do, and the figures behind it."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -8,13 +8,13 @@ State = Literal["good", "doubtful", "bad"]
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check found.
+    """The result of one check.
 
     Args:
-        topic: Its name, one word for programs.
-        state: Good; doubtful where runs have worked with it; bad where none will.
-        says: What is the case, a sentence with its numbers.
-        advice: What to do, a sentence; "" where nothing is to be done.
+        topic: Name of the check, one word for programs.
+        state: "good"; "doubtful" if runs have worked in spite of it; "bad" if none will.
+        says: What was found, a sentence with its numbers.
+        advice: What to do, a sentence; "" if nothing needs to be done.
         figures: The numbers, JSON-like.
     """
 
@@ -26,11 +26,11 @@ class Finding:
 
 
 class NotMadeError(Exception):
-    """A check cannot be made; the message says why."""
+    """A check is not possible; the message says why."""
 
 
 def graded(value: float, doubtful: float, bad: float) -> State:
-    """Grade a value by two limits, which it reaches from below where doubtful < bad, else from above.
+    """Grade a value by two limits; larger values are worse if doubtful < bad, else smaller ones.
 
     NaN is bad.
     """
@@ -42,5 +42,5 @@ def graded(value: float, doubtful: float, bad: float) -> State:
 
 
 def worst(*states: State) -> State:
-    """Return the worst of some states."""
+    """Return the worst of several states."""
     return max(states, key=("good", "doubtful", "bad").index)

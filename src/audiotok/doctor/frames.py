@@ -1,4 +1,4 @@
-"""Sound, and what normalisation leaves of it."""
+"""Silence, and what normalisation leaves of frames."""
 
 import torch
 from torch import Tensor
@@ -8,17 +8,18 @@ from audiotok.doctor.subject import Excerpt
 from audiotok.features.features import Features
 from audiotok.padding import is_position
 
-_SILENT_DB = 1.0  # above the floor: dither and rounding
-_CONSTANT_DB = 0.5  # range over time, of every bin: float16 keeps sixteenths
-SOME_MUTE, MOST_MUTE = 0.05, 0.5  # share of clips: some teach labels without a sound; with most, nothing else
-# ESC-50's short sounds are padded to 5 s with digital silence, and they are learnt all the same.
-SILENT_FRAMES, ONLY_SILENT_FRAMES = 0.6, 0.95
-# Frames whose bins are all alike say that there is sound, and not what: 13 % of soundscapes at
+_SILENT_DB = 1.0  # above the floor: dither and rounding errors
+_CONSTANT_DB = 0.5  # range over time of every bin: float16 rounds to sixteenths
+# Share of silent or constant clips: a few teach labels without sound; with most, nothing else is learnt.
+SOME_MUTE, MOST_MUTE = 0.05, 0.5
+# Share of silent slices: the short sounds of ESC-50 are padded to 5 s with digital silence and still learnt.
+SILENT_SLICES, ONLY_SILENT_SLICES = 0.6, 0.95
+# In flat slices all bins are equal: they tell that there is sound, but not which. 13 % of soundscapes at
 # features.range_db=40, where the quiet moments between sounds are below the range.
-_FLAT = 5e-3  # range over the bins, dB or shares of a clip's range
+_FLAT = 5e-3  # range over the bins, dB or share of a clip's range
 SOME_FLAT, MOST_FLAT = 0.6, 0.9
-# BatchNorm adds 1e-5 to variances, so that deviations below 0.003 vanish in it.
-FAINT, VANISHING = 3e-2, 3e-3  # median deviation of the dimensions
+# BatchNorm adds 1e-5 to variances, in which standard deviations below 0.003 vanish.
+FAINT, VANISHING = 3e-2, 3e-3  # median standard deviation of the dimensions
 
 
 def sound(excerpt: Excerpt, features: Features) -> Finding:
@@ -36,7 +37,7 @@ def sound(excerpt: Excerpt, features: Features) -> Finding:
     of_clips = float((mute | constant).float().mean())
     of_slices = float(silent.sum() / inside.sum())
     state = worst(
-        graded(of_clips, SOME_MUTE, MOST_MUTE), graded(of_slices, SILENT_FRAMES, ONLY_SILENT_FRAMES)
+        graded(of_clips, SOME_MUTE, MOST_MUTE), graded(of_slices, SILENT_SLICES, ONLY_SILENT_SLICES)
     )
     return Finding(
         "sound",
@@ -48,7 +49,7 @@ def sound(excerpt: Excerpt, features: Features) -> Finding:
     )
 
 
-_OF_SOUND = "Listen to some; data.check=decode and data.limits.silence_db skip silent clips."
+_OF_SOUND = "Listen to a few; data.check=decode and data.limits.silence_db skip silent clips."
 
 
 def normalization(excerpt: Excerpt, features: Features) -> Finding:

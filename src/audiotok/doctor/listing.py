@@ -1,4 +1,4 @@
-"""What the manifest alone tells: clips, positives, clips in two splits, sample rates. No clip is opened."""
+"""Checks of the manifest alone: clips, positives, duplicates, sample rates. No clip is opened."""
 
 from dataclasses import asdict
 
@@ -10,15 +10,16 @@ from audiotok.data.corpus.duplicates import find_twins
 from audiotok.data.corpus.manifest import Manifest
 from audiotok.doctor.finding import Finding, State, graded, worst
 
-# AudioSet's clips vanish from the network: copies made years later lack a tenth to a fifth.
+# AudioSet's clips disappear from the network: copies made years later lack a tenth to a fifth of them.
 FEW_USABLE, HARDLY_USABLE = 0.8, 0.5  # share of the listed clips
-# Validation chooses epoch and threshold: of classes that it does not have, it chooses blindly.
-SOME_ABSENT, MOST_ABSENT = 0.25, 0.9  # share of the classes that training hears
-LOW_RATES = 0.1  # share of clips recorded at too low a rate; so few teach a class's rate, not its sound
+# Validation chooses the epoch and the threshold, blindly for classes that it lacks.
+SOME_ABSENT, MOST_ABSENT = 0.25, 0.9  # share of the classes of the training clips
+# Share of clips recorded at too low a rate: a model may learn the rate of a class instead of its sound.
+LOW_RATES = 0.1
 
 
 def clips(manifest: Manifest) -> Finding:
-    """Compare the clips that can be used with those that are listed."""
+    """Count usable and unusable clips."""
     listed = Catalogue(manifest.table)
     statuses = {split: listed.select(listed.where("split", split)).counts("status") for split in SPLITS}
     shares = [counts.get(USABLE, 0) / max(1, sum(counts.values())) for counts in statuses.values()]
@@ -35,11 +36,11 @@ def clips(manifest: Manifest) -> Finding:
     )
 
 
-_OF_CLIPS = "See what `audiotok prepare` reports: compare data.root, data.limits and the files themselves."
+_OF_CLIPS = "Read the report of `audiotok prepare`; check data.root, data.limits and the files themselves."
 
 
 def positives(manifest: Manifest) -> Finding:
-    """Find classes that are in one split and not in another."""
+    """Find classes that one split has and another lacks."""
     heard = _class_counts(manifest)
     trained = heard["train"] > 0
     absent = {split: trained & (heard[split] == 0) for split in SPLITS}
@@ -52,9 +53,9 @@ def positives(manifest: Manifest) -> Finding:
     return Finding(
         "positives",
         state,
-        f"{n_trained:,} of {len(trained):,} classes are in training clips (the rarest in {least:,}). Of them "
-        f"{len(lacking['val']):,} are in no validation clip and {len(lacking['test']):,} in no test clip; "
-        f"{int(untaught.sum()):,} are scored and never trained.",
+        f"{n_trained:,} of {len(trained):,} classes occur in training clips (the rarest in {least:,}); "
+        f"{len(lacking['val']):,} of them are missing from validation and {len(lacking['test']):,} from test "
+        f"clips. {int(untaught.sum()):,} classes are scored but never trained.",
         "" if state == "good" else _OF_POSITIVES,
         {
             "n_trained": n_trained,
@@ -67,25 +68,25 @@ def positives(manifest: Manifest) -> Finding:
 _OF_POSITIVES = "Choose another data.validation or data.classes, or check the labels of that split."
 
 
-def twins(manifest: Manifest) -> Finding:
-    """Find clips that have the bytes of a clip of another split."""
+def duplicates(manifest: Manifest) -> Finding:
+    """Find clips with the same bytes as a clip of another split."""
     found = find_twins(_usable(manifest))
     return Finding(
-        "twins",
+        "duplicates",
         "doubtful" if found else "good",
         "; ".join(map(str, found)) + "."
         if found
-        else "No clip is found to have the bytes of another split's.",
-        _OF_TWINS if found else "",
-        {"twins": [asdict(twins) for twins in found]},
+        else "No clip has the same bytes as a clip of another split.",
+        _OF_DUPLICATES if found else "",
+        {"duplicates": [asdict(pair) for pair in found]},
     )
 
 
-_OF_TWINS = "Scores of these clips are of what was learnt by heart: leave them in one split."
+_OF_DUPLICATES = "Keep each sound in one split: the scores of these clips measure memory, not learning."
 
 
 def rates(manifest: Manifest, sample_rate: int) -> Finding:
-    """Compare the rates of the recordings with the one that they are brought to, Hz."""
+    """Compare the sample rates of the recordings with the one that they are resampled to, Hz."""
     usable = _usable(manifest)
     found, counts = np.unique(usable.column("rate"), return_counts=True)
     low = float(counts[found < sample_rate].sum() / max(1, len(usable)))
@@ -97,7 +98,7 @@ def rates(manifest: Manifest, sample_rate: int) -> Finding:
         "rates",
         state,
         f"Usable clips: {shown or 'none'}; {100 * low:.0f} % are below features.sample_rate={sample_rate:,}.",
-        "Lower features.sample_rate or f_max: the upper mel bins of those clips are empty."
+        "Lower features.sample_rate or f_max: the upper frequencies of these clips are empty."
         if low >= LOW_RATES
         else "",
         {"clips": dict(zip(map(str, found.tolist()), counts.tolist(), strict=True)), "share_below": low},

@@ -1,4 +1,4 @@
-"""What the doctor found: as a table on screen, and in plain JSON."""
+"""The findings of the doctor: as a table on screen, and in plain JSON."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -13,13 +13,13 @@ from rich.table import Table
 from audiotok.doctor.finding import Finding
 
 _STYLES = {"good": "green", "doubtful": "yellow", "bad": "bold red"}
-_DIGITS = 6  # that are written of a figure
+_DIGITS = 6  # significant digits of a figure
 
 
 def report(
     findings: Sequence[Finding], not_made: Mapping[str, str], seconds: Mapping[str, float]
 ) -> dict[str, Any]:
-    """Return all that was found in plain JSON; what is not finite is null."""
+    """Return all findings in plain JSON; numbers that are not finite become null."""
     counts = {f"n_{state}": sum(finding.state == state for finding in findings) for state in _STYLES}
     return {
         **counts,
@@ -30,20 +30,20 @@ def report(
 
 
 def show(findings: Sequence[Finding], not_made: Mapping[str, str]) -> None:
-    """Print what was found, the classes that tokens tell most and least of, and what was not looked at."""
+    """Print the findings, the classes that tokens tell most and least about, and what was not examined."""
     console = Console(emoji=False)
     console.print(_table(findings))
     for finding in findings:
         if finding.topic == "information":
             console.print(_classes(finding))
     for topic, reason in not_made.items():
-        console.print(f"Not looked at: {topic}; {reason}.", highlight=False, markup=False, soft_wrap=True)
+        console.print(f"Not examined: {topic}; {reason}.", highlight=False, markup=False, soft_wrap=True)
 
 
 def _table(findings: Sequence[Finding]) -> Table:
-    table = Table(title="What the doctor found", show_lines=True)
-    for name in ("topic", "", "found, and what to do"):
-        table.add_column(name, overflow="fold", no_wrap=name != "found, and what to do")
+    table = Table(title="Findings", show_lines=True)
+    for name in ("topic", "", "finding, and what to do"):
+        table.add_column(name, overflow="fold", no_wrap=name != "finding, and what to do")
     for finding in findings:
         advice = f"\n[italic]{escape(finding.advice)}[/italic]" if finding.advice else ""
         style = _STYLES[finding.state]
@@ -53,8 +53,8 @@ def _table(findings: Sequence[Finding]) -> Table:
 
 def _classes(finding: Finding) -> Table:
     columns = {
-        "Most told: bits (of shuffled labels)": finding.figures["best"],
-        "Least told: bits (of shuffled labels)": finding.figures["worst"],
+        "Most information: bits (with shuffled labels)": finding.figures["best"],
+        "Least information: bits (with shuffled labels)": finding.figures["worst"],
     }
     table = Table(*(heading for heading, rows in columns.items() if rows))
     for rows in zip_longest(*(rows for rows in columns.values() if rows)):
@@ -67,7 +67,7 @@ def _line(row: Mapping[str, Any]) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value with what JSON knows: rounded, and null where it is not finite."""
+    """Return a value as JSON can write it: rounded, and null if it is not finite."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""Short trainings of copies of the model: loss at the start, one batch, the learning rate.
+"""Short trainings of copies of the model: the initial loss, one batch, the learning rate.
 
-They use what is configured, without dropout and augmentation, which only make it harder to see whether
-anything is learnt, and without the schedule: at its highest learning rate from the first step on.
+They use the configured model, loss and optimiser, without dropout and augmentation, which would obscure
+whether anything is learnt, and without the schedule, at its highest learning rate from the first step.
 """
 
 import copy
@@ -20,19 +20,19 @@ from audiotok.doctor.subject import Subject
 from audiotok.model.model import prior_logits
 
 FACTORS = (0.1, 1.0, 10.0)  # of the learning rate
-LEAST_STEPS = 10  # before which nothing can be said
-_CLIPS_AT_START = 128  # over which the loss at the start is a mean
-# BERT's random weights put the first loss 3 to 5 % above what is expected.
-OFF, FAR_OFF = 0.25, 1.0  # |loss / expected - 1|
-# A batch that comes again and again is learnt by heart: what is left of its loss (of BERT 1 %, in 40 steps).
+LEAST_STEPS = 10  # fewer tell nothing
+_CLIPS_AT_START = 128  # clips that the initial loss is a mean over
+# |loss / expected - 1|; BERT's random weights put the first loss 3 to 5 % above the expected one.
+OFF, FAR_OFF = 0.25, 1.0
+# Share of its loss that is left when one batch is repeated and memorised (BERT: 1 % after 40 steps).
 HALF_LEARNT, NOT_LEARNT = 0.5, 0.95
 DIVERGED = 1.1  # times the loss of the untrained model on the same clips
-LEARNS = 0.98  # of the loss of the untrained model: what learns is below it (BERT: 0.7 to 0.8)
-FASTER = 0.9  # times the loss at the configured rate; nearer ones are the draw of the batches
+LEARNS = 0.98  # times the loss of the untrained model: models that learn are below it (BERT: 0.7 to 0.8)
+FASTER = 0.9  # times the loss at the configured rate; smaller differences depend on the batches drawn
 
 
 class Batch(NamedTuple):
-    """What a model reads (B, T, ...), its lengths (B,), and labels (B, C), on the device."""
+    """The input of a model (B, T, ...), its lengths (B,), and labels (B, C), on the device."""
 
     inputs: Tensor
     lengths: Tensor
@@ -40,7 +40,7 @@ class Batch(NamedTuple):
 
 
 def loss_at_start(subject: Subject) -> Finding:
-    """Compare the loss before the first step with that of a model that knows nothing."""
+    """Compare the loss before the first step with that of a model without knowledge of the clips."""
     batches = list(_batches(subject, _CLIPS_AT_START))
     found = fmean(Trainee(subject).losses(batches))
     expected, why = _expected(subject, batches)
@@ -49,20 +49,18 @@ def loss_at_start(subject: Subject) -> Finding:
     return Finding(
         "start",
         state,
-        f"The loss begins at {found:.4f}; a model that knows {why} would have {expected:.4f}.",
+        f"The initial loss is {found:.4f}; a model that {why} would have {expected:.4f}.",
         "" if state == "good" else (_TOO_HIGH if not off < 0 else _TOO_LOW),
         {"loss": found, "expected": expected},
     )
 
 
-_TOO_HIGH = (
-    "Check the scale of what the model reads and of its weights; model.start_at_prior=true begins lower."
-)
-_TOO_LOW = "Before training it knows labels: is that meant (model.init_from)? Else look for a leak."
+_TOO_HIGH = "Check the scale of the model's inputs and weights; model.start_at_prior=true starts lower."
+_TOO_LOW = "The untrained model predicts labels: unless model.init_from explains that, look for a leak."
 
 
 def one_batch(subject: Subject) -> Finding:
-    """Learn one batch by heart.
+    """Train on one batch until it is memorised.
 
     Raises:
         NotMadeError: Too few steps fit into the time.
@@ -74,21 +72,21 @@ def one_batch(subject: Subject) -> Finding:
     return Finding(
         "one_batch",
         state,
-        f"One batch of {len(batch.targets)} clips, {len(losses)} steps: the loss goes from {losses[0]:.4f} "
-        f"to {losses[-1]:.4f}.",
+        f"Training {len(losses)} steps on one batch of {len(batch.targets)} clips changes its loss from "
+        f"{losses[0]:.4f} to {losses[-1]:.4f}.",
         "" if state == "good" else _OF_ONE_BATCH,
         {"first_loss": losses[0], "last_loss": losses[-1], "n_steps": len(losses)},
     )
 
 
-_OF_ONE_BATCH = "What cannot learn a batch learns nothing: see learning_rate, then whether tokens differ."
+_OF_ONE_BATCH = "A model that cannot memorise one batch learns nothing: read learning_rate, then vocabulary."
 
 
 def learning_rate(subject: Subject) -> Finding:
     """Train at the configured learning rate, at a tenth of it and at ten times as much.
 
-    Losses are of clips that come for the first time (the excerpt permitting), over those of the untrained
-    model on the same clips: what is above 1 got worse.
+    Losses are measured on clips that have not been trained on yet (if the excerpt has enough), relative to
+    the untrained model on the same clips: above 1, training made them worse.
 
     Raises:
         NotMadeError: Too few steps fit into the time.
@@ -102,26 +100,26 @@ def learning_rate(subject: Subject) -> Finding:
     return Finding(
         "learning_rate",
         state,
-        f"After up to {subject.extent.n_steps} steps, the loss on new clips is, times that of the untrained "
-        f"model: {shown}; {lr:.1e} is configured.",
+        f"Loss on new clips after up to {subject.extent.n_steps} steps, relative to the untrained model: "
+        f"{shown}; {lr:.1e} is configured.",
         advice,
         {"lr": lr, "relative_loss": {f"{factor * lr:.2e}": value for factor, value in relative.items()}},
     )
 
 
 def judge(relative: dict[float, float]) -> tuple[State, str]:
-    """Grade a learning rate by the relative losses at its multiples; return what to do, too."""
+    """Grade a learning rate by the relative losses at its multiples, and return advice."""
     low, here, high = (relative[factor] for factor in FACTORS)
     if not here < DIVERGED:
-        return "bad", "Lower optimizer.lr, by ten and again by ten until this falls below 1."
+        return "bad", "Lower optimizer.lr by factors of ten, until this falls below 1."
     if low < FASTER * here:
-        return "doubtful", "A tenth of optimizer.lr learns faster: lower it, or warm up (schedule.warmup)."
+        return "doubtful", "A tenth of optimizer.lr learns faster: lower it, or raise schedule.warmup."
     if here > LEARNS and high < FASTER * here:
-        return "doubtful", "Ten times optimizer.lr learns, and this does not yet: raise it, or train longer."
+        return "doubtful", "Ten times optimizer.lr learns, this does not yet: raise it, or train longer."
     if here > LEARNS and not min(low, high) < LEARNS:
         return (
             "doubtful",
-            "No rate learns in so few steps: see information and control, or raise doctor.n_steps.",
+            "No rate learns in so few steps: read information and control, or raise doctor.n_steps.",
         )
     return "good", ""
 
@@ -134,14 +132,14 @@ def _relative_loss(subject: Subject, batches: list[Batch], factor: float) -> flo
 
 
 def train_briefly(subject: Subject, batches: Iterable[Batch], factor: float = 1.0) -> list[float]:
-    """Train a copy of the model, and return the loss of each batch as it was when it came.
+    """Train a copy of the model, and return the loss of each batch before its step.
 
-    A loss that is not finite is the last one.
+    Training stops at a loss that is not finite.
 
     Args:
-        subject: Its model, loss, optimiser; `extent` says how many steps, and how long.
+        subject: Model, loss and optimiser; `extent` limits steps and time.
         batches: One for each step.
-        factor: Of the learning rate.
+        factor: Multiplies the learning rate.
 
     Raises:
         NotMadeError: Too few steps fit into the time.
@@ -157,22 +155,23 @@ def train_briefly(subject: Subject, batches: Iterable[Batch], factor: float = 1.
             break
     if len(losses) < LEAST_STEPS:
         raise NotMadeError(
-            f"doctor.seconds={extent.seconds:g} are over after {len(losses)} steps; raise it, or use a GPU"
+            f"doctor.seconds={extent.seconds:g} allows only {len(losses)} steps; raise it, or use a GPU"
         )
     return losses
 
 
 class Trainee:
-    """A copy of the model that may be trained; in it nothing is dropped.
+    """A copy of the model that may be trained, without dropout.
 
     Args:
-        subject: Its model, loss and optimiser.
-        factor: Of the learning rate.
+        subject: Model, loss and optimiser.
+        factor: Multiplies the learning rate.
     """
 
     def __init__(self, subject: Subject, factor: float = 1.0) -> None:
         self.loss_of, self.gradient_clip = subject.loss, subject.gradient_clip
-        self.model = copy.deepcopy(subject.model).to(subject.device).train()  # BatchNorm goes by the batch
+        # In training mode BatchNorm uses the statistics of the batch.
+        self.model = copy.deepcopy(subject.model).to(subject.device).train()
         self.model.disable_dropout()
         self.optimizer = subject.optimizer.build(self.model)
         for group in self.optimizer.param_groups:
@@ -185,7 +184,7 @@ class Trainee:
 
     @torch.no_grad()
     def losses(self, batches: Iterable[Batch]) -> list[float]:
-        """Return the losses of some batches, without a step."""
+        """Return the losses of batches, without a step."""
         return [float(self.loss(batch)) for batch in batches]
 
     def step(self, batch: Batch) -> float:
@@ -201,18 +200,18 @@ class Trainee:
 
 
 def _expected(subject: Subject, batches: list[Batch]) -> tuple[float, str]:
-    """Return the loss that a start without knowledge has on some batches, and what it knows."""
+    """Return the loss of a model without knowledge of the clips, and a few words about that model."""
     at_prior = subject.model.start_at_prior
     logits = prior_logits(subject.class_prior) if at_prior else torch.zeros(len(subject.corpus.classes))
     losses = [
         float(subject.loss(logits.to(b.targets.device).expand_as(b.targets), b.targets, False))
         for b in batches
     ]
-    return fmean(losses), "how often each class is heard" if at_prior else "nothing"
+    return fmean(losses), "predicts the frequency of each class" if at_prior else "predicts 0.5"
 
 
 def _batches(subject: Subject, n_clips: int) -> Iterator[Batch]:
-    """Give the first training clips that were listened to, in batches of the configured size."""
+    """Yield the first clips of the training excerpt, in batches of the configured size."""
     excerpt, device = subject.train, subject.device
     tokenizer, stage = subject.vocabulary.tokenizer, subject.model.reads
     for clips in torch.arange(min(n_clips, len(excerpt))).split(subject.datamodule.batch_size):

@@ -1,4 +1,4 @@
-"""Waiting for data: how much of a training step goes by before its batch is there."""
+"""Waiting for data: the share of a training step that passes before its batch arrives."""
 
 import time
 from typing import NamedTuple
@@ -7,30 +7,30 @@ from audiotok.doctor.finding import Finding, NotMadeError, State
 from audiotok.doctor.short_training import Batch, Trainee
 from audiotok.doctor.subject import Subject
 
-WAITS = 0.3  # share of the time: a GPU that waits for a third of it costs half as much again. Slow is not bad
-_WARM_UP = 1  # batches before the clock starts: workers start, memory is taken
+WAITS = 0.3  # share of the time: a GPU that waits for a third of it makes a run half as long again
+_WARM_UP = 1  # batches before the clock starts: workers start, memory is allocated
 
 
 class Timing(NamedTuple):
-    """Seconds of a step, and the share of them that is waiting."""
+    """The seconds of a step, and the share of them that is waiting."""
 
     step: float
     waiting: float
 
 
 def waiting(subject: Subject) -> Finding:
-    """Train over the first batches of an epoch, augmented as configured; then again, from what is kept."""
+    """Train on the first batches of an epoch, augmented as configured; then again, from the cache."""
     first, again = _time_steps(subject), _time_steps(subject)
-    datamodule, keeps = subject.datamodule, subject.corpus.cache != "none"
+    datamodule, caches = subject.datamodule, subject.corpus.cache != "none"
     state: State = "doubtful" if again.waiting > WAITS else "good"
     n_steps = len(subject.corpus.clips["train"]) / datamodule.batch_size
     return Finding(
         "waiting",
         state,
-        f"{100 * first.waiting:.0f} % of a step is waiting for data at first, {100 * again.waiting:.0f} % "
-        f"when the same clips come again; then a step takes {1000 * again.step:.0f} ms, an epoch about "
-        f"{n_steps * again.step:,.0f} s (data.cache={subject.corpus.cache}).",
-        "" if state == "good" else (_OF_WAITING if keeps else _OF_NO_CACHE),
+        f"A training step waits for data for {100 * first.waiting:.0f} % of its time in the first epoch, and "
+        f"{100 * again.waiting:.0f} % in later ones, where it takes {1000 * again.step:.0f} ms, and an epoch "
+        f"about {n_steps * again.step:,.0f} s (data.cache={subject.corpus.cache}).",
+        "" if state == "good" else (_OF_WAITING if caches else _OF_NO_CACHE),
         {
             "share_at_first": first.waiting,
             "share_again": again.waiting,
@@ -41,12 +41,12 @@ def waiting(subject: Subject) -> Finding:
     )
 
 
-_OF_WAITING = "Raise loader.n_workers; augment=none reads tokens that are kept and makes none."
-_OF_NO_CACHE = "Choose data.cache=tokens, which decodes every clip once; else raise loader.n_workers."
+_OF_WAITING = "Raise loader.n_workers; or choose augment=none, which reads cached tokens."
+_OF_NO_CACHE = "Choose data.cache=tokens, which decodes every clip once; or raise loader.n_workers."
 
 
 def _time_steps(subject: Subject) -> Timing:
-    """Time the first steps of an epoch, after a few more."""
+    """Time the first steps of an epoch, after a warm-up."""
     trainee, extent, device = Trainee(subject), subject.extent, subject.device
     spent_waiting, n_timed = 0.0, 0
     begun = start = time.perf_counter()
@@ -64,6 +64,6 @@ def _time_steps(subject: Subject) -> Timing:
             break
         start = now
     if not n_timed:
-        raise NotMadeError("an epoch has one batch: there is nothing to wait for")
+        raise NotMadeError("an epoch has only one batch")
     taken = time.perf_counter() - begun
     return Timing(taken / n_timed, spent_waiting / taken)

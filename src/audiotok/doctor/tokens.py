@@ -1,4 +1,4 @@
-"""How the centroids are used, and what the tokens tell of the labels."""
+"""How the centroids are used, and how much tokens tell about labels."""
 
 import torch
 from torch import Tensor
@@ -9,21 +9,23 @@ from audiotok.doctor.subject import Excerpt
 from audiotok.tokens.measures import perplexities, token_counts, variance_kept
 from audiotok.tokens.vocabulary import Vocabulary
 
-# A codebook in which one centroid takes nearly all says less than half a bit of a frame.
-NARROW, DEAD = 2.0, 1.35  # perplexity of a codebook; 2 ** 0.43 = 1.35
-# Of the perplexity that K centroids could have: soundscapes' and the embedded dataset's reach 0.22.
-UNEVEN, LOST = 0.1, 0.02  # mean perplexity / K, K being no more than the frames
-UNUSED = 0.25  # share of centroids that no frame of the excerpt has; 0 of soundscapes'
-LITTLE_KEPT = 0.1  # of the variance; random projections keep none, and still are heard to differ
-LEAST_POSITIVES = 5  # of a class in the excerpt: of fewer, nothing can be told from chance
-# Deviations of shuffled labels' information: chance is above 3 once in 700 times; soundscapes have 128.
+# Perplexity of a codebook. If nearly all frames have one centroid, a token tells less than half a bit:
+# 2 ** 0.43 = 1.35.
+NARROW, DEAD = 2.0, 1.35
+# Mean perplexity / K, K being at most the number of frames: soundscapes and the embedded dataset reach 0.22.
+UNEVEN, LOST = 0.1, 0.02
+UNUSED = 0.25  # share of centroids that no frame of the excerpt has; 0 in soundscapes
+LITTLE_KEPT = 0.1  # share of the variance; random projections keep none, and their tokens still work
+LEAST_POSITIVES = 5  # clips of a class in the excerpt: fewer cannot be told from chance
+# Standard deviations of the information with shuffled labels: chance exceeds 3 once in 700 times; soundscapes
+# reach 128.
 SOME_DEVIATIONS, BY_CHANCE = 6.0, 3.0
-MOST_CLASSES = 0.5  # share of the classes that say more than any shuffling of them
+MOST_CLASSES = 0.5  # share of the classes with more information than any permutation of their labels
 _SHOWN = 10  # best and worst classes
 
 
 def vocabulary_use(excerpt: Excerpt, vocabulary: Vocabulary) -> Finding:
-    """Count how training clips use the centroids, and how much of their frames the tokens keep."""
+    """Measure how training clips use the centroids, and how much variance their tokens keep."""
     codebooks = vocabulary.tokenizer.codebooks
     frames, tokens = excerpt.frames[excerpt.positions], excerpt.tokens[excerpt.positions]  # (N, D), (N, Q)
     counts = token_counts(tokens, codebooks.n_clusters)
@@ -40,10 +42,10 @@ def vocabulary_use(excerpt: Excerpt, vocabulary: Vocabulary) -> Finding:
     return Finding(
         "vocabulary",
         state,
-        f"{codebooks.n_codebooks} x {codebooks.n_clusters} centroids: {100 * (1 - unused):.0f} % occur; "
-        f"perplexity {float(use.mean()):.0f} (mean of the codebooks; the lowest {float(use.min()):.1f}); "
-        f"{100 * kept:.0f} % of the variance kept; fitted in {vocabulary.report['seconds']:.0f} s."
-        + (f" Codebooks {dead} hardly change." if dead else ""),
+        f"{100 * (1 - unused):.0f} % of {codebooks.n_codebooks} x {codebooks.n_clusters} centroids occur; "
+        f"their perplexity is {float(use.mean()):.0f} (mean) and {float(use.min()):.1f} (lowest); "
+        f"{100 * kept:.0f} % of the variance is kept; fitting took {vocabulary.report['seconds']:.0f} s."
+        + (f" Codebooks {dead} are nearly constant." if dead else ""),
         "" if state == "good" else _OF_USE,
         {
             "unused_share": unused,
@@ -57,8 +59,8 @@ def vocabulary_use(excerpt: Excerpt, vocabulary: Vocabulary) -> Finding:
 
 
 _OF_USE = (
-    "See what normalisation leaves; then fewer clustering.n_clusters or n_codebooks, fewer "
-    "features.n_components, or more sample.n_frames."
+    "Read the finding on normalisation first; then lower clustering.n_clusters, n_codebooks or "
+    "features.n_components, or raise sample.n_frames."
 )
 
 
@@ -69,14 +71,14 @@ def information(
     n_permutations: int,
     generator: torch.Generator,
 ) -> Finding:
-    """Compare what the best word of each class says of its label with what it says of shuffled labels.
+    """Compare how much the best token of each class tells about its label and about shuffled labels.
 
     Args:
-        excerpt: Its labels.
-        histograms: How often each word is in each clip, (N, words).
-        classes: Their names.
-        n_permutations: How often labels are shuffled.
-        generator: Shuffles.
+        excerpt: Clips with labels.
+        histograms: Frequency of each token in each clip, (N, words).
+        classes: The classes of the labels.
+        n_permutations: Number of permutations of the labels.
+        generator: Source of the permutations.
 
     Raises:
         NotMadeError: No class has enough clips.
@@ -85,7 +87,7 @@ def information(
     scored = ((heard >= LEAST_POSITIVES) & (heard <= len(excerpt) - LEAST_POSITIVES)).nonzero()[:, 0]
     if not len(scored):
         raise NotMadeError(
-            f"no class is in {LEAST_POSITIVES} of the {len(excerpt)} training clips that were heard"
+            f"no class occurs in {LEAST_POSITIVES} of the {len(excerpt)} training clips that were read"
         )
     often, labels = histograms > histograms.median(0).values, excerpt.targets[:, scored] > 0.5
     best = mutual_information(often, labels).amax(0)
@@ -106,9 +108,9 @@ def information(
     return Finding(
         "information",
         state,
-        f"A class's best token tells {float(best.mean()):.3f} bits of its label, of shuffled labels "
-        f"{float(means.mean()):.3f} ({deviations:.0f} deviations apart); {int(above.sum())} of {len(names)} "
-        f"classes are above all {n_permutations} shufflings.",
+        f"The best token of a class tells {float(best.mean()):.3f} bits about its label, and "
+        f"{float(means.mean()):.3f} about shuffled labels ({deviations:.0f} standard deviations less); "
+        f"{int(above.sum())} of {len(names)} classes exceed all {n_permutations} permutations.",
         "" if state == "good" else _OF_INFORMATION[state],
         {
             "bits": float(best.mean()),
@@ -123,13 +125,13 @@ def information(
 
 
 _OF_INFORMATION = {
-    "doubtful": "More doctor.n_clips tell more; then richer tokens: features and clustering.",
+    "doubtful": "Raise doctor.n_clips to be sure; then try richer tokens (features, clustering).",
     "bad": "Check that labels belong to their clips (ids, rows of the CSV), then features and clustering.",
 }
 
 
 def mutual_information(words: Tensor, labels: Tensor) -> Tensor:
-    """Return how many bits each word tells of each label.
+    """Return the mutual information of each token and each label, bits.
 
     Source: T. Cover, J. Thomas, "Elements of Information Theory", 2006, (2.28).
 

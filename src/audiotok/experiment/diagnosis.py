@@ -1,4 +1,4 @@
-"""Look for what keeps a run from learning, before it is made."""
+"""Find problems that would keep a run from learning, before it starts."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ from audiotok.store import Store
 
 
 def doctor(config: DictConfig, destination: Destination) -> dict[str, Any]:
-    """Look for what keeps a run from learning, before it is made, and report; W&B and `compile` are left out.
+    """Find problems that would keep a run from learning, and report them; no logger, no `compile`.
 
     Args:
         config: Composed from `configs/doctor.yaml`.
@@ -27,11 +27,10 @@ def doctor(config: DictConfig, destination: Destination) -> dict[str, Any]:
         The findings, as they are in the run's folder.
 
     Raises:
-        UserError: Something in the configuration or on the disk is for the user to mend, before any clip is
-            looked at.
+        UserError: The configuration or the data has an error that stops the doctor itself.
     """
     if destination.group is not None:
-        raise UserError("audiotok doctor looks at one run at a time; leave out -m, and give one value a key.")
+        raise UserError("audiotok doctor examines one run; leave out -m, and give each key one value.")
     config.merge_with({"logger": None, "compile": False})
     with open_session(config, destination):
         examination, loss = Examination(), build_node(config.loss)
