@@ -77,6 +77,7 @@ def write_runs(folder: Path, n_runs: int, n_clips: int = 300, n_classes: int = 5
         scores = (1 / (1 + np.exp(-logits))).astype(np.float32)
         run = RunFolder(folder / f"{number:03}")
         run.path.mkdir(parents=True)
+        run.write_provenance({"program": "train"})
         run.write_config(yaml.dump(config, Dumper=yaml.CSafeDumper))
         write_scores(run, ids, classes, scores, targets)
 

@@ -74,6 +74,24 @@ def test_a_repeat_exchanges_no_options(tmp_path, override):
     assert result.output.startswith(f"{override} names an option of a group")
 
 
+def test_a_misspelt_key_of_a_repeat_is_told_with_the_right_one(tmp_path):
+    (tmp_path / "config.yaml").write_text("trainer: {max_epochs: 3}\nclustering: {n_clusters: 8}\n")
+    result = CliRunner().invoke(app, ["repeat", str(tmp_path), "-m", "clustering.n_cluster=9,10", "seed=1"])
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert result.output.startswith("clustering.n_cluster=9,10 names no key of ")
+    assert result.output.endswith("; did you mean clustering.n_clusters?\n")
+
+
+def test_flags_of_a_repeat_may_stand_between_overrides(tmp_path):
+    with initialize_config_dir(str(config_folder()), version_base="1.3"):
+        OmegaConf.save(compose("train", ["logger=none"]), tmp_path / "config.yaml", resolve=True)
+    arguments = ["repeat", str(tmp_path), "seed=7", "--cfg", "job", "+loader.prefetch=2"]
+    result = CliRunner().invoke(app, arguments)
+    assert result.exit_code == 0
+    shown = OmegaConf.create(result.output)
+    assert (shown.seed, shown.loader.prefetch, shown.clustering.n_clusters) == (7, 2, 256)
+
+
 def test_a_repeat_takes_values_and_launchers():
     check_values(
         ["hydra/launcher=joblib", "-m", "~logger", "logger=null", "model={dropout: 0.1}", "seed=1,2"]

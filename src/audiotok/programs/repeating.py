@@ -14,20 +14,24 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from audiotok.errors import UserError
+from audiotok.programs.arguments import check_plugins, split
 from audiotok.programs.job import run
 from audiotok.programs.options import config_folder
+from audiotok.programs.spelling import closest
 from audiotok.run.folder import RunFolder
+from audiotok.run.reader import flatten
 
 
-def repeat(path: Path, overrides: Sequence[str]) -> None:
+def repeat(path: Path, arguments: Sequence[str]) -> None:
     """Run again what a run's folder says, in a new folder.
 
     Args:
         path: The folder of a run of train or pretrain.
-        overrides: Arguments of Hydra that follow it on the command line.
+        arguments: Flags and overrides of Hydra that follow it on the command line.
 
     Raises:
-        UserError: The folder is not that of such a run, or an override names an option of a group.
+        UserError: The folder is not that of such a run, or an override names an option of a group or a key
+            that the run's configuration lacks.
     """
     folder = RunFolder(path)
     if not folder.config.is_file():
@@ -38,8 +42,11 @@ def repeat(path: Path, overrides: Sequence[str]) -> None:
         raise UserError(f"{folder.config} cannot be read ({error}); copy it again.") from error
     if program not in ("train", "pretrain"):
         raise UserError(f"{folder} is not a run of audiotok train or pretrain; give the folder of one.")
+    flags, overrides = split(arguments)
+    check_plugins(overrides)
     check_values(overrides)
-    sys.argv = [f"audiotok {program}", *overrides]
+    check_keys(overrides, folder.config, config)
+    sys.argv = [f"audiotok {program}", *flags, *overrides]
     with _stored(program, {**config, "hydra": _hydra_settings(program)}):
         hydra.main(config_name=program, version_base="1.3", config_path=None)(run)()
 
@@ -78,3 +85,25 @@ def check_values(overrides: Sequence[str]) -> None:
                 f"{override} names an option of a group, and a repeat takes only values of keys "
                 "(optimizer.lr=0.001, or logger=null); train anew with that option."
             )
+
+
+def check_keys(overrides: Sequence[str], path: Path, config: dict[str, Any]) -> None:
+    """Check that overrides change keys that a configuration has; `+key=value` may add others.
+
+    Args:
+        overrides: Overrides of Hydra.
+        path: The file of the configuration, for errors.
+        config: The configuration.
+
+    Raises:
+        UserError: One of them does not.
+    """
+    keys = list(flatten(config))
+    groups = {key[:end] for key in keys for end in range(len(key)) if key[end] == "."}
+    for override in overrides:
+        key = override.partition("=")[0]
+        if override.startswith(("+", "~")) or key in {*keys, *groups, "logger"} or key.startswith("hydra"):
+            continue
+        close = " or ".join(closest(key, keys))
+        advice = f"did you mean {close}?" if close else "give a key that it has, or add one with +."
+        raise UserError(f"{override} names no key of {path}; {advice}")
