@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 FEW = ("--clips=4", "--rounds=1", "--pair=2", "clustering.n_clusters=8", "data.clip_seconds=1.0")
 STAGES = {"decode", "resample, pad", "log-mel", "stack", "project", "nearest centroid"}
@@ -73,6 +74,14 @@ def test_kmeans_is_measured_beside_faiss_and_scikit_learn() -> None:
 def test_a_training_step_is_measured_beside_that_of_transformers() -> None:
     small = ["model.num_layers=1", "model.hidden_size=16", "loader.batch_size=2"]
     assert run("step", "--steps=5", *small)["step_vs_transformers"] > 0
+
+
+def test_steps_on_one_thread_and_on_all_are_measured_side_by_side() -> None:
+    small = ["model.num_layers=1", "model.hidden_size=16", "loader.batch_size=2"]
+    [figures] = run("threads", "--pairs=2", "--threads=2", *small).values()
+    assert figures["clips_per_second_one_thread"] > 0
+    assert figures["speed_up"] > 0
+    assert torch.get_num_threads() == 1
 
 
 def test_the_figures_of_all_benchmarks_go_into_one_flat_object(

@@ -24,6 +24,7 @@ from audiotok.logger.logger import RunLogger
 from audiotok.model.model import Model, Sizes, Start
 from audiotok.run.destination import Destination
 from audiotok.run.folder import RunFolder
+from audiotok.run.threads import set_threads
 from audiotok.store import Store
 from audiotok.tokens.tokenizer import Tokenizer
 from audiotok.tokens.vocabulary import Vocabulary, copy_vocabulary, fit_or_load
@@ -62,6 +63,7 @@ def build(config: DictConfig, destination: Destination, logger: RunLogger) -> Pa
     recipe = build_node(config.augment)
     callbacks = build_callbacks(config, destination, logger, tokenizer)
     trainer = build_trainer(config, destination, logger, callbacks.values())
+    set_threads(config.get("threads", "auto"), model, trainer.strategy.root_device)
     datamodule = build_node(
         config.loader,
         corpus=corpus,

@@ -25,6 +25,7 @@ class Root:
 
     seed: int
     cache_dir: str
+    threads: int | Literal["auto"]
     compile: bool
     ckpt_path: str | None
     optimized_metric: str
@@ -92,6 +93,8 @@ def check(config: DictConfig, root: type[Root | PrepareRoot] = Root, *, imported
     check_signature("", {"_target_": f"{__name__}.{root.__name__}", **keys})
     if not 0 <= keys.get("seed", 0) < _N_SEEDS:
         raise UserError(f"seed must be 0 to {_N_SEEDS - 1}, got {keys['seed']}.")
+    if keys.get("threads", "auto") != "auto" and keys["threads"] < 1:
+        raise UserError(f"threads must be auto, or 1 or more, got {keys['threads']}.")
     if not keys.get("cache_dir", "."):
         raise UserError("cache_dir is empty; give a folder.")
 

@@ -16,6 +16,7 @@ from audiotok.programs.arguments import check_plugins, split
 from audiotok.programs.options import config_folder, config_folders
 from audiotok.run.plugins import search_current_folder
 from audiotok.run.processes import is_first
+from audiotok.run.threads import remember_environment
 
 _HELP, _VERSION = {"--help", "-h"}, {"--version"}
 _SHOWING = {"--cfg", "-c", "--hydra-help", "--info", "-i", "--shell-completion", "-sc"}  # instead of running
@@ -31,6 +32,7 @@ def program(name: str, job: str = "run") -> Callable[[], None]:
 
     def start() -> None:
         search_current_folder()
+        remember_environment()
         flags, overrides = split(sys.argv[1:])
         folders = config_folders(flags)
         given = {flag.partition("=")[0] for flag in flags}

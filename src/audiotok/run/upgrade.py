@@ -35,7 +35,10 @@ RENAMED: dict[str, dict[str, str]] = {
 
 # Keys that earlier configurations lack, by class, with the value that does what was done without them.
 ADDED: dict[str, dict[str, Any]] = {
-    ROOT: {"sample._target_": "audiotok.tokens.sample.Sampling"},
+    ROOT: {
+        "sample._target_": "audiotok.tokens.sample.Sampling",
+        "threads": "auto",  # they had as many as torch takes, or OMP_NUM_THREADS says
+    },
 }
 
 
