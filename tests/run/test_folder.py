@@ -89,7 +89,8 @@ def test_a_damaged_configuration_is_a_value_error(tmp_path, text):
 def test_numbers_are_read_as_hydra_reads_them(tmp_path):
     RunFolder(tmp_path).write_config("a: 1e-3\nb: '1e-3'\nc: 2\nd: 1.5\ne: 2e4\nf: e3\n")
     expected = {"a": 1e-3, "b": "1e-3", "c": 2, "d": 1.5, "e": 2e4, "f": "e3"}
-    assert RunFolder(tmp_path).read_config() == expected
+    config = RunFolder(tmp_path).read_config()
+    assert {key: config[key] for key in expected} == expected
 
 
 def test_jobs_stand_in_the_order_of_their_numbers(tmp_path):
