@@ -1,4 +1,4 @@
-"""What it costs to open the manifest of two million clips: time and memory.
+"""The cost of opening the manifest of two million clips: time and memory.
 
     python benchmarks/manifest.py                      2,000,000 clips
     python benchmarks/manifest.py --clips 100000

@@ -1,4 +1,4 @@
-"""A training step of `model=bert` beside that of transformers' own `BertForSequenceClassification`.
+"""A training step of `model=bert`, compared with one of transformers' `BertForSequenceClassification`.
 
     python benchmarks/step.py                          on a GPU if there is one, otherwise on one thread
     python benchmarks/step.py model=bert_base          with Hydra overrides of the default configuration
@@ -152,8 +152,8 @@ def fit(
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="pytorch_lightning|torchmetrics")
-    kept = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "max_epochs": 1}
-    trainer = build_node(config.trainer, callbacks=list(callbacks), limit_val_batches=0, **kept)
+    bare = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "max_epochs": 1}
+    trainer = build_node(config.trainer, callbacks=list(callbacks), limit_val_batches=0, **bare)
     trainer.fit(tagger, DataLoader([batch] * n_steps, batch_size=None, pin_memory=torch.cuda.is_available()))
 
 

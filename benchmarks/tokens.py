@@ -98,7 +98,7 @@ def fit_to_noise(tokenizer: Tokenizer) -> None:
 def measure(
     dataset: ClipDataset, tokenizer: Tokenizer, chosen: Sequence[int], options: argparse.Namespace
 ) -> dict[str, Any]:
-    """Time tokens beside decoding and beside the plain pipeline, then the stages, in ms per clip."""
+    """Time tokens in pairs with decoding and with the plain pipeline, then the stages, in ms per clip."""
     collate = Collate(tokenizer, "tokens", None)
     groups = [chosen[i : i + options.pair] for i in range(0, len(chosen), options.pair)] * options.rounds
     plain = plain_pipeline()

@@ -51,7 +51,7 @@ def test_cached_tokens_and_a_training_step_are_measured(tmp_path: Path) -> None:
 def test_files_in_folders_are_measured_and_removed(tmp_path: Path) -> None:
     results = run("folders", "--clips=300", f"--folder={tmp_path}", f"--json={tmp_path}/found.json")
     assert results == json.loads((tmp_path / "found.json").read_text())
-    assert results.keys() == {"first_seconds", "beside_seconds", "look_seconds", "once_seconds", "peak_gb"}
+    assert results.keys() == {"first_seconds", "remake_seconds", "look_seconds", "once_seconds", "peak_gb"}
     assert [path.name for path in tmp_path.iterdir()] == ["found.json"]
 
 
@@ -66,12 +66,12 @@ def test_the_cost_of_a_large_corpus_is_computed_from_a_small_one(
     assert computed["mel frames"]["gigabytes"] == pytest.approx(0.0036 * measured["frames_bytes"])
 
 
-def test_kmeans_is_measured_beside_faiss_and_scikit_learn() -> None:
+def test_kmeans_is_compared_with_faiss_and_scikit_learn() -> None:
     results = run("kmeans", "--points=600", "--clusters=8", "--pairs=1")
     assert {"kmeans_time_vs_faiss", "kmeans_objective_vs_sklearn"} <= results.keys()
 
 
-def test_a_training_step_is_measured_beside_that_of_transformers() -> None:
+def test_a_training_step_is_compared_with_that_of_transformers() -> None:
     small = ["model.num_layers=1", "model.hidden_size=16", "loader.batch_size=2"]
     assert run("step", "--steps=5", *small)["step_vs_transformers"] > 0
 
