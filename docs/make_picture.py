@@ -71,7 +71,7 @@ def draw(tokenizer: Tokenizer, waveform: Tensor, n_samples: int, title: str) -> 
 
 def draw_spectrogram(axes: Axes, log_mel: np.ndarray, features: LogMel) -> None:
     """Draw mel frames (mel frames, M) in dB, each centred on its time and as wide as a hop."""
-    hop_seconds = features.hop_length / features.sample_rate
+    hop_seconds = features.spectrogram.hop_length / features.sample_rate
     right = (len(log_mel) - 0.5) * hop_seconds
     loudest = log_mel.max()
     axes.imshow(
@@ -102,7 +102,7 @@ def draw_tokens(axes: Axes, tokens: np.ndarray, tokenizer: Tokenizer) -> None:
     """
     features, n_clusters = tokenizer.features, tokenizer.codebooks.n_clusters
     ranks = tokenizer.codebooks.centroids[..., 0].argsort(1).argsort(1).numpy()  # (Q, K)
-    token_seconds = features.stride * features.hop_length / features.sample_rate
+    token_seconds = features.stride * features.spectrogram.hop_length / features.sample_rate
     right = (len(tokens) - 0.5) * token_seconds
     axes.imshow(
         np.take_along_axis(ranks, tokens.T, 1),

@@ -1,1 +1,1 @@
-"""Waveforms to frames: `features` is the interface, `logmel` an option of the group `features`."""
+"""Waveforms to frames: `features` is the interface; `logmel`, with its two parts, an option of the group."""

@@ -1,21 +1,19 @@
 """Log-mel frames, stacked over a short time and projected onto their principal components."""
 
-import warnings
 from collections.abc import Mapping
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
-from torchaudio.functional import compute_deltas, melscale_fbanks
+from torchaudio.functional import compute_deltas
 
 from audiotok.errors import UserError
 from audiotok.features.features import Features, FrameSample
 from audiotok.features.projection import Projection
+from audiotok.features.spectrogram import MelSpectrogram, check_counts
 from audiotok.padding import is_position
 
-_FLOAT32_DB = 300.0  # float32 holds powers from minus to plus this, dB
-_N_BLOCKS = 4  # groups of mel filters; each is one product with the frequency bins that the group covers
 Normalization = Literal["none", "clip_minmax", "clip_max", "corpus"]
 
 
@@ -54,8 +52,6 @@ class LogMel(Features):
 
     analysis_name = "mel frames"
     floor_db: float
-    window: Tensor
-    mel_filters: Tensor  # (2 * frequency bins, M): equal rows for the real and the imaginary part of a bin
 
     def __init__(
         self,
@@ -77,18 +73,17 @@ class LogMel(Features):
         whiten: bool = False,
     ) -> None:
         super().__init__()
-        self._analysis_settings: dict[str, object] = {
-            "kind": "logmel",
-            "sample_rate": sample_rate,
-            "n_fft": n_fft,
-            "hop_length": hop_length,
-            "n_mels": n_mels,
-            "f_min": f_min,
-            "f_max": f_max,
-            "floor_db": floor_db,
-        }
+        self.spectrogram = MelSpectrogram(
+            sample_rate=sample_rate,
+            n_fft=n_fft,
+            hop_length=hop_length,
+            n_mels=n_mels,
+            f_min=f_min,
+            f_max=f_max,
+            floor_db=floor_db,
+        )
         self._settings: dict[str, object] = {
-            **self._analysis_settings,
+            **self.analysis_settings,
             "range_db": range_db,
             "normalization": normalization,
             "deltas": deltas,
@@ -99,22 +94,13 @@ class LogMel(Features):
             "whiten": whiten,
         }
         contexts = _as_list(context)
-        f_max = sample_rate / 2 if f_max is None else f_max
-        _check_counts(
-            sample_rate=sample_rate, n_fft=n_fft, hop_length=hop_length, n_mels=n_mels, stride=stride
-        )
-        _check_counts(context=min(contexts, default=0))
-        _check_analysis(sample_rate, n_fft, hop_length, f_min, f_max)
-        _check_levels(floor_db, range_db)
+        check_counts(stride=stride, context=min(contexts, default=0))
+        _check_range_db(range_db)
         if deltas not in (0, 1, 2):
             raise UserError(f"features.deltas={deltas} is not supported; choose 0, 1 or 2.")
-        self.sample_rate, self.n_bins, self.n_fft, self.hop_length = sample_rate, n_mels, n_fft, hop_length
-        self.floor_db, self.range_db, self.normalization = floor_db, range_db, normalization
-        self.deltas, self.context, self.stride = deltas, max(contexts), stride
-        self.register_buffer("window", torch.hann_window(n_fft))
-        filters = _mel_filters(n_fft, f_min, f_max, n_mels, sample_rate).repeat_interleave(2, 0)
-        self.register_buffer("mel_filters", filters)
-        self._blocks = _blocks(filters)
+        self.sample_rate, self.n_bins, self.floor_db = sample_rate, n_mels, floor_db
+        self.range_db, self.normalization, self.deltas = range_db, normalization, deltas
+        self.context, self.stride = max(contexts), stride
         self.projection = Projection(
             n_mels=n_mels,
             n_channels=1 + deltas,
@@ -133,7 +119,7 @@ class LogMel(Features):
     @property
     def analysis_settings(self) -> dict[str, object]:
         """The arguments that the spectrogram in dB depends on."""
-        return self._analysis_settings
+        return {"kind": "logmel", **self.spectrogram.settings}
 
     @property
     def n_inputs(self) -> int:
@@ -147,34 +133,15 @@ class LogMel(Features):
 
     def n_slices(self, n_samples: int) -> int:
         """Return how many mel frames a waveform of `n_samples` gives."""
-        return n_samples // self.hop_length + 1
+        return self.spectrogram.n_frames(n_samples)
 
     def analyze(self, waveforms: Tensor, n_samples: Tensor) -> tuple[Tensor, Tensor]:
-        """Compute mel spectrograms in dB.
-
-        Args:
-            waveforms: (B, S), padded with zeros.
-            n_samples: (B,), samples of each that are not padding.
+        """Compute mel spectrograms in dB of waveforms (B, S), padded with zeros behind n_samples (B,).
 
         Returns:
-            (B, mel frames, M) in float16, rounded to a sixteenth of a dB (an eighth below -128 dB), so that
-            cached values equal computed ones; and how many mel frames of each clip are not padding (B,).
+            (B, mel frames, M) in float16, and how many mel frames of each clip are not padding (B,).
         """
-        if waveforms.shape[1] <= self.n_fft // 2:
-            raise UserError(
-                f"features.n_fft={self.n_fft} is too long for clips of {waveforms.shape[1]} samples; "
-                "shorten it, or lengthen data.clip_seconds."
-            )
-        margin = self.n_fft // 2
-        before, after = waveforms[:, 1 : margin + 1].flip(1), waveforms[:, -margin - 1 : -1].flip(1)
-        reflected = torch.cat([before, waveforms, after], 1)  # torch's own padding takes three times as long
-        windows = reflected.unfold(1, self.n_fft, self.hop_length)  # (B, mel frames, n_fft), not a copy
-        squares = torch.view_as_real(torch.fft.rfft(windows * self.window)).flatten(2).square_()
-        mel = windows.new_empty(*windows.shape[:2], self.n_bins)
-        for parts, mels in self._blocks:  # real and imaginary parts alternate; the filters sum them
-            torch.matmul(squares[..., parts], self.mel_filters[parts, mels], out=mel[..., mels])
-        decibels = mel.clamp_(min=10 ** (self.floor_db / 10)).log10_().mul_(10)
-        return decibels.half(), n_samples // self.hop_length + 1
+        return self.spectrogram(waveforms, n_samples)
 
     def normalize(self, analysis: Tensor, n_slices: Tensor) -> Tensor:
         """Limit the range of mel frames (B, mel frames, M) and bring every clip to its own scale."""
@@ -246,57 +213,8 @@ def _as_list(numbers: int | list[int]) -> list[int]:
     return [numbers] if isinstance(numbers, int) else numbers
 
 
-def _check_counts(**counts: int) -> None:
-    for key, value in counts.items():
-        if value < 1:
-            raise UserError(f"features.{key}={value} is too small; choose 1 or more.")
-
-
-def _check_levels(floor_db: float, range_db: float | None) -> None:
-    if not -_FLOAT32_DB <= floor_db <= _FLOAT32_DB:
-        raise UserError(
-            f"features.floor_db={floor_db} is beyond what float32 holds; choose -{_FLOAT32_DB:g} to "
-            f"{_FLOAT32_DB:g}."
-        )
+def _check_range_db(range_db: float | None) -> None:
     if range_db is not None and range_db <= 0:
         raise UserError(
-            f"features.range_db={range_db} leaves no range; choose more than 0, or null for no limit."
+            f"features.range_db={range_db} is too small; choose more than 0, or null for no limit."
         )
-
-
-def _check_analysis(sample_rate: int, n_fft: int, hop_length: int, f_min: float, f_max: float) -> None:
-    if n_fft % 2:
-        raise UserError(f"features.n_fft={n_fft} is odd; choose an even number of samples.")
-    if hop_length > n_fft:
-        raise UserError(
-            f"features.hop_length={hop_length} is longer than features.n_fft={n_fft}, so samples would be "
-            "left out; shorten the hop or lengthen the window."
-        )
-    if not 0 <= f_min < f_max <= sample_rate / 2:
-        raise UserError(
-            f"features.f_min={f_min} and features.f_max={f_max} do not lie in this order between 0 and "
-            f"{sample_rate / 2:g} Hz, half of features.sample_rate={sample_rate}; "
-            "move them, or raise the rate."
-        )
-
-
-def _blocks(filters: Tensor) -> list[tuple[slice, slice]]:
-    """Cut filters (rows, M) into a few groups of neighbours, with the rows that each group is not 0 in."""
-    blocks = []
-    for mels in torch.arange(filters.shape[1]).chunk(_N_BLOCKS):
-        rows = filters[:, mels].any(1).nonzero()
-        blocks.append((slice(int(rows[0]), int(rows[-1]) + 1), slice(int(mels[0]), int(mels[-1]) + 1)))
-    return blocks
-
-
-def _mel_filters(n_fft: int, f_min: float, f_max: float, n_mels: int, sample_rate: int) -> Tensor:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # torchaudio warns of empty filters; we refuse them below
-        filters = melscale_fbanks(n_fft // 2 + 1, f_min, f_max, n_mels, sample_rate)
-    n_empty = int((filters.amax(0) == 0).sum())
-    if n_empty:
-        raise UserError(
-            f"features.n_mels={n_mels} leaves {n_empty} mel filters without a frequency bin at "
-            f"features.n_fft={n_fft} and {sample_rate} Hz; lower n_mels or raise n_fft."
-        )
-    return filters

@@ -1,4 +1,4 @@
-"""The fitted part of the features: principal components, whitened or not, at one scale of time or several."""
+"""Principal components of stacked mel frames, whitened or not, at one time scale or several."""
 
 import torch
 from torch import Tensor, nn
@@ -6,22 +6,22 @@ from torch import Tensor, nn
 from audiotok.errors import UserError
 from audiotok.features.features import FrameSample
 
-_PART = 8192  # frames whose covariance is added up at a time
+_PART = 8192  # frames whose covariance is summed at a time
 
 
 class Projection(nn.Module):
-    """Turn stacked frames onto their principal components.
+    """Project stacked frames onto their principal components.
 
-    One matrix does all of it: the components of a shorter context, or of a band, have zeros outside of it.
+    All components form one matrix: those of a shorter context, or of a band, are zero outside of it.
 
     Args:
         n_mels: Mel bins, M.
         n_channels: Vectors of mel bins in a mel frame: 1, and 1 for each delta.
-        contexts: Mel frames that each set of components sees; the longest is what is stacked.
-        n_components: Components kept, for each context; None leaves the frames as they are.
-        bands: Groups of neighbouring mel bins that share out the components of a context, for each context.
-        whiten: Give every component unit variance.
-        standardize: Give every dimension unit variance before.
+        contexts: Mel frames that each set of components sees; a stacked frame has the longest.
+        n_components: Number of components for each context; None leaves the frames unchanged.
+        bands: For each context, groups of neighbouring mel bins among which its components are divided.
+        whiten: Scale every component to unit variance.
+        standardize: Scale every dimension to unit variance first.
     """
 
     mean: Tensor
@@ -67,7 +67,7 @@ class Projection(nn.Module):
         scale = torch.ones(self.n_inputs, dtype=torch.float64)
         if self.standardize:
             variance = covariance.diagonal()
-            varies = variance > 1e-8 * variance.max()  # what does not stays as it is: elsewhere it may vary
+            varies = variance > 1e-8 * variance.max()  # scaling the others would amplify rounding errors
             scale = torch.where(varies, variance.rsqrt(), 1.0)
             covariance = scale[:, None] * covariance * scale
         if self.n_components is None:
@@ -86,7 +86,7 @@ class Projection(nn.Module):
         self.components.copy_(scale[:, None] * components)
 
     def _inputs(self, context: int, n_bands: int) -> tuple[Tensor, ...]:
-        """Return which inputs each band of a context sees: the mel frames in the middle, low bins first."""
+        """Return the inputs that each band of a context sees: middle mel frames, low bins first."""
         inputs = torch.arange(self.n_inputs).view(-1, self.n_channels, self.n_mels)
         first = (max(self.contexts) - 1) // 2 - (context - 1) // 2
         return tuple(part.flatten() for part in inputs[first : first + context].chunk(n_bands, 2))
@@ -97,7 +97,7 @@ class Projection(nn.Module):
         order = variances.argsort(descending=True)[:n_components]
         vectors = vectors[:, order]
         largest = vectors.gather(0, vectors.abs().argmax(0, keepdim=True))
-        vectors = vectors * largest.sign()  # an eigenvector's sign is arbitrary: fix it
+        vectors = vectors * largest.sign()  # the sign of an eigenvector is arbitrary
         if self.whiten:
             vectors = vectors / variances[order].clamp(min=1e-10).sqrt()
         components = torch.zeros(len(covariance), n_components, dtype=torch.float64)
@@ -112,7 +112,7 @@ class Projection(nn.Module):
 
 
 def _moments(frames: FrameSample) -> tuple[Tensor, Tensor]:
-    """Return the mean and the covariance of frames (N, n_inputs) in float64, without a copy of them all."""
+    """Return the mean and the covariance of frames (N, n_inputs) in float64, one part at a time."""
     mean = torch.stack([part.double().sum(0) for part in frames.split(_PART)]).sum(0) / len(frames)
     covariance = torch.zeros(len(mean), len(mean), dtype=torch.float64)
     for part in frames.split(_PART):
