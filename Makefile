@@ -1,41 +1,50 @@
-# make train   set up .venv, then train on the embedded data    make train ARGS="model.num_layers=6"
-# make test    set up .venv, then run the tests                 make test ARGS="-k tokens"
-# make check   ruff, mypy, import-linter
-# make gpu-kit collect the wheels that a GPU machine without a network lacks; see benchmarks/gpu.py
+# make train    install what training needs into .venv, then train   make train ARGS="model.num_layers=6"
+# make test     install the developer tools as well, then run tests  make test ARGS="-k tokens"
+# make check    ruff, mypy, import-linter
+# make gpu-kit  collect the wheels that a GPU machine without a network lacks; see benchmarks/gpu.py
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-READY  := $(VENV)/.ready
 ARGS   ?=
+
+# Uses uv if it is installed, else pip.
+define install
+	@if command -v uv >/dev/null 2>&1; then \
+		{ test -x $(BIN)/python || uv venv --python $(PYTHON) $(VENV); } && \
+		uv pip install --python $(BIN)/python --constraint constraints.txt --editable "$(1)"; \
+	else \
+		{ test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); } && \
+		$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable "$(1)"; \
+	fi
+endef
 
 .PHONY: train test check format gpu-kit clean
 .DEFAULT_GOAL := train
 
-# uv when it is there, else pip; again whenever the requirements change.
-$(READY): pyproject.toml constraints.txt
-	@echo "Setting up $(VENV): some gigabytes, a few minutes."
-	@if command -v uv >/dev/null 2>&1; then \
-		{ test -x $(BIN)/python || uv venv --python $(PYTHON) $(VENV); } && \
-		uv pip install --python $(BIN)/python --constraint constraints.txt --editable ".[dev]"; \
-	else \
-		{ test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); } && \
-		$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[dev]"; \
-	fi
+# Both run again when the requirements change. Sizes and times: docs/PERFORMANCE.md.
+$(VENV)/.train: pyproject.toml constraints.txt
+	@echo "Installing what training needs into $(VENV)."
+	$(call install,.)
 	@touch $@
 
-train: $(READY)
+$(VENV)/.test: pyproject.toml constraints.txt
+	@echo "Installing what training and the tests need into $(VENV)."
+	$(call install,.[dev])
+	@touch $(VENV)/.train $@
+
+train: $(VENV)/.train
 	$(BIN)/python train.py $(ARGS)
 
-test: $(READY)
+test: $(VENV)/.test
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile $(ARGS)
 
-check: $(READY)
+check: $(VENV)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-format: $(READY)
+format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
