@@ -12,8 +12,6 @@ configuration, the corpus, the model, a batch, a step.
 import argparse
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -21,10 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
+from command import run_train
 from configuration import data_overrides
 from report import show, write_json
-
-HERE = Path(__file__).parent
 
 
 class FirstStep(pl.Callback):
@@ -49,32 +46,21 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, float]:
     options = parser.parse_intermixed_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         settings = [*data_overrides(options.root), "logger=none", *options.overrides]
-        command = [sys.executable, str(HERE.parent / "train.py"), *settings]
-        run([*command, f"hydra.run.dir={folder}/first", "trainer.max_epochs=1"])
-        seconds = [seconds_to_first_step(command, Path(folder) / str(n)) for n in range(options.runs)]
+        run_train([*settings, f"hydra.run.dir={folder}/first", "trainer.max_epochs=1"])
+        seconds = [seconds_to_first_step(settings, Path(folder) / str(n)) for n in range(options.runs)]
     results = {"second_start_seconds": statistics.median(seconds)}
     show(results, "From the command to the first training step")
     write_json(results, options.json)
     return results
 
 
-def seconds_to_first_step(command: Sequence[str], folder: Path) -> float:
-    """Run the command until its first step is done."""
+def seconds_to_first_step(settings: Sequence[str], folder: Path) -> float:
+    """Run a command until its first step is done, and return the seconds that it takes."""
     end = folder.with_suffix(".time")
     callback = f"+callbacks.first_step={{_target_:start.FirstStep,path:{end}}}"
     start = time.time()
-    run([*command, f"hydra.run.dir={folder}", callback])
+    run_train([*settings, f"hydra.run.dir={folder}", callback])
     return float(end.read_text(encoding="utf-8")) - start
-
-
-def run(command: Sequence[str]) -> None:
-    """Run a command that can import this file; if it fails, exit with its output."""
-    path = os.pathsep.join([str(HERE), os.environ.get("PYTHONPATH", "")])
-    done = subprocess.run(
-        command, env={**os.environ, "PYTHONPATH": path}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    if done.returncode:
-        raise SystemExit(done.stdout.decode())
 
 
 if __name__ == "__main__":

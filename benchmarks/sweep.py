@@ -12,17 +12,15 @@ command as a user types it. Seconds are wall-clock time, so nothing else should 
 
 import argparse
 import itertools
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from command import run_train
 from configuration import data_overrides
 from report import show, write_json
 
-TRAIN = Path(__file__).parents[1] / "train.py"
 SWEPT = {"clustering.n_clusters": ("64", "128", "256"), "model.num_layers": ("1", "2")}
 
 
@@ -61,9 +59,8 @@ def seconds_of(arguments: Sequence[str], common: Sequence[str]) -> float:
     """Run `python train.py` with some arguments, and return the seconds that it takes."""
     with tempfile.TemporaryDirectory() as folder:
         outputs = [f"hydra.run.dir={folder}/run", f"hydra.sweep.dir={folder}/sweep"]
-        command = [sys.executable, str(TRAIN), *arguments, *common, *outputs]
         start = time.perf_counter()
-        subprocess.run(command, check=True, capture_output=True)
+        run_train([*arguments, *common, *outputs])
         return time.perf_counter() - start
 
 
