@@ -130,6 +130,7 @@ def test_values_that_cannot_work_are_named(refused, overrides, words):
         (["n_clusters=8"], "n_clusters=8 is not a key; did you mean clustering.n_clusters?"),
         (["model.lr=1"], "model.lr=1 is not a key; did you mean optimizer.lr?"),
         (["data=csv", "data.rot=x"], "data.rot=x is not a key; did you mean data.root?"),
+        (["clustering.sample_frames=9"], "write sample.n_frames=9"),  # its name in earlier versions
         (["model=bag", "model.heads=2"], "those of model=bag are"),
         (["model=berd"], "model=berd is not an option; did you mean model=bert?"),
         (["model=transformer"], "'model/transformer'"),

@@ -1,15 +1,19 @@
 import json
 import pickle
+from pathlib import Path
 
 import pytest
+import soundfile
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny import dataset_of, fit_vocabulary
+from tiny import dataset_of, fit_vocabulary, path_of
 from torch import Tensor
 
+from audiotok.data.corpus.corpus import Corpus
 from audiotok.errors import UserError
 from audiotok.store import Store
+from audiotok.tokens.audio_files import audio_files, labelled_files
 from audiotok.tokens.tokenizer import Tokenizer
 
 RATE = 8000
@@ -142,6 +146,60 @@ def test_settings_are_flat_plain_and_name_both_parts(tiny_tokenizer):
     assert found["clustering.kind"] == "product"
     assert found["clustering.n_iter"] == 7
     assert {key.partition(".")[0] for key in found} == {"features", "clustering"}
+
+
+# ---- without a corpus ----
+
+
+def training_files(corpus: Corpus) -> list[Path]:
+    return [path_of(clip) for clip in corpus.clips["train"]]
+
+
+def test_fitted_to_files_it_is_what_it_is_fitted_to_their_corpus(tiny_tokenizer, tiny_corpus, tmp_path):
+    expected = fit_vocabulary(tiny_tokenizer("product"), tiny_corpus, Store(tmp_path)).tokenizer
+    found = tiny_tokenizer("product").fit(training_files(tiny_corpus), clip_seconds=1.0)
+    assert found.checksum() == expected.checksum()
+
+
+def test_files_are_encoded_as_the_clips_of_a_corpus(fitted, tiny_corpus):
+    tokens, lengths = fitted.encode(training_files(tiny_corpus), clip_seconds=1.0)
+    dataset = dataset_of(tiny_corpus, "train", fitted.features)
+    batch = dataset.__getitems__(range(len(dataset)))
+    expected, n_expected = fitted.tokens(batch["analysis"], batch["n_slices"])
+    assert torch.equal(tokens, expected)
+    assert torch.equal(lengths, n_expected)
+
+
+def test_files_are_cropped_to_their_middle_or_padded(fitted, tmp_path):
+    wave = noise(3 * RATE).numpy()
+    soundfile.write(tmp_path / "long.wav", wave, RATE)
+    soundfile.write(tmp_path / "middle.wav", wave[RATE : 2 * RATE], RATE)
+    soundfile.write(tmp_path / "short.wav", wave[: RATE // 2], RATE)
+    tokens, lengths = fitted.encode(tmp_path, clip_seconds=1.0)
+    assert torch.equal(tokens[0], tokens[1])
+    assert (tokens.shape[1], lengths.tolist()) == (32, [32, 32, 16])
+
+
+def test_a_folder_stands_for_its_audio_files_in_order(tmp_path):
+    for name in ("b/2.wav", "b/1.FLAC", "a/3.ogg", "a/notes.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    files, labels, classes = labelled_files(tmp_path)
+    assert [file.name for file in files] == ["3.ogg", "1.FLAC", "2.wav"]
+    assert (labels.tolist(), classes) == ([0, 1, 1], ["a", "b"])
+    assert audio_files(tmp_path) == files
+    assert audio_files(str(files[0])) == audio_files([files[0]]) == files[:1]
+
+
+def test_what_cannot_be_read_is_refused_in_a_sentence(fitted, tiny_tokenizer, tmp_path):
+    (tmp_path / "broken.wav").write_bytes(b"no sound")
+    with pytest.raises(UserError, match=r"broken\.wav cannot be read as audio .*; leave it out"):
+        fitted.encode(tmp_path)
+    (tmp_path / "broken.wav").unlink()
+    with pytest.raises(UserError, match="has no audio file"):
+        tiny_tokenizer().fit(tmp_path)
+    with pytest.raises(UserError, match="call fit"):
+        tiny_tokenizer().encode("any.wav")
 
 
 def test_codebooks_that_do_not_divide_the_frame_are_refused_before_any_clip_is_read(tiny_tokenizer):
