@@ -32,14 +32,14 @@ from typing import Any
 HERE = Path(__file__).absolute().parent
 ROOT = HERE.parent
 FOUND = "found: "  # begins the lines in which a step prints its results, as JSON
-STEPS = {  # seconds out of six minutes; what a step leaves over goes to those after it
+STEPS = {  # shares of the time; what a step leaves over goes to those after it
     "machine": 40,
     "tests": 90,
-    "tokens": 30,
+    "tokens": 40,
     "speed": 100,
-    "kmeans": 20,
+    "kmeans": 25,
     "epoch": 70,
-    "devices": 10,
+    "devices": 20,
 }
 _ERROR = re.compile(r"^[\w.]*(Error|Exception|Exit|Interrupt)\b")
 Results = dict[str, Any]

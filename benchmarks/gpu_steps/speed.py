@@ -65,7 +65,8 @@ def measure(task: Task) -> Found:
     """Measure all sizes as they come, then compiled, as far as there is time."""
     peak = products_per_second(task)
     yield {"peak": peak}
-    cases = [(compiled, name) for compiled in (False, True) for name in SIZES]
+    compiled_sizes = task.size(list(SIZES), ["default"])
+    cases = [(False, name) for name in SIZES] + [(True, name) for name in compiled_sizes]
     for number, (compiled, name) in enumerate(cases):
         label = f"{name}, compiled" if compiled else name
         if task.on_gpu and task.seconds_left < SECONDS[compiled][name]:
