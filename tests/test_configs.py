@@ -1,5 +1,6 @@
 """Every YAML option that is shipped is composed and built."""
 
+from dataclasses import MISSING, is_dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import torch
 import yaml
 from hydra import compose, initialize_config_dir
 from hydra.plugins.launcher import Launcher
+from hydra.utils import get_object
 from omegaconf import OmegaConf
 from pytorch_lightning.strategies import DDPStrategy
 
@@ -17,6 +19,7 @@ from audiotok.errors import UserError
 from audiotok.experiment.build import build_tokenizer
 from audiotok.experiment.configuration import build_node
 from audiotok.experiment.session import build_logger
+from audiotok.experiment.signature import arguments
 from audiotok.experiment.trainer import build_callbacks, build_trainer
 from audiotok.logger.logger import RunLogger
 from audiotok.model.model import Model
@@ -285,3 +288,83 @@ def test_every_search_draws_keys_that_exist(option):
     assert len(params) > 2
     for key in params:
         assert OmegaConf.select(config, key, throw_on_missing=True) is not None, key
+
+
+# Options that a class has its defaults from, where that is not the option of its module's name.
+REFERENCES = {
+    "audiotok.augment.mixup.Mixup": "augment=none",
+    "audiotok.augment.recipe.Recipe": "augment=none",
+    "audiotok.augment.sound.Sound": "augment=none",
+    "audiotok.augment.words.Words": "augment=none",
+    "audiotok.callbacks.averaging.Averaging": "callbacks=averaging",
+    "audiotok.callbacks.checkpoint.BestCheckpoint": "callbacks=default",
+    "audiotok.callbacks.epoch_line.EpochLine": "callbacks=default",
+    "audiotok.callbacks.throughput.Throughput": "callbacks=default",
+    "audiotok.data.limits.Limits": "data=csv",
+    "audiotok.data.validation.Validation": "data=csv",
+    "audiotok.loader.datamodule.ClipDataModule": "loader=default",
+    "audiotok.training.loss.BCE": "loss=bce",
+    "audiotok.training.metrics.TaggingMetrics": "metrics=multilabel",
+    "audiotok.training.objective.MaskedTokens": "objective=masked_tokens",
+    "audiotok.training.optimizer.AdamW": "optimizer=adamw",
+    "audiotok.training.schedule.Constant": "schedule=constant",
+    "audiotok.training.schedule.Cosine": "schedule=cosine",
+}
+OTHERS = {"experiment", "hparams_search", "trainer"}  # diffs, and a class of Lightning's
+NOT_OF_THE_CLASS = {
+    ("audiotok.model.bert.Bert", "init_from"),  # the experiment loads weights
+    ("audiotok.callbacks.vocabulary_use.VocabularyUse", "n_clusters"),  # follows from the clustering
+}
+
+
+def nodes_of(node: Any) -> list[dict[str, Any]]:
+    """Return the nodes in a configuration that name a class of audiotok."""
+    if not isinstance(node, dict):
+        return []
+    inner = [found for value in node.values() for found in nodes_of(value)]
+    return [node, *inner] if str(node.get("_target_")).startswith("audiotok.") else inner
+
+
+def default_of(target: str, key: str) -> Any:
+    """Return the default of a constructor's argument as YAML has it."""
+    kind = get_object(target)
+    default = arguments(kind)[0][key].default
+    if is_dataclass(kind) and (field := kind.__dataclass_fields__[key]).default_factory is not MISSING:
+        default = field.default_factory()
+    return list(default) if isinstance(default, tuple) else default
+
+
+@options_of(
+    *{group_of(option) for option in OPTIONS} - {"augment", "experiment", "hparams_search", "trainer"}
+)
+def test_constructors_have_the_defaults_of_their_yaml(option):
+    group, _, name = option.partition("=")
+    config = OmegaConf.to_container(composed(option, program=program_of(option)), resolve=True)
+    for node in nodes_of(config.get(group)):
+        target = node["_target_"]
+        if target.split(".")[-2] != name and REFERENCES.get(target) != option:
+            continue
+        for key, value in node.items():
+            is_own = not key.startswith("_") and (target, key) not in NOT_OF_THE_CLASS
+            if is_own and not isinstance(value, dict):
+                assert default_of(target, key) == value, f"{target}: {key}"
+
+
+def test_the_sample_and_the_doctor_have_the_defaults_of_their_yaml():
+    nodes = [composed().sample, composed(program="doctor").doctor]
+    for node in nodes:
+        for key, value in OmegaConf.to_container(node, resolve=True).items():
+            assert key == "_target_" or default_of(node._target_, key) == value, key
+
+
+def test_every_class_of_a_shipped_option_is_compared_with_one():
+    compared = set(REFERENCES)
+    named = set()
+    for option in OPTIONS:
+        group, _, name = option.partition("=")
+        if group not in OTHERS:
+            config = OmegaConf.to_container(composed(option, program=program_of(option)), resolve=True)
+            targets = {node["_target_"] for node in nodes_of(config.get(group))}
+            named |= targets
+            compared |= {target for target in targets if target.split(".")[-2] == name}
+    assert named - {target for target, _ in NOT_OF_THE_CLASS} <= compared
