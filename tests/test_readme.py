@@ -175,7 +175,7 @@ def test_every_make_command_is_a_target(line):
 
 def test_no_command_of_the_readme_is_left_out():
     verbs = ("predict", "pretrain", "prepare", "compare", "repeat", "doctor")
-    tested = ("python train.py", "make ", *(f"audiotok {verb} " for verb in verbs))
+    tested = ("git clone ", "python train.py", "make ", *(f"audiotok {verb} " for verb in verbs))
     downloaded = ("audiotok download audioset --to DIR",)  # tests/download, from a server on loopback
     assert all(line.startswith(tested) or line in downloaded for line in COMMANDS)
 
@@ -198,6 +198,21 @@ def test_ten_lines_lead_from_a_folder_of_sounds_to_a_trained_bert(tmp_path, monk
     with torch.no_grad():
         guesses = found["model"].eval()(found["tokens"], found["lengths"]).argmax(1)
     assert (guesses == found["labels"]).float().mean() > 0.9
+
+
+def test_add_your_own_names_everything_that_an_implementer_writes():
+    from audiotok.clustering.codebooks import Codebooks
+    from audiotok.data.source import Source
+    from audiotok.features.features import Features
+    from audiotok.model.model import Model, PretrainableModel
+
+    section = README.partition("## Add your own")[2]
+    for interface in (Features, Codebooks, Model, PretrainableModel, Source):
+        assert f"`{interface.__name__}`" in section
+        for name in interface.__abstractmethods__:
+            assert f"`{name}`" in section, f"{interface.__name__}.{name}"
+    for module in ("loss", "optimizer", "schedule", "objective"):
+        assert f"src/audiotok/training/{module}.py" in section
 
 
 def test_links_lead_somewhere():
