@@ -1,4 +1,4 @@
-"""Which positions of a padded batch count."""
+"""The mask of the positions in a padded batch that are not padding."""
 
 import torch
 from torch import Tensor

@@ -1,4 +1,4 @@
-"""The tags of one's own sounds, by a finished run."""
+"""Tag audio files with a finished run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from audiotok.experiment import Restored
 
 @dataclass(frozen=True, slots=True)
 class Tag:
-    """A class and the probability that it is heard."""
+    """A class and its probability."""
 
     sound_class: SoundClass
     probability: float
@@ -22,10 +22,10 @@ class Tag:
 
 @torch.no_grad()
 def tag(run: Restored, path: Path) -> list[Tag]:
-    """Tag a sound, the most probable class first.
+    """Tag an audio file, the most probable class first.
 
-    A sound longer than the run's clips is cut into clips of their length, the last one beginning earlier
-    where it would be short; a class is as probable as in the clip where it is most so.
+    A file longer than the clips of the run is cut into clips of that length; the last clip overlaps the one
+    before it if the file would leave it short. The probability of a class is its maximum over the clips.
 
     Args:
         run: A finished run.
@@ -35,7 +35,7 @@ def tag(run: Restored, path: Path) -> list[Tag]:
         UserError: The file cannot be read, or is a folder.
     """
     if path.is_dir():
-        raise UserError(f"{path} is a folder; give the files in it that are to be tagged.")
+        raise UserError(f"{path} is a folder; give the files in it.")
     rate = run.tokenizer.features.sample_rate
     try:
         waveform = torch.from_numpy(read_waveform(path, rate))
@@ -44,7 +44,7 @@ def tag(run: Restored, path: Path) -> list[Tag]:
             f"{path} cannot be read as audio ({error}); give one of {', '.join(EXTENSIONS)}."
         ) from error
     if not len(waveform):
-        raise UserError(f"{path} holds no sound; give another file.")
+        raise UserError(f"{path} contains no samples; give another file.")
     length = round(run.clip_seconds * rate)
     starts = [*range(0, len(waveform) - length, length), max(0, len(waveform) - length)]
     clips = [waveform[start : start + length] for start in starts]
@@ -55,7 +55,7 @@ def tag(run: Restored, path: Path) -> list[Tag]:
 
 
 def _logits(run: Restored, clip: Tensor, length: int) -> Tensor:
-    """Return the logits (1, C) of a clip (S,), padded with zeros to a length in samples."""
+    """Return the logits (1, C) of a clip (S,) that is padded with zeros to a length in samples."""
     padded = torch.nn.functional.pad(clip, (0, length - len(clip)))
     analysis, n_slices = run.tokenizer.features.analyze(padded[None], torch.tensor([len(clip)]))
     return run.model(*run.tokenizer.read(analysis, n_slices, run.model.reads))

@@ -156,7 +156,7 @@ def test_a_quote_that_is_not_closed_is_one_short_sentence(tmp_path, n_rows):
 
 
 def test_a_file_without_a_row_is_refused(tmp_path):
-    with pytest.raises(UserError, match=r"is no column of .*, which has none; name one of these"):
+    with pytest.raises(UserError, match=r"data\.path_column=path .* none"):
         source(write(tmp_path, "")).read()
 
 

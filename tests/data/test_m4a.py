@@ -97,7 +97,7 @@ def test_an_m4a_that_breaks_off_is_refused(tmp_path: Path) -> None:
 def test_frames_that_are_missing_are_counted(tmp_path: Path, mono: Path) -> None:
     with M4A(mono) as file:
         file.frames += 10_000
-        with pytest.raises(OSError, match="breaks off after"):
+        with pytest.raises(OSError, match="truncated after"):
             file.read(-1)
 
 
@@ -119,7 +119,7 @@ def test_a_film_without_sound_is_broken(tmp_path: Path) -> None:
         picture = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8))
         for packet in (*stream.encode(picture), *stream.encode(None)):
             file.mux(packet)
-    with pytest.raises(UnreadableError, match="no sound in it"):
+    with pytest.raises(UnreadableError, match="no audio"):
         read_mono(path)
 
 

@@ -54,7 +54,7 @@ def test_report_counts_what_is_there_against_what_is_listed(root, tmp_path, caps
     assert report["not_listed"]["n"] == 1
     assert report["not_listed"]["examples"][0].endswith("not__listed.wav")
     shown = capsys.readouterr().out
-    for words in ("31 of 32 listed clips are there", "list an id again", train[2].id, "usable", "missing"):
+    for words in ("31 of 32 listed clips were found", "already listed", train[2].id, "usable", "missing"):
         assert words in shown
 
 
@@ -64,14 +64,13 @@ def test_clips_of_two_splits_that_have_the_same_bytes_are_counted(root, tmp_path
     for clip in (train[1], *test[:2]):
         shutil.copy(path_of(train[0]), path_of(clip))
     report = prepare(tmp_path / "run", *of(root))
-    [twins] = [twins for twins in report["twins"] if twins["of"] == "train"]
-    assert (twins["split"], twins["n"]) == ("test", 2)
+    [found] = [found for found in report["duplicates"] if found["of"] == "train"]
+    assert (found["split"], found["n"]) == ("test", 2)
     first = min(test[:2], key=lambda clip: clip.id.encode()).id
-    assert twins["examples"][0][0] == first
-    assert twins["examples"][0][1] in {train[0].id, train[1].id}
-    assert f"2 clips of the test split have the bytes of a training clip, for example {first}" in (
-        capsys.readouterr().out
-    )
+    assert found["examples"][0][0] == first
+    assert found["examples"][0][1] in {train[0].id, train[1].id}
+    shown = capsys.readouterr().out
+    assert f"2 test clips have the same bytes as a training clip, for example {first}" in shown
 
 
 def test_classes_with_few_positives_are_named_for_each_split(root, tmp_path, capsys):
@@ -130,7 +129,7 @@ def test_the_folder_of_a_preparation_holds_its_configuration(root, tmp_path):
         ("cache_dir=5", "cache_dir=5"),
         ("fill=everything", "fill=everything"),
         ("engine.retries=-1", "engine.retries=-1 is negative"),
-        ("engine.n_workers=0", "engine.n_workers=0 do nothing"),
+        ("engine.n_workers=0", "engine.n_workers=0 is not positive"),
         ("engine.n_workers=many", "engine.n_workers=many"),
     ],
 )
@@ -142,13 +141,13 @@ def test_wrong_values_are_one_sentence(root, tmp_path, override, words):
 
 @pytest.mark.parametrize("fill", ["frames", "tokens"])
 def test_training_makes_nothing_that_was_filled(root, tmp_path, monkeypatch, fill):
-    from audiotok.loader.clips import ClipDataset
+    from audiotok.loader.waveforms import WaveformReader
 
     cache = f"cache_dir={tmp_path}/cache"
     vocabulary = [o for o in TINY if o.startswith(("features", "clustering"))]
     prepare(tmp_path / "prepared", cache, *of(root), *vocabulary, f"fill={fill}")
     [folder] = (tmp_path / "cache" / fill).glob("*/")
     stamps = [path.stat().st_mtime_ns for path in sorted(folder.glob("*.npy"))]
-    monkeypatch.setattr(ClipDataset, "waveform", None)  # audio cannot be read any more
+    monkeypatch.setattr(WaveformReader, "_read", None)  # audio cannot be read any more
     run(tmp_path / "run", cache, "augment=none", f"data.cache={fill}", data=of(root))
     assert stamps == [path.stat().st_mtime_ns for path in sorted(folder.glob("*.npy"))]

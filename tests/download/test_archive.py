@@ -68,7 +68,7 @@ def test_what_an_earlier_attempt_unpacked_is_not_unpacked_again(tmp_path, monkey
 @pytest.mark.parametrize("name", ["../evil", "Corpus/../../evil", "/evil", "Corpus\\..\\evil", "C:/evil/x"])
 def test_a_member_outside_of_the_folder_is_refused(tmp_path, name):
     paths = write(tmp_path, [zip_of({**MEMBERS, name: b"evil"})])
-    with pytest.raises(UserError, match="would be written outside of its folder"):
+    with pytest.raises(UserError, match="would be written outside"):
         unpack(paths, tmp_path / "in" / "Corpus", tmp_path / "in" / "work")
     assert not [path for path in tmp_path.rglob("*") if "evil" in path.name]
 

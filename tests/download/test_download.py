@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from audiotok.cli import app
 from audiotok.data.layout.segments import CLASS_TABLE, SEGMENTS
-from audiotok.download.download import SOURCES
-from audiotok.download.release import Archive, Remote, Source
+from audiotok.download.download import RELEASES
+from audiotok.download.release import Archive, Release, Remote
 
 
 def md5(content):
@@ -39,8 +39,8 @@ def split_corpus(server, monkeypatch):
     names = [f"a.z{i:02}" for i in range(1, len(parts))] + ["a.zip"]
     server.files = {f"/{name}": part for name, part in zip(names, parts, strict=True)}
     remotes = tuple(Remote(name, md5(part), len(part)) for name, part in zip(names, parts, strict=True))
-    source = Source("Corpus", server.url, (Archive(remotes, "Corpus", 50_000),), data="data=fsd50k")
-    monkeypatch.setitem(SOURCES, "fsd50k", source)
+    source = Release("Corpus", server.url, (Archive(remotes, "Corpus", 50_000),), data="data=fsd50k")
+    monkeypatch.setitem(RELEASES, "fsd50k", source)
     return source
 
 
@@ -72,7 +72,7 @@ def test_a_wrong_checksum_ends_with_one_sentence(call, server, split_corpus, tmp
     server.files["/a.zip"] = server.files["/a.zip"][:-1] + b"x"
     result = call("fsd50k")
     assert result.exit_code == 1
-    assert "/a.zip sent bytes with the checksum" in result.output
+    assert "/a.zip sent a file with the checksum" in result.output
     assert not (tmp_path / "data" / "Corpus").exists()
     assert not list((tmp_path / "data").rglob("a.zip"))
     assert (tmp_path / "data" / ".download" / "a.z01").exists()  # what is right need not come again
@@ -87,7 +87,7 @@ def test_a_folder_that_is_not_ours_is_left_alone(call, split_corpus, tmp_path):
     (tmp_path / "data" / "Corpus").mkdir(parents=True)
     result = call("fsd50k")
     assert result.exit_code == 1
-    assert "has a Corpus that this command has not made" in result.output
+    assert "has a folder Corpus that was not made by this command" in result.output
 
 
 def test_a_disk_that_is_too_small_is_told_before_anything_comes(call, split_corpus, server, monkeypatch):
@@ -95,7 +95,7 @@ def test_a_disk_that_is_too_small_is_told_before_anything_comes(call, split_corp
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(100_000, 50_000, 50_000))
     result = call("fsd50k")
     assert result.exit_code == 1
-    assert "has less than 0.0 GB free, which Corpus takes" in result.output
+    assert "has less than 0.0 GB free, which Corpus needs" in result.output
     assert server.requests == []
 
 
@@ -104,7 +104,7 @@ def test_two_downloads_into_one_folder_do_not_meet(call, split_corpus, tmp_path)
     with FileLock(tmp_path / "data" / ".download" / "lock"):
         result = call("fsd50k")
     assert result.exit_code == 1
-    assert "is being filled by another audiotok download" in result.output
+    assert "is in use by another audiotok download" in result.output
 
 
 def test_the_tables_of_audioset_come_as_they_are_and_are_read(call, server, tmp_path, monkeypatch):
@@ -113,11 +113,11 @@ def test_the_tables_of_audioset_come_as_they_are_and_are_read(call, server, tmp_
     server.files = {f"/{name}": content for name, content in tables.items()}
     result = call("audioset-csv")
     assert result.exit_code == 1  # the class table is held to what the world has
-    assert f"/{CLASS_TABLE} sent bytes with the checksum" in result.output
-    source = SOURCES["audioset-csv"]
+    assert f"/{CLASS_TABLE} sent a file with the checksum" in result.output
+    source = RELEASES["audioset-csv"]
     files = tuple(Remote(name) for name in (CLASS_TABLE, *SEGMENTS.values()))
     monkeypatch.setitem(
-        SOURCES, "audioset-csv", Source(source.title, "", (), files, source.files_folder, "", source.data)
+        RELEASES, "audioset-csv", Release(source.title, "", (), files, source.files_folder, "", source.data)
     )
     result = call("audioset-csv")
     assert result.exit_code == 0, result.output
@@ -129,13 +129,13 @@ def test_the_tables_of_audioset_come_as_they_are_and_are_read(call, server, tmp_
 
 
 def test_esc50_is_one_pinned_archive(call, server, monkeypatch, tmp_path):
-    [archive] = SOURCES["esc50"].archives
+    [archive] = RELEASES["esc50"].archives
     [remote] = archive.parts
     content = zip_of({f"ESC-50-{remote.name[:-4]}/meta/esc50.csv": b"filename\n"})
     server.files[f"/{remote.name}"] = content
     pinned = Archive((Remote(remote.name, md5(content), len(content)),), archive.folder, 100)
-    source = Source("ESC-50", "", (pinned,), root="ESC-50", data="data=esc50")
-    monkeypatch.setitem(SOURCES, "esc50", source)
+    source = Release("ESC-50", "", (pinned,), root="ESC-50", data="data=esc50")
+    monkeypatch.setitem(RELEASES, "esc50", source)
     assert f"data=esc50 data.root={tmp_path / 'data' / 'ESC-50'}" in call("esc50").output
     assert (tmp_path / "data" / "ESC-50" / "meta" / "esc50.csv").is_file()
 
@@ -143,9 +143,9 @@ def test_esc50_is_one_pinned_archive(call, server, monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["esc51"], "esc51 is no corpus that can be downloaded; choose one of esc50, fsd50k, "),
-        (["esc50", "--set", "eval"], "--set=eval chooses among the sets of audioset, not of esc50"),
-        (["audioset", "--set", "evil"], "--set=evil is no set of AudioSet; choose of bal_train"),
+        (["esc51"], "esc51 is not a corpus for download; choose one of esc50, fsd50k, "),
+        (["esc50", "--set", "eval"], "--set=eval applies only to audioset"),
+        (["audioset", "--set", "evil"], "--set=evil is not a set of AudioSet; choose from bal_train"),
     ],
 )
 def test_what_cannot_be_asked_for_is_told(call, arguments, sentence):
@@ -164,10 +164,10 @@ def test_a_destination_that_cannot_be_a_folder_is_told(server, tmp_path, to):
 
 def test_help_names_every_corpus():
     output = CliRunner().invoke(app, ["download", "--help"]).output
-    assert all(name in output for name in SOURCES)
+    assert all(name in output for name in RELEASES)
 
 
-@pytest.mark.parametrize("source", SOURCES.values(), ids=SOURCES)
+@pytest.mark.parametrize("source", RELEASES.values(), ids=RELEASES)
 def test_every_published_checksum_is_of_a_known_kind(source):
     for remote in (*source.files, *(part for archive in source.archives for part in archive.parts)):
         kind, _, digits = remote.checksum.partition(":")

@@ -47,7 +47,7 @@ def test_a_cut_connection_goes_on_where_it_broke_off(bring, server):
 
 def test_another_run_goes_on_where_one_broke_off(bring, server):
     server.cut_after = [6 * BLOCK, 0, 0, 0, 0]
-    with pytest.raises(UserError, match=r"broke off after 393,216 bytes .* run the same command again"):
+    with pytest.raises(UserError, match=r"interrupted after 393,216 bytes .* run the same command again"):
         bring(SHA256)
     assert bring(SHA256).read_bytes() == CONTENT
     assert server.requests[-1] == ("/file", f"bytes={6 * BLOCK}-", 206)
@@ -93,7 +93,7 @@ def test_a_part_that_is_longer_than_the_file_is_thrown_away(bring, tmp_path):
 
 def test_a_wrong_checksum_keeps_nothing_and_names_both(bring, tmp_path):
     wrong = "md5:" + "0" * 32
-    with pytest.raises(UserError, match=rf"{MD5[4:]}, and {wrong} is published.*thrown away"):
+    with pytest.raises(UserError, match=rf"{MD5[4:]}, but {wrong} is published.*discarded"):
         bring(wrong)
     assert not [path for path in (tmp_path / "data").rglob("*") if path.is_file()]
 
@@ -119,12 +119,12 @@ def test_a_refusal_is_told_at_once(bring, server):
 
 
 def test_a_server_that_is_not_there_is_told(server, tmp_path):
-    with pytest.raises(UserError, match=r"http://127.0.0.1:9/file broke off after 0 bytes"):
+    with pytest.raises(UserError, match=r"http://127.0.0.1:9/file was interrupted after 0 bytes"):
         fetch(Remote("file"), "http://127.0.0.1:9", tmp_path, Record(tmp_path), tmp_path)
 
 
 def test_a_base_url_that_is_none_is_told(server, tmp_path):
-    with pytest.raises(UserError, match="nowhere/file cannot be asked for"):
+    with pytest.raises(UserError, match="nowhere/file cannot be requested"):
         fetch(Remote("file"), "nowhere", tmp_path, Record(tmp_path), tmp_path)
 
 
@@ -135,7 +135,7 @@ def test_without_a_published_checksum_the_first_download_is_trusted(bring, serve
     assert record["files"]["file"]["checksum_from"] == "the first download"
     path.unlink()
     server.files["/file"] = CONTENT[::-1]
-    with pytest.raises(UserError, match=rf"{SHA256} came at first, as download.json says.*take file out of"):
+    with pytest.raises(UserError, match=rf"{SHA256} was recorded in download.json .*remove file from"):
         bring()
     assert not path.exists()
 
@@ -149,7 +149,7 @@ def test_a_file_that_was_damaged_on_the_disk_comes_again(bring, server):
 
 def test_a_record_that_is_none_is_told(tmp_path):
     (tmp_path / "download.json").write_text("[]")
-    with pytest.raises(UserError, match=r"download\.json is no record of a download"):
+    with pytest.raises(UserError, match=r"download\.json is not a record"):
         Record(tmp_path)
 
 

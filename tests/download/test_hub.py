@@ -86,7 +86,7 @@ def test_a_cut_connection_does_no_harm(bring, hub, tmp_path, monkeypatch):
 
 def test_a_shard_that_is_not_as_listed_is_thrown_away(bring, hub, tmp_path):
     list_files(hub, dict.fromkeys(SHARDS, "0" * 64))
-    with pytest.raises(UserError, match=r"sent data/eval/00\.parquet with the checksum sha256:.*thrown away"):
+    with pytest.raises(UserError, match=r"sent data/eval/00\.parquet with the checksum sha256:.*discarded"):
         bring()
     assert not (tmp_path / "data/eval/00.parquet").exists()
 
@@ -114,12 +114,12 @@ def test_the_command_brings_tables_and_audio_from_the_endpoint_of_the_environmen
     write_tiny_audioset(tmp_path / "there")
     code = (
         "import dataclasses, sys\n"
-        "from audiotok.download import corpus\n"
+        "from audiotok.download.download import RELEASES\n"
         "from audiotok.download.release import Remote\n"
-        "tables = corpus.SOURCES['audioset']\n"
+        "tables = RELEASES['audioset']\n"
         "files = tuple(Remote(file.name) for file in tables.files)\n"
         f"tables = dataclasses.replace(tables, base_url={hub.url!r}, files=files)\n"
-        "corpus.SOURCES['audioset'] = tables\n"
+        "RELEASES['audioset'] = tables\n"
         "from audiotok.cli import app; app(sys.argv[1:])\n"
     )
     for path in (tmp_path / "there" / "metadata").iterdir():

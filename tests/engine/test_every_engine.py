@@ -66,7 +66,7 @@ def test_no_parts_are_no_work(engine):
 def test_a_part_that_fails_is_tried_again(engine, tmp_path, caplog):
     parts = [(i, str(tmp_path)) for i in range(6)]
     assert sorted(made for _, made in engine.map(fail_at_first, parts)) == list(range(6))
-    assert "Part 2 of 6 failed (OSError: part 1 is out of reach), and is tried again." in caplog.messages
+    assert "Part 2 of 6 failed (OSError: part 1 is out of reach), and is retried." in caplog.messages
     attempts = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
     assert attempts == {str(i): 1 + i % 2 for i in range(6)}
 

@@ -1,6 +1,7 @@
-"""Clips: where they are, what is in them, which are usable, and their waveforms.
+"""Clips: where they are, what is in them, which of them are usable, and their waveforms.
 
-`clip` has the nouns, `audio` reads files, `inspection` finds out which files are usable, `validation`
-sets training clips aside, `corpus` ties these together; every other file is one option of the config
-group `data`.
+`clip` has the nouns and `source` the interface of the config group `data`, whose options are the modules
+`audioset`, `csv`, `esc50`, `fsd50k` and `synthetic`. `validation` and `limits` are settings that all options
+share. `layout` finds clips in folders and containers, `reading` decodes them, `corpus` inspects them and
+opens the usable ones, and `synthesis` makes the sounds of the embedded dataset.
 """

@@ -1,4 +1,4 @@
-"""AudioSet as it lies on disks: segment CSVs in one folder, audio files in another."""
+"""AudioSet on disk: segment CSVs in one folder, audio files or containers in another."""
 
 import os
 from collections import Counter
@@ -25,16 +25,16 @@ from audiotok.errors import UserError
 
 @dataclass(frozen=True, kw_only=True)
 class AudioSet(Source):
-    """AudioSet, or anything in its layout.
+    """AudioSet, or any corpus with the same layout.
 
     Args:
         root: Folder of the corpus.
-        metadata_folder: Where the CSVs are, below the root or absolute.
-        audio_folder: Where the audio is, below the root or absolute.
-        layout: How it lies there: a module of `audiotok.data.layout`, or "auto" to look.
-        train_sets: Sets that are trained and validated on.
-        test_sets: Sets that are tested on.
-        classes: "table" for every class of the table (527 in AudioSet), "present" for those of the
+        metadata_folder: Folder of the CSVs, absolute or relative to the root.
+        audio_folder: Folder of the audio, absolute or relative to the root.
+        layout: How the audio is stored: a module of `audiotok.data.layout`, or "auto" to find out.
+        train_sets: Sets for training and validation.
+        test_sets: Sets for testing.
+        classes: "table" uses every class of the class table (527 in AudioSet), "present" only those of the
             training clips.
 
     The other arguments are those of `Source`.
@@ -53,20 +53,20 @@ class AudioSet(Source):
         if shared:
             raise UserError(
                 f"data.test_sets={self.test_sets} shares {shared[0]} with data.train_sets; "
-                "test on clips that are not trained on."
+                "test on clips that are not used for training."
             )
 
     def check_tables(self) -> None:
-        """Check that the root is present, unless it is a URL, which may be slow."""
+        """Check that the root exists, unless it is a URL, where looking may be slow."""
         if not self.root or not is_url(self.root):
             self._root()
 
     def fingerprint_of_tables(self) -> str:
-        """Name the bytes of the CSVs."""
+        """Return a name for the bytes of the CSVs."""
         return fingerprint_of_content(self._tables())
 
     def fingerprint_of_audio(self) -> str:
-        """Name the layout, and the audio files or shards by their sizes and times."""
+        """Return the layout and a name for the audio files or shards, made of their sizes and times."""
         files, audio = Files(), self._audio()
         layout = choose_layout(self.layout, files, audio)
         entries = (entry for name in self._sets for entry in layout.entries(files, audio, name))
@@ -75,11 +75,11 @@ class AudioSet(Source):
     def read(self) -> Listing:
         """Read the class table and the segments of every set, and find their audio.
 
-        Without any CSV, classes and labels are those that the layout carries.
+        Without any CSV, classes and labels come from the containers.
 
         Raises:
             UserError: The root or a CSV is missing, a row is broken, a label is not in the table, or none of
-                the clips that are listed is among those that are there.
+                the listed clips is found.
         """
         findings = Findings()
         left_over: dict[str, str] = {}
@@ -88,7 +88,7 @@ class AudioSet(Source):
         known = {c.id for c in classes} if classes is not None else None
         sets = {name: self._read_set(name, known, findings, left_over) for name in self._sets}
         listed = {row.id for rows, _ in sets.values() for row in rows}
-        for place, clip_name in left_over.items():  # a file may lie where no set is named
+        for place, clip_name in left_over.items():  # a file may be in a folder that names no set
             if id_of_stem(clip_name, listed) is None:
                 findings.not_listed.add(place)
         if classes is None:
@@ -111,13 +111,13 @@ class AudioSet(Source):
     def _read_set(
         self, name: SourceSet, known: set[str] | None, findings: Findings, left_over: dict[str, str]
     ) -> tuple[list[Segment], dict[str, Location]]:
-        """Return what is listed of a set, and where it lies.
+        """Return the listed clips of a set, and their locations by id.
 
         Args:
             name: The set.
-            known: Ids of the classes; None takes what comes.
-            findings: Takes what does not fit.
-            left_over: Takes the names of clips that this set does not list, by their places.
+            known: Ids of the classes; None accepts any.
+            findings: Receives the disagreements.
+            left_over: Receives the names of clips that this set does not list, by location.
         """
         path, audio = self._segments(name), self._audio()
         found = list(choose_layout(self.layout, Files(), audio).find(Files(), audio, name))
@@ -129,8 +129,8 @@ class AudioSet(Source):
         if rows and found and not locations:
             raise UserError(
                 f"data.root={self.root}: none of the {len(rows):,} ids of {path} is among the {len(found):,} "
-                f"clips of {name} in {audio}: listed are {_three(row.id for row in rows)}, and there are "
-                f"{_three(clip.name for clip in found)}; take both from one release, or name files by ids."
+                f"clips of {name} in {audio}: the CSV lists {_three(row.id for row in rows)}, the files are "
+                f"{_three(clip.name for clip in found)}; use one release of both, or name files by their ids."
             )
         return rows, locations
 
@@ -160,7 +160,7 @@ class AudioSet(Source):
         if not root or not any(Files().exists(folder) for folder in folders):
             found = f"has no folder {self.metadata_folder}" if root else "is not set"
             raise UserError(
-                f"data.root={self.root} {found}; give a folder that holds {self.metadata_folder}/ with "
+                f"data.root={self.root} {found}; give a folder that contains {self.metadata_folder}/ with "
                 f"{CLASS_TABLE}, {', '.join(SEGMENTS.values())} "
                 "(from research.google.com/audioset/download.html) and "
                 f"{self.audio_folder}/<set>/<first two characters>/<id>.flac for the sets "
@@ -173,9 +173,9 @@ class AudioSet(Source):
 def _carried(
     found: list[Found], known: set[str] | None, findings: Findings, left_over: dict[str, str]
 ) -> tuple[list[Segment], dict[str, Location]]:
-    """Return clips with the labels that their layout carries as if a CSV had listed them.
+    """Return clips whose labels come from their containers, as if a CSV had listed them.
 
-    A name that looks like a YouTube id and times is taken for one where no other times come with that id.
+    A name that looks like a YouTube id with times is read as one if no other times occur with that id.
     """
     rows: list[Segment] = []
     short = {clip.name: id_of_stem(clip.name, None) or clip.name for clip in found}

@@ -1,4 +1,4 @@
-"""The nouns of a corpus: a class, a clip, and the listing in which a data source states both."""
+"""The nouns of a corpus: a class, a clip, its location, and the listing that a data source returns."""
 
 from dataclasses import dataclass, field
 from typing import Literal
@@ -9,7 +9,7 @@ SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 @dataclass(frozen=True, slots=True)
 class SoundClass:
-    """What may be heard in a clip: an id (AudioSet's mid, or a name) and a name for people."""
+    """A class of sound: an id (AudioSet's mid, or a name) and a name for people."""
 
     id: str
     name: str
@@ -21,8 +21,8 @@ class Location:
 
     Args:
         layout: The module of `audiotok.data.layout` that reads them.
-        path: A file, a container of many clips, or a URL of either.
-        entry: The place inside a container, as the layout writes it; "" for a whole file.
+        path: A file or a container of many clips, or the URL of one.
+        entry: The place inside a container, in the layout's own notation; "" for a whole file.
     """
 
     layout: str
@@ -39,11 +39,11 @@ class Clip:
 
     Args:
         id: Unique within its corpus.
-        location: Where its bytes are, or None where the listing names a clip that is not there.
+        location: Where its bytes are; None if the clip is listed but missing.
         labels: Indices into the listing's classes.
-        split: The part of the corpus that it belongs to.
-        seconds: Length in s; 0.0 until it has been inspected.
-        digest: Of the bytes, 64 bits; 0 until it has been inspected.
+        split: The split that it belongs to.
+        seconds: Length, s; 0.0 until the clip has been inspected.
+        digest: 64-bit digest of its bytes; 0 until the clip has been inspected.
     """
 
     id: str
@@ -56,13 +56,13 @@ class Clip:
 
 @dataclass(slots=True)
 class Tally:
-    """How many there are of something, and the first three."""
+    """A count, and the first three examples of what was counted."""
 
     n: int = 0
     examples: list[str] = field(default_factory=list)
 
     def add(self, example: str) -> None:
-        """Count one."""
+        """Count one more."""
         self.n += 1
         if len(self.examples) < 3:
             self.examples.append(example)
@@ -70,13 +70,13 @@ class Tally:
 
 @dataclass(slots=True)
 class Findings:
-    """Where what is listed and what lies on the disk disagree.
+    """Disagreements between the metadata and the files.
 
     Args:
         listed_twice: Ids that are listed more than once; the first row counts.
-        found_twice: Ids that lie there more than once; one is taken.
-        not_listed: Files or entries of a container that are in no list.
-        unknown_labels: Labels of clips that are no class, and are left out.
+        found_twice: Ids with more than one file; one of them is taken.
+        not_listed: Files, or entries of a container, that are not listed.
+        unknown_labels: Labels that are not in the class table; they are left out.
     """
 
     listed_twice: Tally = field(default_factory=Tally)
@@ -87,7 +87,7 @@ class Findings:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a data source lists and finds, before any audio is opened."""
+    """The classes and clips of a data source, before any audio is opened."""
 
     classes: tuple[SoundClass, ...]
     clips: tuple[Clip, ...]

@@ -1,4 +1,4 @@
-"""One's own sounds: a CSV with a path, labels and a split for each clip."""
+"""Your own sounds: a CSV file with a path, labels and a split for each clip."""
 
 import csv
 from collections.abc import Iterator, Sequence
@@ -13,24 +13,25 @@ from audiotok.data.reading.files import Files, fingerprint, fingerprint_of_conte
 from audiotok.data.source import Source
 from audiotok.errors import UserError
 
-_ENCODING = "utf-8-sig"  # Excel puts a mark before the text
+_ENCODING = "utf-8-sig"  # Excel writes a byte order mark
 
 
 @dataclass(frozen=True, kw_only=True)
 class CSV(Source):
-    """Clips listed in a CSV.
+    """Clips listed in a CSV file.
 
     Args:
         root: The CSV file.
-        audio_folder: What paths in the CSV are relative to, below its own folder or absolute; None for that.
-        path_column: Column with the audio file's path.
-        labels_column: Column with the clip's labels.
-        label_separator: What stands between several labels of a clip.
+        audio_folder: Folder that the paths in the CSV are relative to: absolute, or relative to the folder of
+            the CSV; None is the folder of the CSV.
+        path_column: Column with the path of the audio file.
+        labels_column: Column with the labels of the clip.
+        label_separator: Separates the labels of a clip.
         split_column: Column with train, val or test.
-        classes: "table" for every label of the CSV, "present" for those of the training clips.
+        classes: "table" uses every label of the CSV, "present" only those of the training clips.
 
-    The other arguments are those of `Source`; `validation` has no effect where the CSV has clips with the
-    split val.
+    The other arguments are those of `Source`; `validation` has no effect if the CSV has clips with the split
+    val.
     """
 
     root: str | None = None
@@ -44,7 +45,7 @@ class CSV(Source):
     def __post_init__(self) -> None:
         if not self.label_separator:
             raise UserError(
-                'data.label_separator="" separates nothing; give what stands between labels, ";" for example.'
+                'data.label_separator="" is empty; give the character that separates labels, for example ";".'
             )
 
     def check_tables(self) -> None:
@@ -54,11 +55,11 @@ class CSV(Source):
             self._check_columns(path, csv.DictReader(file).fieldnames or ())
 
     def fingerprint_of_tables(self) -> str:
-        """Name the bytes of the CSV."""
+        """Return a name for the bytes of the CSV."""
         return fingerprint_of_content([str(self._path())])
 
     def fingerprint_of_audio(self) -> str:
-        """Name the files that the CSV lists by their sizes and times."""
+        """Return a name for the files that the CSV lists, made of their sizes and times."""
         locations = [clip.location for clip in self.read().clips]
         return fingerprint(Files().stat(location.path) for location in locations if location)
 
@@ -93,7 +94,7 @@ class CSV(Source):
         path = Path(self.root).expanduser() if self.root else None
         if path is None or not path.is_file():
             raise UserError(
-                f"data.root={self.root} is no file; give a CSV with the columns {self.path_column}, "
+                f"data.root={self.root} is not a file; give a CSV with the columns {self.path_column}, "
                 f"{self.labels_column} and {self.split_column} (train, val or test)."
             )
         return path
@@ -123,7 +124,7 @@ class CSV(Source):
                     shown = shorten(str(list(row.values())), 200, placeholder="...")
                     raise UserError(
                         f"{path}:{reader.line_num}: {shown} needs a path, labels, and train, "
-                        "val or test as its split; mend or delete that row."
+                        "val or test as its split; fix or delete that row."
                     )
                 if name in rows:
                     findings.listed_twice.add(name)
@@ -141,7 +142,7 @@ class CSV(Source):
 
 @contextmanager
 def _readable(path: Path) -> Iterator[None]:
-    """Turn the errors of reading a CSV into sentences."""
+    """Report the errors of reading a CSV to the user."""
     try:
         yield
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""ESC-50 and its subset ESC-10: 5 s field recordings, one class each, in 5 official folds.
+"""ESC-50 and its subset ESC-10: recordings of 5 s, one class each, in 5 official folds.
 
 Source: K. J. Piczak, "ESC: Dataset for Environmental Sound Classification", ACM Multimedia 2015.
 """
@@ -19,15 +19,15 @@ _COLUMNS = ("filename", "fold", "category", "esc10", "src_file")
 
 @dataclass(frozen=True, kw_only=True)
 class ESC50(Source):
-    """One fold of ESC-50 for testing, the others for training and validation.
+    """ESC-50 with one fold for testing and the others for training and validation.
 
     Args:
         root: Folder with `meta/esc50.csv` (or `meta.csv`) and `audio/`.
-        subset: "esc50" for all 50 classes, "esc10" for the ten of ESC-10.
-        test_fold: The fold that is tested on, 1 to 5.
+        subset: "esc50" for all 50 classes, "esc10" for the ten classes of ESC-10.
+        test_fold: The fold for testing, 1 to 5.
 
-    The other arguments are those of `Source`; `validation` chooses recordings of the other folds, so that
-    clips cut from one recording stay together.
+    The other arguments are those of `Source`; `validation` chooses among the recordings of the other folds,
+    so that clips cut from one recording stay together.
     """
 
     root: str | None = None
@@ -40,11 +40,11 @@ class ESC50(Source):
         self._table()
 
     def fingerprint_of_tables(self) -> str:
-        """Name the bytes of the table."""
+        """Return a name for the bytes of the table."""
         return fingerprint_of_content([str(self._table())])
 
     def fingerprint_of_audio(self) -> str:
-        """Name the audio files by their sizes and times."""
+        """Return a name for the audio files, made of their sizes and times."""
         return fingerprint(Files().walk(str(self._audio())))
 
     def read(self) -> Listing:
@@ -86,7 +86,7 @@ class ESC50(Source):
                 return root / name
         raise UserError(
             f"data.root={self.root} has no {' or '.join(_TABLES)}; give the folder of ESC-50 "
-            "(github.com/karolpiczak/ESC-50), which holds that table and audio/."
+            "(github.com/karolpiczak/ESC-50), which has that table and audio/."
         )
 
 
@@ -97,7 +97,7 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
         for row in reader:
             if any(not row.get(column) for column in _COLUMNS):
                 raise UserError(
-                    f"{path}:{reader.line_num}: a row lacks one of {', '.join(_COLUMNS)}; mend that row."
+                    f"{path}:{reader.line_num}: a row lacks one of {', '.join(_COLUMNS)}; fix that row."
                 )
             rows.append(row)
     return rows

@@ -1,4 +1,4 @@
-"""FSD50K: 51,197 clips of Freesound, 0.3 to 30 s, with 200 classes of AudioSet's ontology.
+"""FSD50K: 51,197 clips from Freesound, 0.3 to 30 s long, in 200 classes of the AudioSet ontology.
 
 Source: E. Fonseca et al., "FSD50K: An Open Dataset of Human-Labeled Sound Events", IEEE/ACM Transactions on
 Audio, Speech and Language Processing 30, 2022; zenodo.org/records/4060432.
@@ -22,18 +22,17 @@ _COLUMNS = {"dev": ("fname", "mids", "split"), "eval": ("fname", "mids")}
 
 @dataclass(frozen=True, kw_only=True)
 class FSD50K(Source):
-    """The development set for training and validation, the evaluation set for testing.
+    """FSD50K with the development set for training and validation and the evaluation set for testing.
 
     Args:
         root: Folder with `FSD50K.ground_truth/`, `FSD50K.dev_audio/` and `FSD50K.eval_audio/`.
-        validation: Which clips of the development set are for validation; None takes those that the release
-            names.
+        validation: Which clips of the development set are for validation; None uses the split of the release.
 
     The other arguments are those of `Source`.
     """
 
     root: str | None = None
-    validation: Validation | None = None  # type: ignore[assignment]  # only this release names its own
+    validation: Validation | None = None  # type: ignore[assignment]  # only FSD50K has a split of its own
     limits: Limits = field(default_factory=lambda: Limits(min_seconds=0.2))
 
     def check_tables(self) -> None:
@@ -41,12 +40,12 @@ class FSD50K(Source):
         self._root()
 
     def fingerprint_of_tables(self) -> str:
-        """Name the bytes of the tables."""
+        """Return a name for the bytes of the tables."""
         names = (VOCABULARY, *map("{}.csv".format, _COLUMNS))
         return fingerprint_of_content(str(self._root() / TABLES / name) for name in names)
 
     def fingerprint_of_audio(self) -> str:
-        """Name the audio files by their sizes and times."""
+        """Return a name for the audio files, made of their sizes and times."""
         return fingerprint(entry for part in _COLUMNS for entry in Files().walk(str(self._audio(part))))
 
     def read(self) -> Listing:
@@ -90,7 +89,7 @@ def _read_vocabulary(path: Path) -> list[SoundClass]:
     rows = _open_rows(path)
     for number, row in enumerate(rows, start=1):
         if len(row) != 3:
-            raise UserError(f"{path}:{number}: {','.join(row)} is not index,name,mid; mend that row.")
+            raise UserError(f"{path}:{number}: {','.join(row)} is not index,name,mid; fix that row.")
     return [SoundClass(mid, name.replace("_", " ")) for _, name, mid in rows]
 
 
@@ -99,14 +98,12 @@ def _read_rows(path: Path, columns: tuple[str, ...], mids: dict[str, int]) -> li
     missing = [column for column in columns if column not in header]
     if missing:
         raise UserError(
-            f"{path} has no column {missing[0]}, but {header}; take it from FSD50K.ground_truth.zip."
+            f"{path} has no column {missing[0]}, only {header}; use the file in FSD50K.ground_truth.zip."
         )
     named = [dict(zip(header, row, strict=False)) for row in rows]
     for number, row in enumerate(named, start=2):
         if any(not row.get(column) for column in columns) or row.get("split", "val") not in {"train", "val"}:
-            raise UserError(
-                f"{path}:{number}: {list(row.values())} is not {','.join(header)}; mend that row."
-            )
+            raise UserError(f"{path}:{number}: {list(row.values())} is not {','.join(header)}; fix that row.")
         unknown = [mid for mid in row["mids"].split(",") if mid not in mids]
         if unknown:
             raise UserError(

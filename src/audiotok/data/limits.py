@@ -1,4 +1,4 @@
-"""Which clips are too short, too long or too quiet to be used."""
+"""Limits on the length and the level of the files that are used."""
 
 from dataclasses import dataclass
 
@@ -7,12 +7,12 @@ from audiotok.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Which files are too short, too long or too quiet to be used.
+    """Limits on the files that are used; others are skipped.
 
     Args:
         min_seconds: Shorter files are skipped, s. Files between this and the clip length are padded.
         max_seconds: Longer files are skipped, s. Files between the clip length and this are cropped.
-        silence_db: Files whose loudest sample is below this are skipped, dB of full scale.
+        silence_db: Files whose loudest sample is below this level are skipped, dB relative to full scale.
     """
 
     min_seconds: float = 0.5
@@ -23,5 +23,5 @@ class Limits:
         if not 0 <= self.min_seconds < self.max_seconds:
             raise UserError(
                 f"data.limits.min_seconds={self.min_seconds} is not between 0 and "
-                f"data.limits.max_seconds={self.max_seconds}; lower the first or raise the second."
+                f"data.limits.max_seconds={self.max_seconds}; lower min_seconds or raise max_seconds."
             )

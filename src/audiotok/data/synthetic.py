@@ -1,7 +1,8 @@
-"""The embedded dataset: AudioSet classes for which synthesis is the sound, in AudioSet's layout.
+"""The embedded dataset: synthesised sounds of AudioSet classes, in AudioSet's layout.
 
-Written once to the cache as audio files and read back through the reader of AudioSet, so that a laptop
-without data goes through every step that AudioSet goes through.
+The clips are written once to the cache as audio files and read like AudioSet, so that a laptop without any
+data goes through the same steps as a training run on AudioSet. Writing the default 1,200 clips of 5 s takes
+about 20 s of one core and 115 MB.
 """
 
 import csv
@@ -33,15 +34,15 @@ _ID_CHARACTERS = string.ascii_letters + string.digits + "-_"
 
 @dataclass(frozen=True, kw_only=True)
 class Synthetic(Source):
-    """A seeded corpus of synthesised sounds, 1-4 in a clip.
+    """A seeded corpus of synthesised sounds, 1 to 4 in a clip.
 
     Args:
-        n_train_clips: Clips to train and validate on.
-        n_test_clips: Clips to test on.
-        seed: Chooses every sound.
-        cache_dir: Where the audio files are written, about 20 kB for a second.
+        n_train_clips: Clips for training and validation.
+        n_test_clips: Clips for testing.
+        seed: Seed of all sounds.
+        cache_dir: Folder of the audio files, about 20 kB for each second.
 
-    The other arguments are those of `Source`; `clip_seconds` is also the length of the clips as written.
+    The other arguments are those of `Source`; `clip_seconds` is also the length of the files.
     """
 
     n_train_clips: int = 1000
@@ -52,25 +53,25 @@ class Synthetic(Source):
     validation: Validation = field(default_factory=lambda: Validation(fraction=0.15))
 
     def fingerprint_of_tables(self) -> str:
-        """Name the bytes of the tables, which are written where they are not there yet."""
+        """Return a name for the bytes of the tables, which are written first if they are missing."""
         return self._audioset().fingerprint_of_tables()
 
     def fingerprint_of_audio(self) -> str:
-        """Name the audio files, which are written where they are not there yet."""
+        """Return a name for the audio files, which are written first if they are missing."""
         return self._audioset().fingerprint_of_audio()
 
     def read(self) -> Listing:
-        """Read the corpus, which is written where it is not there yet, as AudioSet.
+        """Read the corpus like AudioSet, writing it first if it is missing.
 
         Raises:
-            UserError: The cache cannot be written, or a number makes no sense.
+            UserError: The cache cannot be written, or a setting is out of range.
         """
         return self._audioset().read()
 
     def _audioset(self) -> AudioSet:
         for key in ("n_train_clips", "n_test_clips", "clip_seconds"):
             if getattr(self, key) <= 0:
-                raise UserError(f"data.{key}={getattr(self, key)} gives no clips; choose more than 0.")
+                raise UserError(f"data.{key}={getattr(self, key)} is not positive; choose more than 0.")
         if self.seed < 0:
             raise UserError(f"data.seed={self.seed} is negative; choose 0 or more.")
         settings = [SYNTHETIC.version, self.n_train_clips, self.n_test_clips, self.seed, self.clip_seconds]

@@ -1,4 +1,4 @@
-"""Which training clips are set aside for validation."""
+"""The choice of training clips that are set aside for validation."""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,14 +8,14 @@ from audiotok.errors import UserError
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Set training clips aside by what their id begins with, or a seeded fraction of them.
+    """Set training clips aside by the first character of their ids, or by a seeded random choice.
 
-    A clip's place depends on its own id alone, so that a clip that goes missing moves no other.
+    The choice depends on each id alone, so a clip that goes missing does not move any other.
 
     Args:
-        first_characters: Ids that begin with one of these validate; "" for none.
-        fraction: Share of the ids that validate, 0 to 1.
-        seed: Chooses which ids make up the fraction.
+        first_characters: Clips whose id begins with one of these characters are for validation; "" for none.
+        fraction: Fraction of the clips for validation, 0 to 1.
+        seed: Seed of the random choice.
     """
 
     first_characters: str = ""
@@ -31,12 +31,11 @@ class Validation:
             )
         if not 0 <= self.fraction < 1:
             raise UserError(
-                f"data.validation.fraction={self.fraction} is not a share of the clips; "
-                "choose 0 or more, and less than 1."
+                f"data.validation.fraction={self.fraction} is out of range; choose 0 or more, below 1."
             )
 
     def takes(self, id_: str) -> bool:
-        """Tell whether the clip, or group of clips, of this id is for validation."""
+        """Tell whether the clip, or group of clips, with this id is for validation."""
         if self.first_characters:
             return id_[:1] in self.first_characters
         digest = hashlib.blake2b(f"{self.seed}:{id_}".encode(), digest_size=8).digest()

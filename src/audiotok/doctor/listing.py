@@ -6,7 +6,7 @@ import numpy as np
 
 from audiotok.data.clip import SPLITS
 from audiotok.data.corpus.catalogue import USABLE, Catalogue
-from audiotok.data.corpus.duplicates import find_twins
+from audiotok.data.corpus.duplicates import find_duplicates
 from audiotok.data.corpus.manifest import Manifest
 from audiotok.doctor.finding import Finding, State, graded, worst
 
@@ -70,7 +70,7 @@ _OF_POSITIVES = "Choose another data.validation or data.classes, or check the la
 
 def duplicates(manifest: Manifest) -> Finding:
     """Find clips with the same bytes as a clip of another split."""
-    found = find_twins(_usable(manifest))
+    found = find_duplicates(_usable(manifest))
     return Finding(
         "duplicates",
         "doubtful" if found else "good",

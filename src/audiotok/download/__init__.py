@@ -1,5 +1,6 @@
-"""Corpora from the network: whole, checked against a checksum, or not there at all.
+"""Downloads of public corpora: complete and verified against checksums, or absent.
 
-`source` has the nouns, `fetch` brings one file and goes on where a cut connection left it, `archive`
-unpacks, `record` remembers what came, `corpus` ties these together; every other file is one corpus.
+`release` has the nouns, `fetch` downloads one file and resumes after interruptions, `hub` downloads from the
+Hugging Face Hub, `archive` unpacks, `record` remembers what was downloaded, and `download` combines these.
+`audioset`, `esc50` and `fsd50k` describe one corpus each.
 """

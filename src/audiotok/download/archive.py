@@ -1,9 +1,9 @@
-"""Zip archives to folders: nothing lands outside, and a folder is whole or not there.
+"""Unpacking of zip archives: nothing is written outside the folder, which is either complete or absent.
 
-Members go to a folder beside, each under another name until it is whole, and the folder is renamed at the
-end; what an earlier attempt has unpacked is not unpacked again. An archive in parts (`.z01`, `.z02`, ...,
-`.zip`, as FSD50K comes) is read as it lies: its directory counts from the beginning of each part, which
-Python's zipfile does not know of (PKWARE's APPNOTE, section 4.4.11 and 4.4.16).
+Members are unpacked into a staging folder, each under a temporary name until it is complete, and the folder
+is renamed at the end; members that an earlier attempt has unpacked are skipped. Archives in several parts
+(`.z01`, `.z02`, ..., `.zip`, as for FSD50K) are read in place: their directory counts offsets from the
+beginning of each part, which Python's zipfile does not support (PKWARE's APPNOTE, 4.4.11 and 4.4.16).
 """
 
 import bisect
@@ -27,24 +27,26 @@ _END = struct.Struct("<4s4H2LH")  # end of central directory: signature, disk, d
 
 
 def unpack(parts: list[Path], folder: Path, staging: Path) -> int:
-    """Unpack the one folder that an archive holds.
+    """Unpack the one folder that an archive contains.
 
     Args:
-        parts: The archive's files in order.
-        folder: What that folder becomes; must not be there yet.
-        staging: Where members go in the meantime, on the same disk.
+        parts: The files of the archive, in order.
+        folder: The folder to create; it must not exist yet.
+        staging: Folder for the members in the meantime, on the same disk.
 
     Returns:
-        How many files the folder holds.
+        The number of files in the folder.
 
     Raises:
-        UserError: The archive is damaged, holds something else, or wants to write outside.
+        UserError: The archive is damaged, contains something else, or would write outside the folder.
     """
     with _reported(parts), _open(parts) as archive:
         members = [member for member in archive.infolist() if not member.is_dir()]
         top = {_place(parts[-1], member).parts[0] for member in members}
         if len(top) != 1 or any(len(_place(parts[-1], member).parts) == 1 for member in members):
-            raise UserError(f"{parts[-1]} holds {len(top)} things, not one folder; is it the right archive?")
+            raise UserError(
+                f"{parts[-1]} has {len(top)} entries at the top, not one folder; is it the right archive?"
+            )
         for member in tqdm(members, f"Unpacking {folder.name}", unit="file", disable=None, leave=False):
             _extract(archive, member, staging / _place(parts[-1], member))
     (staging / top.pop()).rename(folder)
@@ -52,13 +54,13 @@ def unpack(parts: list[Path], folder: Path, staging: Path) -> int:
 
 
 def _place(archive: Path, member: zipfile.ZipInfo) -> PurePosixPath:
-    """Return where a member belongs below its folder, and refuse what would land elsewhere."""
+    """Return the path of a member inside the folder; reject a member that would be written elsewhere."""
     path = PurePosixPath(member.filename)
     links = stat.S_ISLNK(member.external_attr >> 16)
     if path.is_absolute() or ".." in path.parts or "\\" in member.filename or ":" in path.parts[0] or links:
         raise UserError(
-            f"{archive} holds {member.filename!r}, which would be written outside of its folder; "
-            "do not trust it."
+            f"{archive} contains {member.filename!r}, which would be written outside its folder; "
+            "do not use this archive."
         )
     return path
 
@@ -88,26 +90,26 @@ def _open(parts: list[Path]) -> Iterator[zipfile.ZipFile]:
             yield archive
         return
     with Joined(parts) as file, zipfile.ZipFile(io.BufferedReader(file, 1 << 20)) as archive:
-        origin = file.starts[_disk_of_directory(parts[-1])]  # zipfile has counted from there
+        origin = file.starts[_disk_of_directory(parts[-1])]  # zipfile has counted offsets from there
         for member in archive.filelist:
             member.header_offset += file.starts[member.volume] - origin
-            if hasattr(member, "_end_offset"):  # newer zipfile's check for overlaps, made from wrong offsets
+            if hasattr(member, "_end_offset"):  # newer versions check for overlaps, with the wrong offsets
                 member._end_offset = None
         yield archive
 
 
 def _disk_of_directory(path: Path) -> int:
     with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - _END.size - 0xFFFF))  # a comment has 65,535 bytes at most
+        file.seek(max(0, path.stat().st_size - _END.size - 0xFFFF))  # a comment has at most 65,535 bytes
         tail = file.read()
     return int(_END.unpack_from(tail, tail.rfind(b"PK\x05\x06"))[2])
 
 
 class Joined(io.RawIOBase):
-    """Several files read as one.
+    """Several files that are read as one.
 
     Args:
-        paths: In order.
+        paths: The files, in order.
     """
 
     def __init__(self, paths: list[Path]) -> None:
@@ -117,21 +119,21 @@ class Joined(io.RawIOBase):
         self._size, self._position = sum(sizes), 0
 
     def readable(self) -> bool:
-        """Tell that it can be read."""
+        """Return True."""
         return True
 
     def seekable(self) -> bool:
-        """Tell that it can be read from anywhere."""
+        """Return True."""
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place, counted from the beginning, from here, or from the end."""
+        """Go to a position relative to the beginning, to the current position, or to the end."""
         base = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._size}[whence]
         self._position = max(0, base + offset)
         return self._position
 
     def readinto(self, buffer) -> int:  # type: ignore[no-untyped-def]  # any writable buffer
-        """Read on to the end of a part at most."""
+        """Read at most to the end of the current part."""
         index = bisect.bisect_right(self.starts, self._position) - 1
         file = self._files[index]
         file.seek(self._position - self.starts[index])
@@ -140,7 +142,7 @@ class Joined(io.RawIOBase):
         return n
 
     def close(self) -> None:
-        """Close all parts."""
+        """Close all files."""
         for file in self._files:
             file.close()
         super().close()

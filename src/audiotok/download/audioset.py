@@ -1,15 +1,15 @@
-"""AudioSet: its tables from Google, its audio from huggingface.co/datasets/agkphysics/AudioSet.
+"""AudioSet: the tables from Google, the audio from huggingface.co/datasets/agkphysics/AudioSet.
 
-Google publishes no checksums of the tables. The class table is one that many public projects pin by the same
-SHA-256; the segments are held to what came at first.
+Google publishes no checksums for the tables. Many public projects pin the class table by the same SHA-256;
+the segments are checked against their first download.
 """
 
 from audiotok.data.layout.segments import CLASS_TABLE, SEGMENTS
-from audiotok.download.release import Remote, Source
+from audiotok.download.release import Release, Remote
 
-AUDIO_REPOSITORY = "agkphysics/AudioSet"  # data/<set>/NN.parquet: flac in a column, about 2,000 clips a file
+AUDIO_REPOSITORY = "agkphysics/AudioSet"  # data/<set>/NN.parquet, about 2,000 flac files each
 
-TABLES = Source(
+TABLES = Release(
     title="AudioSet's tables (Google, CC BY 4.0)",
     base_url="https://storage.googleapis.com/us_audioset/youtube_corpus/v1/csv",
     files=(

@@ -1,4 +1,4 @@
-"""A corpus by its name: fetched, checked, unpacked, and the command to go on with."""
+"""Download a corpus by its name: fetch, verify and unpack it, and return the command that trains on it."""
 
 import logging
 import shutil
@@ -17,17 +17,17 @@ from audiotok.download.fetch import fetch
 from audiotok.download.fsd50k import FSD50K
 from audiotok.download.hub import fetch_folders
 from audiotok.download.record import Record
-from audiotok.download.release import Archive, Source
+from audiotok.download.release import Archive, Release
 from audiotok.errors import UserError
 
 log = logging.getLogger(__name__)
-SOURCES: dict[str, Source] = {"esc50": ESC50, "fsd50k": FSD50K, "audioset-csv": TABLES, "audioset": TABLES}
-_WORK = ".download"  # what is not whole yet, below the destination
+RELEASES: dict[str, Release] = {"esc50": ESC50, "fsd50k": FSD50K, "audioset-csv": TABLES, "audioset": TABLES}
+_WORK = ".download"  # folder for incomplete files, below the destination
 
 
 @dataclass(frozen=True, slots=True)
 class Downloaded:
-    """What lies where, and how it is trained on."""
+    """A downloaded corpus: its title, its folder, and the command that trains on it."""
 
     title: str
     root: Path
@@ -37,31 +37,31 @@ class Downloaded:
 def download(
     name: str, destination: Path, mirror: str | None = None, sets: list[str] | None = None
 ) -> Downloaded:
-    """Bring a corpus, or what is missing of it.
+    """Download a corpus, or the missing files of one.
 
     Args:
-        name: A key of `SOURCES`; "audioset" is its tables and its audio.
-        destination: Folder that it goes into, made if need be.
-        mirror: Where the files are instead of where their publisher has them; for AudioSet's audio, another
-            server of the Hub's kind.
-        sets: Of AudioSet's audio: bal_train, unbal_train, eval; None for bal_train and eval.
+        name: A key of `RELEASES`; "audioset" includes its tables and its audio.
+        destination: Folder for the corpus, created if it does not exist.
+        mirror: Base URL to use instead of the publisher's; for AudioSet's audio, another server with the
+            Hub's interface.
+        sets: Sets of AudioSet's audio: bal_train, unbal_train, eval; None for bal_train and eval.
 
     Raises:
-        UserError: The name is unknown, the server or the disk is at fault, or a checksum is wrong.
+        UserError: The name is unknown, the server or the disk fails, or a checksum is wrong.
     """
-    if name not in SOURCES:
-        raise UserError(f"{name} is no corpus that can be downloaded; choose one of {', '.join(SOURCES)}.")
+    if name not in RELEASES:
+        raise UserError(f"{name} is not a corpus for download; choose one of {', '.join(RELEASES)}.")
     if sets and name != "audioset":
-        raise UserError(f"--set={sets[0]} chooses among the sets of audioset, not of {name}; leave it out.")
+        raise UserError(f"--set={sets[0]} applies only to audioset, not to {name}; leave it out.")
     sets = sets or ["bal_train", "eval"]
     for chosen in sets:
         if chosen not in SEGMENTS:
-            raise UserError(f"--set={chosen} is no set of AudioSet; choose of {', '.join(SEGMENTS)}.")
-    source, title = SOURCES[name], SOURCES[name].title
+            raise UserError(f"--set={chosen} is not a set of AudioSet; choose from {', '.join(SEGMENTS)}.")
+    release, title = RELEASES[name], RELEASES[name].title
     with _at_work_in(destination):
         record = Record(destination)
-        _fetch_source(source, destination, record, None if name == "audioset" else mirror)
-        overrides = f"{source.data} data.root={destination / source.root}"
+        _fetch_release(release, destination, record, None if name == "audioset" else mirror)
+        overrides = f"{release.data} data.root={destination / release.root}"
         if name == "audioset":
             folders = [f"data/{chosen}" for chosen in sets]
             fetch_folders(AUDIO_REPOSITORY, folders, destination, record, mirror)
@@ -70,15 +70,15 @@ def download(
             train_sets = [chosen for chosen in sets if chosen != "eval"]
             if train_sets != ["bal_train"] and train_sets:
                 overrides += f" data.train_sets=[{','.join(train_sets)}]"
-    return Downloaded(title, destination / source.root, f"python train.py {overrides}")
+    return Downloaded(title, destination / release.root, f"python train.py {overrides}")
 
 
-def _fetch_source(source: Source, destination: Path, record: Record, mirror: str | None) -> None:
-    base_url, work = mirror or source.base_url, destination / _WORK
-    archives = [archive for archive in source.archives if not _is_unpacked(archive, destination, record)]
-    _require_room(source, archives, destination)
-    for remote in source.files:
-        fetch(remote, base_url, destination / source.files_folder, record, work)
+def _fetch_release(release: Release, destination: Path, record: Record, mirror: str | None) -> None:
+    base_url, work = mirror or release.base_url, destination / _WORK
+    archives = [archive for archive in release.archives if not _is_unpacked(archive, destination, record)]
+    _require_room(release, archives, destination)
+    for remote in release.files:
+        fetch(remote, base_url, destination / release.files_folder, record, work)
     for archive in archives:
         parts = [fetch(part, base_url, work, record, work) for part in archive.parts]
         n_files = unpack(parts, destination / archive.folder, work / archive.folder)
@@ -93,28 +93,30 @@ def _is_unpacked(archive: Archive, destination: Path, record: Record) -> bool:
         return False
     if archive.folder not in record.folders:
         raise UserError(
-            f"--to={destination} has a {archive.folder} that this command has not made; move it away, or "
-            "give another folder."
+            f"--to={destination} has a folder {archive.folder} that was not made by this command; move it "
+            "away, or give another folder."
         )
     return True
 
 
-def _require_room(source: Source, archives: list[Archive], destination: Path) -> None:
+def _require_room(release: Release, archives: list[Archive], destination: Path) -> None:
     to_fetch = sum(part.size for archive in archives for part in archive.parts)
     needed = to_fetch + sum(archive.unpacked_size for archive in archives)
     if not needed:
         return
-    log.info("%.1f GB are to come, and take %.1f GB while they are unpacked.", to_fetch / 1e9, needed / 1e9)
+    log.info(
+        "Downloading %.1f GB; unpacking needs %.1f GB of free space in total.", to_fetch / 1e9, needed / 1e9
+    )
     if shutil.disk_usage(destination).free < needed:
         raise UserError(
-            f"--to={destination} has less than {needed / 1e9:.1f} GB free, which {source.title} takes while "
-            "it is unpacked; give another disk."
+            f"--to={destination} has less than {needed / 1e9:.1f} GB free, which {release.title} needs while "
+            "it is unpacked; give a folder on another disk."
         )
 
 
 @contextmanager
 def _at_work_in(destination: Path) -> Iterator[None]:
-    """Hold a destination for one process, and say in a sentence when its disk is at fault."""
+    """Lock a destination for this process, and report errors of its disk to the user."""
     try:
         work = destination / _WORK
         work.mkdir(parents=True, exist_ok=True)
@@ -122,7 +124,7 @@ def _at_work_in(destination: Path) -> Iterator[None]:
             yield
     except Timeout as error:
         raise UserError(
-            f"--to={destination} is being filled by another audiotok download; wait for it."
+            f"--to={destination} is in use by another audiotok download; wait for it to end."
         ) from error
     except OSError as error:
         raise UserError(

@@ -1,14 +1,14 @@
 """ESC-50: 2,000 clips of 5 s in 50 classes, from its author's repository, pinned to one commit.
 
-The size and the SHA-256 of the commit's archive are those that several public projects pin independently
-of each other. GitHub makes archives on demand: it does not resume them, and does not promise their bytes.
+Several public projects independently pin the same size and SHA-256 of the commit's archive. GitHub makes
+archives on demand: downloads cannot be resumed, and the bytes are not guaranteed to stay the same.
 """
 
-from audiotok.download.release import Archive, Remote, Source
+from audiotok.download.release import Archive, Release, Remote
 
 _COMMIT = "33c8ce9eb2cf0b1c2f8bcf322eb349b6be34dbb6"
 
-ESC50 = Source(
+ESC50 = Release(
     title="ESC-50 (K. J. Piczak, CC BY-NC 3.0)",
     base_url="https://github.com/karolpiczak/ESC-50/archive",
     archives=(

@@ -1,9 +1,9 @@
-"""One file from a server, checked by pooch; a cut connection goes on where it broke off.
+"""Download one file, verified by pooch; interrupted transfers are resumed.
 
-Pooch verifies checksums and shows a file under its name only when it is whole, but begins anew after every
-cut. What has come is therefore kept in a `.part` file, and asked for from there on (HTTP Range, RFC 9110
-section 14). `If-Range` makes a server whose file has changed send all of it; a server that knows no ranges
-sends all of it as well.
+Pooch verifies checksums and gives a file its name only when it is complete, but starts again after every
+interruption. The bytes received so far are therefore kept in a `.part` file, and only the rest is requested
+(HTTP Range, RFC 9110, section 14). Because of `If-Range`, a server whose file has changed sends all of it; so
+does a server that does not support ranges.
 """
 
 import logging
@@ -22,40 +22,39 @@ if TYPE_CHECKING:
     import requests
 
 log = logging.getLogger(__name__)
-_WAITS = (1.0, 2.0, 4.0, 8.0)  # s between attempts that bring nothing; one that brings something resets them
-_TIMEOUT = (10.0, 60.0)  # s to connect, and between two blocks
-_BLOCK = 1 << 16  # bytes; as much as is lost of what a cut connection has brought
+# s between attempts that receive nothing; any progress starts them anew
+_WAITS = (1.0, 2.0, 4.0, 8.0)
+_TIMEOUT = (10.0, 60.0)  # s to connect, and between blocks
+_BLOCK = 1 << 16  # bytes; what an interruption loses at most
 _TRY_LATER = {408, 429, 500, 502, 503, 504}
 
 
 class _InterruptedError(Exception):
-    """A transfer broke off in a way that may not last; the message says how."""
+    """A transfer was interrupted, perhaps temporarily; the message says how."""
 
 
 def fetch(remote: Remote, base_url: str, folder: Path, record: Record, parts: Path) -> Path:
-    """Bring a file, unless it lies there already, whole and with the right checksum.
+    """Download a file, unless it exists already with the right checksum.
 
     Args:
         remote: The file.
-        base_url: What its name is appended to.
-        folder: Where it goes.
-        record: Says what came before, and remembers what comes.
-        parts: Folder of files that are not whole yet.
+        base_url: Its URL without its name.
+        folder: Where to put it.
+        record: Knows earlier downloads, and remembers this one.
+        parts: Folder for incomplete files.
 
     Returns:
-        Its path.
+        The path of the file.
 
     Raises:
-        UserError: pooch is missing, the server refuses, breaks off time and again, or sends other bytes than
-            were published or came at first.
+        UserError: pooch is not installed, or the server refuses, keeps interrupting the transfer, or sends
+            bytes other than the published ones or those of the first download.
     """
     try:
         import pooch
     except ImportError as error:
-        raise UserError(
-            "audiotok download needs pooch, which is not installed; pip install 'audiotok[download]'."
-        ) from error
-    pooch.get_logger().setLevel("WARNING")  # its own lines say less than the bar
+        raise UserError("audiotok download needs pooch; pip install 'audiotok[download]'.") from error
+    pooch.get_logger().setLevel("WARNING")  # the progress bar says more than its log
     url = f"{base_url.rstrip('/')}/{remote.name}"
     path = folder / remote.name
     known = remote.checksum or record.checksum(remote.name)
@@ -66,13 +65,13 @@ def fetch(remote: Remote, base_url: str, folder: Path, record: Record, parts: Pa
         raise
     except ValueError as error:
         got = re.search(r"but got (\w+)", str(error))
-        origin = "is published" if remote.checksum else f"came at first, as {NAME} says"
+        origin = "is published" if remote.checksum else f"was recorded in {NAME} at the first download"
         remedy = "try again, or give another --mirror"
         if not remote.checksum:
-            remedy += f"; if the new file is the right one, take {remote.name} out of {record.path}"
+            remedy += f"; if the new file is the right one, remove {remote.name} from {record.path}"
         raise UserError(
-            f"{url} sent bytes with the checksum {got[1] if got else '?'}, and {known} {origin}; they were "
-            f"thrown away; {remedy}."
+            f"{url} sent a file with the checksum {got[1] if got else '?'}, but {known} {origin}; it was "
+            f"discarded; {remedy}."
         ) from error
     checksum = known or f"sha256:{pooch.file_hash(str(path))}"
     record.add_file(remote.name, url, path.stat().st_size, checksum, published=bool(remote.checksum))
@@ -80,11 +79,11 @@ def fetch(remote: Remote, base_url: str, folder: Path, record: Record, parts: Pa
 
 
 class Resuming:
-    """A downloader for pooch that keeps what has come.
+    """A downloader for pooch that resumes interrupted transfers.
 
     Args:
-        part: What has come so far; moved to where pooch wants it when it is whole.
-        size: Bytes of the whole file; 0 where only the server knows.
+        part: File of the bytes received so far; it is moved to its destination when complete.
+        size: Size of the complete file, bytes; 0 if unknown.
     """
 
     def __init__(self, part: Path, size: int = 0) -> None:
@@ -92,10 +91,10 @@ class Resuming:
         self._validator = part.with_name(f"{part.name}.etag")
 
     def __call__(self, url: str, output_file: str, pooch: Any) -> None:
-        """Bring all of a file.
+        """Download all of a file.
 
         Raises:
-            UserError: The server refuses, or transfers break off with nothing to show for it.
+            UserError: The server refuses, or transfers are interrupted repeatedly without any progress.
         """
         self.part.parent.mkdir(parents=True, exist_ok=True)
         n_vain = 0
@@ -108,10 +107,10 @@ class Resuming:
                 n_vain = 0 if self._n_bytes() > before else n_vain + 1
                 if n_vain > len(_WAITS):
                     raise UserError(
-                        f"{url} broke off after {self._n_bytes():,} bytes ({reason}); run the same command "
-                        "again, and it goes on from there."
+                        f"{url} was interrupted after {self._n_bytes():,} bytes ({reason}); run the same "
+                        "command again to continue from there."
                     ) from reason
-                log.warning("%s: %s, trying again.", url, reason)
+                log.warning("%s: %s; retrying.", url, reason)
                 time.sleep(_WAITS[max(0, n_vain - 1)])
         self.part.replace(output_file)
         self._validator.unlink(missing_ok=True)
@@ -138,15 +137,15 @@ class Resuming:
         ) as error:
             raise _InterruptedError(_cause(error)) from error
         except requests.RequestException as error:
-            raise UserError(f"{url} cannot be asked for ({error}); give another --mirror.") from error
+            raise UserError(f"{url} cannot be requested ({error}); give another --mirror.") from error
 
     def _receive(self, url: str, response: "requests.Response", start: int) -> None:
         status = response.status_code
-        if status == 416:  # nothing comes after what is there: it is whole, or it is something else
+        if status == 416:  # nothing follows the bytes received: the file is complete, or has changed
             if response.headers.get("Content-Range", "").endswith(f"/{start}"):
                 return
             self.part.unlink()
-            raise _InterruptedError(f"what had come, {start:,} bytes, is not the beginning of it")
+            raise _InterruptedError(f"the {start:,} bytes received earlier do not belong to this file")
         if status in _TRY_LATER:
             raise _InterruptedError(f"the server answered {status} {response.reason}")
         if status >= 400:
@@ -173,7 +172,7 @@ class Resuming:
             raise _InterruptedError(f"the connection was closed at {self._n_bytes():,} of {total:,} bytes")
 
     def _remember(self, response: "requests.Response") -> None:
-        """Keep what names this version of the file, for If-Range, which takes no weak tags."""
+        """Store the identifier of this version of the file for If-Range, which does not accept weak tags."""
         etag = response.headers.get("ETag", "")
         validator = etag if etag.startswith('"') else response.headers.get("Last-Modified", "")
         if validator:
@@ -183,7 +182,7 @@ class Resuming:
 
 
 def _cause(error: BaseException) -> str:
-    """Say in a few words what requests wraps in several layers."""
+    """Return the cause of an error that requests has wrapped in several layers."""
     text = str(error)
     found = re.search(r"IncompleteRead\([^)]*\)|Connection refused|Name or service not known|timed out", text)
     return found[0] if found else text

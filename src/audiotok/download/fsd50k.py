@@ -1,9 +1,9 @@
 """FSD50K: 51,197 clips of 0.3 to 30 s in 200 classes, from Zenodo, record 4060432, version 1.0.
 
-Sizes and MD5 are those that Zenodo publishes beside the files.
+Sizes and MD5 sums are published by Zenodo with the files.
 """
 
-from audiotok.download.release import Archive, Remote, Source
+from audiotok.download.release import Archive, Release, Remote
 
 _DEV = (
     Remote("FSD50K.dev_audio.z01", "md5:faa7cf4cc076fc34a44a479a5ed862a3", 3_221_225_472),
@@ -20,10 +20,10 @@ _EVAL = (
 _GROUND_TRUTH = Remote("FSD50K.ground_truth.zip", "md5:ca27382c195e37d2269c4c866dd73485", 334_701)
 _METADATA = Remote("FSD50K.metadata.zip", "md5:b9ea0c829a411c1d42adb9da539ed237", 6_700_838)
 
-FSD50K = Source(
-    title="FSD50K (E. Fonseca et al., CC BY 4.0; every clip has a licence of its own)",
+FSD50K = Release(
+    title="FSD50K (E. Fonseca et al., CC BY 4.0; each clip has its own licence)",
     base_url="https://zenodo.org/records/4060432/files",
-    archives=(  # small ones first, so that what is wrong with the disk or the network shows at once
+    archives=(  # small ones first, so that problems with the disk or the network show at once
         Archive((_GROUND_TRUTH,), "FSD50K.ground_truth", 5_000_000),
         Archive((_METADATA,), "FSD50K.metadata", 50_000_000),
         Archive(_EVAL, "FSD50K.eval_audio", 9_000_000_000),

@@ -1,7 +1,7 @@
-"""Folders of a dataset on the Hugging Face Hub, through huggingface_hub.
+"""Download folders of a dataset from the Hugging Face Hub, through huggingface_hub.
 
-It resumes and retries by itself, reads HF_ENDPOINT and HF_TOKEN, and compares sizes; the SHA-256 that the
-Hub's listing states for every large file is compared here.
+The library resumes and retries by itself, reads HF_ENDPOINT and HF_TOKEN, and compares sizes. The SHA-256
+that the Hub lists for every large file is verified here.
 """
 
 import hashlib
@@ -22,31 +22,32 @@ log = logging.getLogger(__name__)
 def fetch_folders(
     repository: str, folders: list[str], destination: Path, record: Record, endpoint: str | None
 ) -> int:
-    """Bring the files of some folders of a dataset, unless they lie there already.
+    """Download the files of some folders of a dataset, unless they exist already.
 
     Args:
-        repository: Of a dataset, `owner/name`.
-        folders: Paths inside it; they are the same below the destination.
-        destination: Where they go.
-        record: Says what came before, and remembers what comes.
-        endpoint: Server to ask; None for HF_ENDPOINT, or the Hub itself.
+        repository: Repository of the dataset, `owner/name`.
+        folders: Paths in the repository, which are also their paths below the destination.
+        destination: Where to put them.
+        record: Knows earlier downloads, and remembers these.
+        endpoint: Server to use; None for HF_ENDPOINT, or the Hub itself.
 
     Returns:
-        Bytes that lie there now.
+        The size of the folders, bytes.
 
     Raises:
-        UserError: huggingface_hub is missing, the server refuses or cannot be reached, the disk is too
-            small, or other bytes come than the listing states.
+        UserError: huggingface_hub is not installed, the server refuses or cannot be reached, the disk is too
+            small, or a file does not match its listed checksum.
     """
     try:
         from huggingface_hub import HfApi, hf_hub_download
         from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
     except ImportError as error:
         raise UserError(
-            "audiotok download audioset needs huggingface_hub, which is not installed; "
-            "pip install 'audiotok[download]'."
+            "audiotok download audioset needs huggingface_hub; pip install 'audiotok[download]'."
         ) from error
-    network_error: Any = HfHubHTTPError.__mro__[1]  # of the HTTP library, which differs between versions
+    network_error: Any = HfHubHTTPError.__mro__[
+        1
+    ]  # the base class of the HTTP library, which differs between versions
     api = HfApi(endpoint=endpoint)
     url = f"{api.endpoint}/datasets/{repository}"
     try:
@@ -55,20 +56,20 @@ def fetch_folders(
         n_bytes = sum(file.size for file in missing)
         if shutil.disk_usage(destination).free < n_bytes:
             raise UserError(
-                f"--to={destination} has less than the {n_bytes / 1e9:.1f} GB free that {len(missing)} files "
-                "of AudioSet take; give another disk, or fewer sets with --set."
+                f"--to={destination} has less than {n_bytes / 1e9:.1f} GB free, which {len(missing)} files "
+                "of AudioSet need; give a folder on another disk, or fewer sets with --set."
             )
-        log.info("%d of %d files, %.1f GB, are to come.", len(missing), len(files), n_bytes / 1e9)
+        log.info("Downloading %d of %d files, %.1f GB.", len(missing), len(files), n_bytes / 1e9)
         for file in missing:
             path = hf_hub_download(
                 repository, file.path, repo_type="dataset", local_dir=destination, endpoint=endpoint
             )
             _check(file, Path(path), url, record)
     except (HfHubHTTPError, LocalEntryNotFoundError, network_error, OSError) as error:
-        if isinstance(error, OSError) and error.errno:  # of the disk
+        if isinstance(error, OSError) and error.errno:  # an error of the disk
             raise
         raise UserError(
-            f"{url} cannot be read ({_first_line(error)}); run the same command again to go on, or give "
+            f"{url} cannot be read ({_first_line(error)}); run the same command again to continue, or give "
             "another --mirror."
         ) from error
     return sum(file.size for file in files)
@@ -83,10 +84,10 @@ def _list(api, repository: str, folder: str) -> list["RepoFile"]:  # type: ignor
 
 def _is_there(file: "RepoFile", destination: Path, record: Record) -> bool:
     path = destination / file.path
-    return path.is_file() and path.stat().st_size == file.size and record.checksum(file.path) == _stated(file)
+    return path.is_file() and path.stat().st_size == file.size and record.checksum(file.path) == _listed(file)
 
 
-def _stated(file: "RepoFile") -> str:
+def _listed(file: "RepoFile") -> str:
     return f"sha256:{file.lfs.sha256}" if file.lfs else f"git:{file.blob_id}"
 
 
@@ -94,13 +95,13 @@ def _check(file: "RepoFile", path: Path, url: str, record: Record) -> None:
     with path.open("rb") as opened:
         if file.lfs:
             got = f"sha256:{hashlib.file_digest(opened, 'sha256').hexdigest()}"
-        else:  # a small file is stated by its git object
+        else:  # small files are listed with the hash of their git object
             got = "git:" + hashlib.sha1(b"blob %d\0" % file.size + opened.read()).hexdigest()
-    if got != _stated(file):
+    if got != _listed(file):
         path.unlink()
         raise UserError(
-            f"{url} sent {file.path} with the checksum {got}, and its listing states {_stated(file)}; it was "
-            "thrown away; try again, or give another --mirror."
+            f"{url} sent {file.path} with the checksum {got}, but lists {_listed(file)}; the file was "
+            "discarded; try again, or give another --mirror."
         )
     record.add_file(file.path, f"{url}/{file.path}", file.size, got, published=True)
 

@@ -1,4 +1,4 @@
-"""What came, in plain JSON beside the data: for people, and to check what comes later against."""
+"""A record of the downloads in a folder, in plain JSON, against which later downloads are checked."""
 
 import json
 from pathlib import Path
@@ -10,13 +10,13 @@ NAME = "download.json"
 
 
 class Record:
-    """The file `download.json` of a destination: `files` by name, and `folders` that were unpacked.
+    """The file `download.json` in a destination: `files` by name, and unpacked `folders`.
 
     Args:
-        destination: Folder that it lies in.
+        destination: The folder of the file.
 
     Raises:
-        UserError: There is a file of this name that is not such a record.
+        UserError: The file exists but is not such a record.
     """
 
     def __init__(self, destination: Path) -> None:
@@ -29,15 +29,15 @@ class Record:
                 self.files, self.folders = content["files"], content["folders"]
             except (ValueError, KeyError, TypeError) as error:
                 raise UserError(
-                    f"{self.path} is no record of a download ({error!r}); move it away and start again."
+                    f"{self.path} is not a record of downloads ({error!r}); move it away and start again."
                 ) from error
 
     def checksum(self, name: str) -> str:
-        """Return the checksum that a file had when it came, or "" where it never has."""
+        """Return the recorded checksum of a file, or "" if it was never downloaded."""
         return str(self.files.get(name, {}).get("checksum", ""))
 
     def add_file(self, name: str, url: str, size: int, checksum: str, published: bool) -> None:
-        """Remember a file that has come and been checked."""
+        """Record a file that has been downloaded and verified."""
         self.files[name] = {
             "url": url,
             "bytes": size,
@@ -47,7 +47,7 @@ class Record:
         self._write()
 
     def add_folder(self, name: str, archives: list[str], n_files: int) -> None:
-        """Remember a folder that has been unpacked."""
+        """Record a folder that has been unpacked."""
         self.folders[name] = {"from": archives, "files": n_files}
         self._write()
 

@@ -1,4 +1,4 @@
-"""The nouns of a download: a file on a server, an archive made of such files, and a corpus made of both."""
+"""The nouns of a download: a file on a server, an archive of such files, and the release of a corpus."""
 
 from dataclasses import dataclass
 
@@ -8,10 +8,10 @@ class Remote:
     """One file on a server.
 
     Args:
-        name: Its name on the server, and on the disk.
-        checksum: `sha256:...` or `md5:...` as published; "" where nobody publishes one, and then what came
-            at first is what is expected ever after.
-        size: Bytes, as published; 0 where it is not known in advance.
+        name: Its name on the server and on disk.
+        checksum: `sha256:...` or `md5:...` as published; "" if none is published, in which case later
+            downloads are checked against the first one.
+        size: Published size, bytes; 0 if unknown.
     """
 
     name: str
@@ -21,12 +21,12 @@ class Remote:
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """A zip archive, whole or in parts, that holds one folder.
+    """A zip archive, in one or several parts, that contains one folder.
 
     Args:
-        parts: Its files in order; the last one ends in `.zip`.
-        folder: What its folder is called once it is unpacked.
-        unpacked_size: Bytes of its folder, about.
+        parts: Its files, in order; the last one ends in `.zip`.
+        folder: Name of the folder after unpacking.
+        unpacked_size: Approximate size of the folder, bytes.
     """
 
     parts: tuple[Remote, ...]
@@ -35,17 +35,17 @@ class Archive:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A corpus, or the tables of one.
+class Release:
+    """The published files of a corpus, or of its tables.
 
     Args:
-        title: Its name for people, and its licence.
-        base_url: Where its files are; a mirror takes this place.
-        archives: What is unpacked.
-        files: What is kept as it came.
-        files_folder: Where such files go, below the destination.
+        title: Name and licence, for people.
+        base_url: URL of the files without their names; a mirror replaces it.
+        archives: Archives to unpack.
+        files: Files to keep unchanged.
+        files_folder: Folder for those files, below the destination.
         root: `data.root`, below the destination.
-        data: The option of the config group `data` that reads it, and the overrides that it needs.
+        data: The option of the config group `data` that reads the corpus, and the overrides that it needs.
     """
 
     title: str
@@ -58,5 +58,5 @@ class Source:
 
     @property
     def size(self) -> int:
-        """Bytes to fetch, as far as they are known."""
+        """Size of the download as far as it is known, bytes."""
         return sum(file.size for file in (*self.files, *(p for a in self.archives for p in a.parts)))

@@ -1,4 +1,4 @@
-"""What every engine promises: each part is done once or reported, whatever becomes of the others."""
+"""The interface of an engine: each part is either processed once or reported, whatever happens to others."""
 
 import logging
 from abc import ABC, abstractmethod
@@ -9,18 +9,18 @@ from typing import Any, TypeVar
 from audiotok.errors import UnreachableError, UserError
 
 log = logging.getLogger(__name__)
-Part = TypeVar("Part")
+Given = TypeVar("Given")  # a part, whatever it is
 Made = TypeVar("Made")
-Numbered = Sequence[tuple[int, Any]]  # parts and their places among all
+Numbered = Sequence[tuple[int, Any]]  # parts with their positions among all parts
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A part of which nothing was made.
+    """The failure of a part.
 
     Args:
         reason: What happened.
-        is_final: Whether trying again is vain, as what happened is for the user to mend.
+        is_final: Whether retrying is pointless because the user has to fix something.
     """
 
     reason: str
@@ -31,35 +31,35 @@ class Engine(ABC):
     """Map a function over parts.
 
     Args:
-        retries: How often a part that fails is tried again.
+        retries: How often a failed part is retried.
 
     Raises:
-        UserError: There are fewer retries than none.
+        UserError: The number of retries is negative.
     """
 
-    def __init__(self, retries: int) -> None:
+    def __init__(self, retries: int = 2) -> None:
         if retries < 0:
             raise UserError(f"engine.retries={retries} is negative; choose 0 or more.")
         self.retries = retries
 
-    def map(self, function: Callable[[Part], Made], parts: Sequence[Part]) -> Iterator[tuple[Part, Made]]:
-        """Yield every part with what the function makes of it, as they are done, in any order.
+    def map(self, function: Callable[[Given], Made], parts: Sequence[Given]) -> Iterator[tuple[Given, Made]]:
+        """Yield every part with the function's result for it, in the order in which they are finished.
 
-        A part that fails is tried again when the others are done, so that what keeps failing holds nobody up.
+        A failed part is retried after the others, so that a persistent failure delays nobody.
 
         Args:
-            function: Pickles, and makes of equal parts what is equal.
-            parts: Pickle.
+            function: Must pickle, and return equal results for equal parts.
+            parts: Must pickle.
 
         Raises:
-            UserError: The function says so of a part, at once; or a part has failed as often as it may, after
-                all others.
+            UserError: The function raised it for a part; or, after all other parts, a part has failed too
+                often.
         """
         if not parts:
             return
         waiting = list(enumerate(parts))
         for attempt in range(self.retries + 1):
-            failed = dict.fromkeys((index for index, _ in waiting), Failed("its process ended"))
+            failed = dict.fromkeys((index for index, _ in waiting), Failed("its process died"))
             for index, made in self._run(function, waiting):
                 if not isinstance(made, Failed):
                     del failed[index]
@@ -77,27 +77,27 @@ class Engine(ABC):
                     index + 1,
                     len(parts),
                     failure.reason,
-                    "for the last time" if attempt == self.retries else "and is tried again",
+                    "and is not retried again" if attempt == self.retries else "and is retried",
                 )
         index, failure = next(iter(failed.items()))
         raise UserError(
             f"{len(failed)} of {len(parts)} parts failed, for example part {index + 1} ({failure.reason}); "
-            "the others are kept: mend that, run the same command again, and only these are done; or raise "
+            "fix the cause and run the same command again, which continues with these parts; or raise "
             f"engine.retries={self.retries}."
         )
 
     @abstractmethod
     def _run(self, function: Callable[[Any], Any], parts: Numbered) -> Iterator[tuple[int, Any]]:
-        """Yield the place of each part with what `attempt` returns; one whose process ended may lack."""
+        """Yield positions of parts and results of `attempt`; a part whose process died may be missing."""
 
 
-def attempt(function: Callable[[Part], Made], part: Part) -> Made | Failed:
-    """Return what a function makes of a part, or how it failed."""
+def attempt(function: Callable[[Given], Made], part: Given) -> Made | Failed:
+    """Return the result of a function for a part, or its failure."""
     try:
         return function(part)
     except UnreachableError as error:
         return Failed(str(error).rstrip("."))
     except UserError as error:
         return Failed(str(error), is_final=True)
-    except Exception as error:  # whatever it is, it is reported with the part
+    except Exception as error:  # any error is reported with its part
         return Failed(f"{type(error).__name__}: {error}")

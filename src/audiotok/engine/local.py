@@ -1,7 +1,6 @@
 """Processes on this machine.
 
-Not threads: decoding works without Python's lock, but what surrounds it does not, and that is what many cores
-would wait for.
+Threads would wait for each other: decoding releases Python's global lock, but the code around it does not.
 """
 
 import gc
@@ -21,20 +20,20 @@ from audiotok.errors import UserError
 
 
 class Local(Engine):
-    """Map in processes of this machine; in this one where one is enough.
+    """Map in processes on this machine, or in the calling process if one is enough.
 
     Args:
-        n_workers: Processes; None for one on each core.
-        retries: How often a part that fails is tried again.
+        n_workers: Number of processes; None for one on each core.
+        retries: How often a failed part is retried.
 
     Raises:
-        UserError: There is no worker.
+        UserError: The number of workers is not positive.
     """
 
     def __init__(self, n_workers: int | None = None, retries: int = 2) -> None:
         super().__init__(retries)
         if n_workers is not None and n_workers < 1:
-            raise UserError(f"engine.n_workers={n_workers} do nothing; choose 1 or more, or null.")
+            raise UserError(f"engine.n_workers={n_workers} is not positive; choose 1 or more, or null.")
         self.n_workers = n_workers or n_cores()
 
     def _run(self, function: Callable[[Any], Any], parts: Numbered) -> Iterator[tuple[int, Any]]:
@@ -42,7 +41,7 @@ class Local(Engine):
             yield from ((index, attempt(function, part)) for index, part in parts)
             return
         waiting = deque(parts)
-        while waiting:  # once more for each process that ends when it should not
+        while waiting:  # a new pool after each process that died
             pool = ProcessPoolExecutor(min(self.n_workers, len(waiting)), initializer=_start_worker)
             try:
                 yield from self._drain(pool, function, waiting)
@@ -52,7 +51,7 @@ class Local(Engine):
     def _drain(
         self, pool: ProcessPoolExecutor, function: Callable[[Any], Any], waiting: deque[tuple[int, Any]]
     ) -> Iterator[tuple[int, Any]]:
-        """Do what is waiting, a few at a time so that results do not pile up, as long as the pool lives."""
+        """Process waiting parts until none is left or the pool breaks, a few at a time to limit memory."""
         running: dict[Future[Any], int] = {}
         lives = True
         while running or (waiting and lives):
@@ -74,24 +73,24 @@ def n_cores() -> int:
 
 
 def _start_worker() -> None:
-    """Leave it to the parent to end on Ctrl-C, end with it, and use one core."""
+    """Ignore Ctrl-C, which the parent handles; end with the parent; use one core."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    gc.freeze()  # what is the parent's stays shared: looking through it would copy it
+    gc.freeze()  # the parent's objects stay shared: collecting them would copy them
     os.environ["OMP_NUM_THREADS"] = "1"
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
 
 
 def _end_with_parent() -> None:
-    """Wait until the parent has ended, killed or not: whoever outlived it would keep its locks."""
+    """Exit when the parent has ended, even if it was killed: a survivor would keep its locks."""
     parent = multiprocessing.parent_process()
     assert parent is not None
-    parent.join()  # the last worker first: the others' pipes are open in those forked after them
+    parent.join()  # the last worker exits first: later workers hold the pipes of earlier ones open
     os._exit(1)
 
 
 def _reason(error: BaseException) -> str:
     if isinstance(error, BrokenProcessPool):
-        return "its process ended, or one beside it: of too little memory?"
+        return "a worker process died, perhaps for lack of memory"
     return f"{type(error).__name__}: {error}"

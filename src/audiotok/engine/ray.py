@@ -1,7 +1,7 @@
-"""Ray Data: the cores of this machine, or of a cluster by its address (docs.ray.io).
+"""Ray Data, on the cores of this machine or on a cluster (docs.ray.io).
 
-Audio must be where every node finds it, by a path that all share or by a URL, and audiotok must be installed
-there. What is made comes back to the process that asked, so that the cache need not be shared.
+Every node must be able to read the audio, from a shared path or a URL, and must have audiotok installed.
+Results are sent to the calling process, so the cache need not be shared.
 """
 
 import logging
@@ -21,32 +21,30 @@ class Ray(Engine):
     """Map with Ray Data, each part on one core.
 
     Args:
-        address: Of a cluster, `auto` for the one that this machine belongs to; None starts Ray on this
-            machine alone, until the process ends.
-        n_workers: Cores of this machine that Ray may use; None for all. Of a cluster it uses all.
-        retries: How often a part that fails is tried again.
+        address: Address of a cluster, `auto` for the one that this machine belongs to; None starts Ray on
+            this machine alone until the process ends.
+        n_workers: Cores of this machine that Ray may use; None for all. A cluster is always used completely.
+        retries: How often a failed part is retried.
 
     Raises:
-        UserError: Ray is not installed, or there is no worker.
+        UserError: Ray is not installed, or the number of workers is not positive.
     """
 
     def __init__(self, address: str | None = None, n_workers: int | None = None, retries: int = 2) -> None:
         super().__init__(retries)
         if n_workers is not None and n_workers < 1:
-            raise UserError(f"engine.n_workers={n_workers} do nothing; choose 1 or more, or null.")
+            raise UserError(f"engine.n_workers={n_workers} is not positive; choose 1 or more, or null.")
         if n_workers is not None and address is not None:
             raise UserError(
-                f"engine.n_workers={n_workers} is for this machine alone, and engine.address={address} is a "
-                "cluster, all of which is used; set one of them to null."
+                f"engine.n_workers={n_workers} applies to this machine only, but engine.address={address} "
+                "is a cluster, which is used completely; set one of them to null."
             )
         self.address, self.n_workers = address, n_workers or n_cores()
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or it reports to its makers
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports usage otherwise
         try:
             import ray.data  # noqa: F401
         except ImportError as error:
-            raise UserError(
-                "engine=ray needs ray, which is not installed; pip install 'audiotok[ray]'."
-            ) from error
+            raise UserError("engine=ray needs Ray; pip install 'audiotok[ray]'.") from error
 
     def _run(self, function: Callable[[Any], Any], parts: Numbered) -> Iterator[tuple[int, Any]]:
         import ray.data
@@ -54,10 +52,9 @@ class Ray(Engine):
         self._connect()
         logging.getLogger("ray.data").setLevel(logging.ERROR)
         context = ray.data.DataContext.get_current()
-        context.enable_progress_bars = False  # whoever maps has its own
-        context.max_errored_blocks = (
-            -1
-        )  # a part whose process ended again and again is left out, and so failed
+        context.enable_progress_bars = False  # the caller shows its own
+        # A part whose process dies repeatedly is left out of the result, and so counts as failed.
+        context.max_errored_blocks = -1
         rows = [{"index": index, "part": pickle.dumps(part)} for index, part in parts]
         made = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
             partial(_attempt, pickle.dumps(function))
@@ -77,19 +74,19 @@ class Ray(Engine):
                 ray.init(
                     num_cpus=self.n_workers,
                     include_dashboard=False,
-                    runtime_env={"env_vars": importable},  # what this process finds, its workers find
+                    runtime_env={"env_vars": importable},  # workers find the same modules
                     **quiet,
                 )
             else:
                 ray.init(self.address, **quiet)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise UserError(
-                f"engine.address={self.address} has no Ray cluster that answers ({error}); start one with "
+                f"engine.address={self.address} is not a Ray cluster that answers ({error}); start one with "
                 "`ray start --head`, or set it to null."
             ) from error
 
 
 def _attempt(function: bytes, row: dict[str, Any]) -> dict[str, Any]:
-    """Do one part, as a row of bytes, which is what Ray Data moves."""
+    """Process one part, pickled in a row of a table, which is what Ray Data transfers."""
     made = attempt(lambda part: pickle.loads(function)(pickle.loads(part)), row["part"])
     return {"index": row["index"], "made": pickle.dumps(made)}

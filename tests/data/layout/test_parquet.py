@@ -98,7 +98,7 @@ def test_other_columns_are_refused_with_their_names(tmp_path, table):
     pq.write_table(pa.table(table), tmp_path / "00.parquet")
     with pytest.raises(UserError) as raised:
         find(tmp_path)
-    assert str(raised.value).startswith(f"{tmp_path / '00.parquet'} has the columns {', '.join(table)};")
+    assert str(raised.value).startswith(f"{tmp_path / '00.parquet'} has the columns {', '.join(table)},")
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.5, 0.99])

@@ -1,1 +1,1 @@
-"""A corpus: what is listed, what lies on the disk, and which clips can be used."""
+"""A corpus: its listing, the conditions of its clips, and the clips that can be used."""

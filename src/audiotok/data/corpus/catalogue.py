@@ -1,7 +1,7 @@
-"""A catalogue: clips in columns, so that millions of them load in a second and no worker copies them.
+"""A catalogue: clips stored in columns, so that millions of them load in a second and workers share them.
 
-A Python object for each clip would take a kilobyte and be written to whenever it is looked at (reference
-counts), so that forked workers would each come to own a copy. Here a `Clip` is made when it is asked for.
+One Python object for each clip would take a kilobyte, and reading it would write to it (reference counts), so
+that each forked worker would end up with a copy of its own. Here a `Clip` is made on demand.
 """
 
 import hashlib
@@ -21,16 +21,16 @@ SCHEMA = pa.schema(
     {
         "id": pa.string(),
         "split": _NAME,
-        "labels": pa.list_(pa.int32()),  # places in the listing's classes
-        "layout": _NAME,  # null where a clip is not there; so are path and entry
+        "labels": pa.list_(pa.int32()),  # indices into the listing's classes
+        "layout": _NAME,  # null if the clip is missing, like path and entry
         "path": pa.string(),
         "entry": pa.string(),
         "seconds": pa.float64(),
         "rate": pa.int32(),  # Hz
         "channels": pa.int16(),
-        "peak": pa.float32(),  # 1 is full scale; NaN where it was not measured
+        "peak": pa.float32(),  # 1 is full scale; NaN if it was not measured
         "digest": pa.uint64(),
-        "status": _NAME,  # usable, or why it is not
+        "status": _NAME,  # usable, or why not
         "detail": pa.string(),
     }
 )
@@ -38,15 +38,15 @@ _OF_A_CLIP = ("id", "layout", "path", "entry", "labels", "split", "seconds", "di
 
 
 class Catalogue(Sequence[Clip]):
-    """Clips in the order of their ids, which no two share: one set of clips has one order wherever it lies.
+    """Clips sorted by their unique ids, so that their order does not depend on where they are stored.
 
     Args:
-        table: Of `SCHEMA`, in the order of the ids.
-        rows: Which rows of it, ascending; None for all.
+        table: A table of `SCHEMA`, sorted by id.
+        rows: Rows of the table that belong to the catalogue, ascending; None for all.
     """
 
     def __init__(self, table: pa.Table, rows: np.ndarray | None = None) -> None:
-        self._table = table.combine_chunks()  # nothing is copied where there is one chunk
+        self._table = table.combine_chunks()  # copies nothing if there is only one chunk
         self._rows = np.arange(len(table)) if rows is None else rows
 
     @classmethod
@@ -97,14 +97,14 @@ class Catalogue(Sequence[Clip]):
         return _numbers(self._columns[name])[self._rows]
 
     def where(self, name: str, value: str) -> np.ndarray:
-        """Return which clips have a split or a status, bool (clips,)."""
+        """Return which clips have a given split or status, bool (clips,)."""
         column = self._columns[name]
         names = column.dictionary.to_pylist()
         code = names.index(value) if value in names else -1
         return (_numbers(column.indices) == code)[self._rows]
 
     def counts(self, name: str) -> dict[str, int]:
-        """Count the clips of each split, or status; the most frequent first."""
+        """Count the clips by split or by status, the most frequent first."""
         column = self._columns[name]
         names = column.dictionary.to_pylist()
         numbers = np.bincount(_numbers(column.indices)[self._rows], minlength=len(names)).tolist()
@@ -122,9 +122,9 @@ class Catalogue(Sequence[Clip]):
         return self.column("seconds")
 
     def label_rows(self, indices: np.ndarray | Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
-        """Return the labels of some clips, as pairs of a place among the indices and a class.
+        """Return the labels of some clips as pairs: a position among the indices, and a class.
 
-        `targets[rows, classes] = 1` makes targets (len(indices), C) of them.
+        `targets[rows, classes] = 1` turns them into targets (len(indices), C).
         """
         labels = self._take("labels", self._rows[np.asarray(indices, int)])
         rows = np.repeat(np.arange(len(labels)), _numbers(labels.value_lengths()))
@@ -135,7 +135,7 @@ class Catalogue(Sequence[Clip]):
         return np.bincount(_numbers(self._take("labels", self._rows).flatten()), minlength=n_classes)
 
     def fingerprint(self) -> str:
-        """Return 16 hex digits that name the ids and the digests of the clips."""
+        """Return 16 hex digits that identify the ids and the digests of the clips."""
         ids = self._take("id", self._rows)
         digest = hashlib.sha256()
         for array in (*_string_buffers(ids), self.digests):
@@ -143,9 +143,10 @@ class Catalogue(Sequence[Clip]):
         return digest.hexdigest()[:16]
 
     def as_they_lie(self) -> np.ndarray:
-        """Return the places of the clips by file, and in it by the number that entries begin with, (clips,).
+        """Return the order of the clips by file and by position in the file, (clips,).
 
-        In this order, containers are read from their beginning to their end.
+        In this order, containers are read from beginning to end. The position is the number that an entry
+        begins with.
         """
         entries = self._take("entry", self._rows)
         number = pc.replace_substring_regex(entries, r"\D.*", "")
@@ -165,12 +166,12 @@ class Catalogue(Sequence[Clip]):
         }
 
     def _take(self, name: str, rows: np.ndarray) -> Any:
-        """Return a column of some rows of the table, from the start of its buffers."""
+        """Return a column of some rows of the table, in buffers of its own."""
         return self._columns[name].take(_places(rows))
 
 
 def table_of(clips: Sequence[Clip]) -> pa.Table:
-    """Return the columns of clips, in their order; what a `Clip` does not know is null."""
+    """Return clips as a table of `SCHEMA`, in their order; what a `Clip` does not contain is null."""
     locations = [clip.location for clip in clips]
     known = {
         "id": [clip.id for clip in clips],
@@ -187,11 +188,11 @@ def table_of(clips: Sequence[Clip]) -> pa.Table:
     return pa.table(columns, schema=SCHEMA)
 
 
-# Arrow's own conversions from and to numpy import pandas, which takes a second that every run would wait.
+# Arrow's own conversions from and to numpy import pandas, which would cost every run a second.
 
 
 def _numbers(array: Any) -> np.ndarray:
-    """Return a column without nulls, as it lies in memory."""
+    """Return a column without nulls as an array that shares its memory."""
     return np.from_dlpack(array) if len(array) else np.zeros(0, int)
 
 
@@ -201,7 +202,7 @@ def _places(rows: np.ndarray) -> Any:
 
 
 def _string_buffers(strings: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return the offsets (n + 1,) and the bytes of a column of strings that begins at its buffers' start."""
+    """Return the offsets (n + 1,) and the bytes of a column of strings in buffers of its own."""
     if not len(strings):
         return np.zeros(1, np.int32), np.zeros(0, np.uint8)
     _, offsets, content = strings.buffers()

@@ -1,4 +1,4 @@
-"""A corpus: the usable clips of a data source by split, and what was skipped."""
+"""A corpus: the usable clips of a data source by split, and the clips that are skipped."""
 
 import csv
 import logging
@@ -22,10 +22,10 @@ class Corpus:
     """The usable clips of a data source.
 
     Args:
-        classes: What may be heard, in the order of the model's outputs.
+        classes: The classes, in the order of the model's outputs.
         clips: Usable clips of each split.
-        clip_seconds: What every clip is padded or cropped to, s.
-        cache: What is kept of decoded clips: "tokens", "frames" (mel frames), or "none".
+        clip_seconds: Every clip is padded or cropped to this length, s.
+        cache: What is cached of decoded clips: "tokens", "frames" or "none".
         skipped: Clips that are listed but cannot be used.
     """
 
@@ -40,25 +40,25 @@ class Corpus:
         return self.clips[split].class_counts(len(self.classes))
 
     def chance(self, split: Split) -> float:
-        """Return the mAP of a guess: the mean prevalence of the classes that occur in a split."""
+        """Return the mAP of random scores: the mean prevalence of the classes that occur in a split."""
         counts = self.class_counts(split)
         return float(counts[counts > 0].mean() / len(self.clips[split]))
 
     def summary(self) -> str:
-        """Say in one line what there is: clips of each split, padded and cropped ones, skipped ones."""
+        """Return one line with the numbers of clips: of each split, padded, cropped and skipped."""
         seconds = np.concatenate([clips.seconds for clips in self.clips.values()])
         n_short = (seconds < self.clip_seconds - 0.05).sum()
         n_long = (seconds > self.clip_seconds + 0.05).sum()
-        kinds = ", ".join(f"{n:,} {kind}" for kind, n in self.skipped.counts("status").items()) or "none"
+        kinds = ", ".join(f"{n:,} {kind}" for kind, n in self.skipped.counts("status").items())
+        skipped = f"{len(self.skipped):,} skipped ({kinds})" if kinds else "none skipped"
         splits = ", ".join(f"{len(self.clips[split]):,} {split}" for split in SPLITS)
         return (
             f"{splits} clips of {len(self.classes)} classes; {n_short:,} shorter than "
-            f"{self.clip_seconds:g} s are padded, {n_long:,} longer are cropped; "
-            f"skipped {len(self.skipped):,}: {kinds}."
+            f"{self.clip_seconds:g} s are padded, {n_long:,} longer are cropped; {skipped}."
         )
 
     def write_skipped(self, path: Path) -> None:
-        """Write `id,path,reason` of every skipped clip."""
+        """Write the id, path and reason of every skipped clip to a CSV."""
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["id", "path", "reason"])
@@ -69,12 +69,12 @@ class Corpus:
 
 
 def open_corpus(source: Source, store: Store, skipped_csv: Path | None = None) -> Corpus:
-    """Open the usable clips of a source; what is not known of them yet is found out first.
+    """Open the usable clips of a source, inspecting first those that have not been inspected.
 
     Args:
         source: An option of the config group `data`.
         store: Where the manifest is kept.
-        skipped_csv: Where skipped clips are listed, also where no clip is left; None for nowhere.
+        skipped_csv: CSV that lists the skipped clips, written even if no clip is usable; None for no file.
 
     Raises:
         UserError: The metadata is broken, or a split has no usable clip.
@@ -83,11 +83,11 @@ def open_corpus(source: Source, store: Store, skipped_csv: Path | None = None) -
 
 
 def corpus_of(manifest: Manifest, source: Source, skipped_csv: Path | None = None) -> Corpus:
-    """Take the usable clips of a manifest.
+    """Return the usable clips of a manifest.
 
     Args:
-        manifest: Of the source.
-        source: Says how long clips are, and what is kept of them.
+        manifest: The manifest of the source.
+        source: States the length of clips and what is cached of them.
         skipped_csv: As for `open_corpus`.
 
     Raises:
@@ -113,7 +113,7 @@ def _require_clips(corpus: Corpus) -> None:
     if len(corpus.classes) < 2:
         raise UserError(
             f"The data has {'1 class' if corpus.classes else 'no classes'}; tagging needs 2 or more, "
-            "so label what is not it, too."
+            'so add clips of another class, for example "other".'
         )
     for split in SPLITS:
         if len(corpus.clips[split]):
@@ -122,13 +122,13 @@ def _require_clips(corpus: Corpus) -> None:
         skipped = corpus.skipped.select(corpus.skipped.where("split", split))
         if not len(skipped):
             advice = "choose another data.validation" if split == "val" else "check the metadata's sets"
-            raise UserError(f"The {split} split has no clips: none is listed for it; {advice}.")
+            raise UserError(f"The {split} split has no clips: the metadata lists none; {advice}.")
         example = skipped.table().slice(0, 1).to_pylist()[0]
         reason = f"{example['status']} {example['detail'] or skipped[0].location or ''}".strip()
         raise UserError(
-            f"The {split} split has no usable clip: all {len(skipped):,} that are listed for it are skipped, "
+            f"The {split} split has no usable clip: all {len(skipped):,} listed clips are skipped, "
             f"for example {example['id']} ({reason}); "
-            "check that the audio lies where the data option looks for it."
+            "check that the audio is where the data option looks for it."
         )
 
 
@@ -136,6 +136,6 @@ def _require_positives(corpus: Corpus, split: Split) -> None:
     if not corpus.class_counts(split).any():
         advice = "another data.validation" if split == "val" else "check its labels"
         raise UserError(
-            f"data.classes leaves {len(corpus.classes)} classes, and none of them occurs in the usable clips "
+            f"data.classes leaves {len(corpus.classes)} classes, but none of them occurs in the usable clips "
             f"of the {split} split; choose other classes, or {advice}."
         )

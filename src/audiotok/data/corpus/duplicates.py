@@ -1,4 +1,4 @@
-"""Twins: clips of different splits that have the same bytes; their scores are of what was learnt by heart."""
+"""Duplicates: clips in different splits with the same bytes, for which scores only measure memorisation."""
 
 from dataclasses import dataclass
 from itertools import combinations
@@ -8,19 +8,19 @@ import numpy as np
 from audiotok.data.clip import SPLITS, Split
 from audiotok.data.corpus.catalogue import Catalogue
 
-_SHOWN = 3  # pairs that are kept
+_SHOWN = 3  # pairs in `examples`
 _WORDS: dict[Split, str] = {"train": "training", "val": "validation", "test": "test"}
 
 
 @dataclass(frozen=True, slots=True)
-class Twins:
-    """The clips of a split that have the bytes of a clip of another.
+class Duplicates:
+    """The clips of one split that have the same bytes as a clip of another split.
 
     Args:
-        split: Theirs.
-        of: The other.
-        n: How many there are.
-        examples: Ids of the first three, each with one that has its bytes.
+        split: Their split.
+        of: The other split.
+        n: Number of such clips.
+        examples: The first three pairs of ids: a clip of this split, and one of the other.
     """
 
     split: Split
@@ -31,19 +31,19 @@ class Twins:
     def __str__(self) -> str:
         one, other = self.examples[0]
         return (
-            f"{self.n:,} clips of the {_WORDS[self.split]} split have the bytes of a {_WORDS[self.of]} clip, "
+            f"{self.n:,} {_WORDS[self.split]} clips have the same bytes as a {_WORDS[self.of]} clip, "
             f"for example {one} and {other}"
         )
 
 
-def find_twins(usable: Catalogue) -> list[Twins]:
-    """Find the clips that have the digest of a clip of a split before theirs, pair of splits by pair.
+def find_duplicates(usable: Catalogue) -> list[Duplicates]:
+    """Find clips with the digest of a clip of an earlier split, for each pair of splits.
 
-    Where only headers were read, these are the short files of equal bytes, and of longer ones those whose
-    names, sizes and times are equal, too.
+    If only headers were read, a long file counts as a duplicate only if its name, size and time are equal,
+    too.
 
     Args:
-        usable: Clips of all splits.
+        usable: Usable clips of all splits.
     """
     clips = {split: usable.select(usable.where("split", split)) for split in SPLITS}
     found = []
@@ -55,5 +55,5 @@ def find_twins(usable: Catalogue) -> list[Twins]:
         if len(places):
             some = places[:_SHOWN]
             pairs = zip(clips[split].ids(some), clips[of].ids(order[first[some]]), strict=True)
-            found.append(Twins(split, of, len(places), [list(pair) for pair in pairs]))
+            found.append(Duplicates(split, of, len(places), [list(pair) for pair in pairs]))
     return found

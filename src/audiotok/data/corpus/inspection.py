@@ -1,8 +1,8 @@
-"""Find out what a clip is like, by decoding it once or by its header.
+"""Inspect a clip: decode it once, or read its header.
 
-A header tells neither silence nor, for most formats, a file that breaks off, and decoding costs 6-9 ms a clip
-and core: 20 thousand clips take about three minutes on one core. `data.check=header` is for corpora that are
-known to be whole.
+Decoding costs 6 to 9 ms for each clip of 10 s, three minutes of one core for 20,000 clips. A header takes a
+fraction of that, but does not show silence nor, in most formats, a truncated file: `data.check=header` is for
+corpora that are known to be intact.
 """
 
 import hashlib
@@ -18,23 +18,24 @@ from audiotok.data.reading.audio import UnreadableError, read_header, read_mono
 from audiotok.data.reading.files import Files
 from audiotok.data.source import Check
 
-UNREAD = "unread"  # the fault of a clip that the machine did not read this time; another time it may
-_END = 2 * 65_536  # bytes; a page of Ogg has 65,307 at most, so two ends hold the last one
+UNREAD = "unread"  # the fault of a clip that could not be read this time, but may be readable later
+_END = 2 * 65_536  # bytes; an Ogg page has at most 65,307, so the last one is among these
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What was found in one clip.
+    """The result of inspecting one clip.
 
     Args:
         fault: "" or one of missing, empty, broken, and `UNREAD`.
-        detail: What the decoder said about a broken clip, or the machine about one that it did not read.
+        detail: The decoder's message for a broken clip, or the system's for one that could not be read.
         seconds: Length, s.
         rate: Sample rate, Hz.
-        channels: How many.
-        peak: Loudest sample of their mean, 1.0 being full scale; NaN where only the header was read.
-        digest: Of the bytes: what is made from them is kept under this, not under a name. Where only the
-            header of a file was read, of both ends, and of its name, size and version for what lies between.
+        channels: Number of channels.
+        peak: Largest absolute sample of the mean of the channels, 1.0 being full scale; NaN if only the
+            header was read.
+        digest: Digest of the bytes, by which cached results are found again even if the file is renamed. If
+            only the header was read: of both ends of the file, and of its name, size and version.
     """
 
     fault: str = ""
@@ -46,7 +47,7 @@ class Condition:
     digest: int = 0
 
     def reason_to_skip(self, limits: Limits) -> tuple[str, str]:
-        """Return why a clip cannot be used, as (status, detail), or ("", "") where it can."""
+        """Return why a clip cannot be used, as (status, detail), or ("", "") if it can."""
         if self.fault:
             return self.fault, self.detail
         if self.seconds < limits.min_seconds:
@@ -59,18 +60,18 @@ class Condition:
 
 
 def inspect_clip(location: Location, check: Check) -> Condition:
-    """Say what a clip is like; but for clips that are `UNREAD`, a function of its bytes alone.
+    """Inspect a clip. The result depends on its bytes alone, except for clips that are `UNREAD`.
 
     Args:
-        location: Where it is.
-        check: "decode" to decode all of it, "header" to read its beginning and its end.
+        location: Where the clip is.
+        check: "decode" decodes all of it, "header" reads only its beginning and its end.
     """
     try:
         return _decode(location) if check == "decode" else _look(location)
     except FileNotFoundError:
         return Condition("missing")
     except OSError as error:
-        if error.errno is not None:  # a right, a network or a disk is wanting: not the bytes' fault
+        if error.errno is not None:  # permissions, the network or the disk, not the bytes
             return Condition(UNREAD, error.strerror or str(error))
         return Condition("broken", str(error))
     except UnreadableError as error:
@@ -103,7 +104,7 @@ def _look(location: Location) -> Condition:
 
 
 def _ends(path: Path) -> tuple[bytes, bytes, bytes]:
-    """Return what stands for the bytes of a file that are not read, its first bytes, and its last."""
+    """Return a stand-in for the bytes of a file that are not read, its first bytes, and its last bytes."""
     entry = Files().stat(str(path))
     if entry is None:
         raise FileNotFoundError(path)
@@ -117,13 +118,13 @@ def _digest(content: bytes) -> int:
 
 
 def _require_end_of_ogg(start: bytes, end: bytes) -> None:
-    """Refuse an Ogg file that does not end with a whole page marked as its last (RFC 3533, section 6).
+    """Reject an Ogg file that does not end with a complete page marked as the last (RFC 3533, section 6).
 
-    libsndfile reads one that was cut short without a word, as a shorter one.
+    libsndfile silently reads a truncated file as a shorter one.
     """
     if not start.startswith(b"OggS"):
         return
     page = end[end.rfind(b"OggS") :]
     n_segments = page[26] if len(page) > 26 else 0
     if len(page) < 27 + n_segments + sum(page[27 : 27 + n_segments]) or not page[5] & 4:
-        raise UnreadableError("the Ogg stream breaks off: its last page is missing")
+        raise UnreadableError("the Ogg stream is truncated: its last page is missing")

@@ -1,12 +1,13 @@
-"""The manifest of a corpus: every listed clip, where it is and what it is like, found out once.
+"""The manifest of a corpus: the location and condition of every listed clip, determined once.
 
-`<cache_dir>/manifests/<key>/` holds `manifest.parquet`, a row for each clip (columns: `catalogue.SCHEMA`),
-and `manifest.json`, which says what it is made of. The key names the settings of the data option and what
-lies on the disk (the bytes of the metadata; names, sizes and times of files or shards), so that a run whose
-corpus has not changed reads one file and starts. To look at two million files takes a disk a while: with
-`data.scan=once` a run starts from the manifest that was used last, whatever has become of the files.
+`<cache_dir>/manifests/<key>/` contains `manifest.parquet` with a row for each clip (`catalogue.SCHEMA`), and
+`manifest.json`, which says what it is made of. The key depends on the settings of the data option, on the
+bytes of the metadata, and on the names, sizes and times of the audio files, so that a run whose corpus has
+not changed reads one file and starts. Checking two million files can take minutes: with `data.scan=once`, a
+run starts from the manifest that was used last, whether or not the files have changed.
 
-Clips are inspected in parts (`audiotok.data.corpus.parts`), so that what was stopped goes on.
+Clips are inspected in parts (`audiotok.data.corpus.conditions`), so that an interrupted inspection continues
+where it stopped.
 """
 
 import gc
@@ -34,19 +35,19 @@ from audiotok.store import StaleError, Store, content_key
 
 log = logging.getLogger(__name__)
 TABLE = "manifest.parquet"
-_ELSEWHERE = {"clip_seconds", "cache", "scan"}  # settings that no row depends on
-_SLOW = 10.0  # s of looking at files, from which on another setting is named
+_IRRELEVANT = {"clip_seconds", "cache", "scan"}  # settings that no row depends on
+_SLOW = 10.0  # s; if checking files takes longer, the log recommends data.scan=once
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """The clips of a data source, as they were found.
+    """The clips of a data source as they were found.
 
     Args:
-        folder: Where it lies.
-        classes: What the labels stand for.
-        table: Of `catalogue.SCHEMA`, in the order of the ids.
-        findings: Where what is listed and what is there disagree.
+        folder: The manifest's folder in the cache.
+        classes: The classes that labels refer to.
+        table: The clips, a table of `catalogue.SCHEMA`, sorted by id.
+        findings: Disagreements between the metadata and the files.
     """
 
     folder: Path
@@ -56,7 +57,7 @@ class Manifest:
 
 
 def open_manifest(source: Source, store: Store) -> Manifest:
-    """Read the manifest of a data source: with `scan` "once" the one used last, else that of the files now.
+    """Read the manifest of a data source: the last used one if `scan` is "once", else that of the files now.
 
     Args:
         source: An option of the config group `data`.
@@ -69,19 +70,19 @@ def open_manifest(source: Source, store: Store) -> Manifest:
     if source.scan == "once":
         manifest = _used_last(source, store)
         if manifest is not None:
-            log.info("Took the manifest %s, and looked at no file (data.scan=once).", manifest.folder)
+            log.info("Reused the manifest %s without checking any file (data.scan=once).", manifest.folder)
             return manifest
-        log.info("No manifest of this corpus with these settings is there yet, so all files are looked at.")
+        log.info("No manifest of this corpus exists for these settings yet, so all files are checked.")
     return update_manifest(source, store)
 
 
 def update_manifest(source: Source, store: Store, engine: Engine | None = None) -> Manifest:
-    """Look at the files of a data source, and read its manifest, made first where it is absent or stale.
+    """Check the files of a data source and read its manifest, making it first if it is absent or stale.
 
     Args:
         source: An option of the config group `data`.
         store: Where manifests and inspected parts are kept.
-        engine: Inspects the parts that are wanting; None for processes on this machine.
+        engine: Inspects the clips that have not been inspected; None for processes on this machine.
 
     Raises:
         UserError: The metadata is missing or broken, the cache cannot be written, or a part fails.
@@ -93,7 +94,7 @@ def update_manifest(source: Source, store: Store, engine: Engine | None = None) 
     def load(folder: Path) -> Manifest:
         manifest = read_manifest(folder)
         if is_unread(manifest.table["status"]) and not is_new:
-            raise StaleError("when it was made, clips could not be read that may be read now")
+            raise StaleError("some clips could not be read when it was made, and may be readable now")
         return manifest
 
     def make(folder: Path) -> None:
@@ -113,25 +114,25 @@ def update_manifest(source: Source, store: Store, engine: Engine | None = None) 
 
 
 def made_of(source: Source) -> dict[str, object]:
-    """Return what the manifest of a source depends on, as it is now: its key is the content key of this."""
-    listed = _listed_by(source)  # writes the embedded corpus where it is not there, which is no look at files
+    """Return what the manifest of a source currently depends on; the manifest's key is made from this."""
+    listed = _listed_by(source)  # may write the embedded dataset, which is not to be timed
     start = time.monotonic()
     audio = source.fingerprint_of_audio()
     seconds = time.monotonic() - start
     if seconds > _SLOW:
         log.info(
-            "Looking at the files took %.0f s; data.scan=once would take the manifest as it is.", seconds
+            "Checking the files took %.0f s; data.scan=once would skip this and reuse the manifest.", seconds
         )
     return {**listed, "audio": audio}
 
 
 def _listed_by(source: Source) -> dict[str, object]:
-    settings = {name: value for name, value in asdict(source).items() if name not in _ELSEWHERE}
+    settings = {name: value for name, value in asdict(source).items() if name not in _IRRELEVANT}
     return {"source": type(source).__name__, **settings, "tables": source.fingerprint_of_tables()}
 
 
 def _used_last(source: Source, store: Store) -> Manifest | None:
-    """Read the manifest that was last used with these settings and tables; None where there is none."""
+    """Read the last used manifest of these settings and tables, or return None if there is none."""
     wanted = _listed_by(source)
     for entry in sorted(store.entries(MANIFESTS.name), key=lambda entry: entry.last_use, reverse=True):
         if not entry.is_abandoned and _is_of(entry.folder / MANIFESTS.sidecar, wanted):
@@ -142,7 +143,7 @@ def _used_last(source: Source, store: Store) -> Manifest | None:
 
 
 def _is_of(path: Path, wanted: dict[str, object]) -> bool:
-    """Tell whether a sidecar is of what is wanted, whatever the audio was like then."""
+    """Tell whether a sidecar has these ingredients, not considering the audio."""
     try:
         made_of = json.loads(path.read_text(encoding="utf-8"))["made_of"]
         return content_key({**made_of, "audio": None}) == content_key({**wanted, "audio": None})
@@ -152,7 +153,7 @@ def _is_of(path: Path, wanted: dict[str, object]) -> bool:
 
 @contextmanager
 def _uncollected() -> Iterator[None]:
-    """Hold the garbage collector off objects that all stay: of 2 million it takes a third of the time."""
+    """Pause the garbage collector while millions of objects are made, which saves a third of the time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
@@ -163,10 +164,10 @@ def _uncollected() -> Iterator[None]:
 
 
 def _table(listed: pa.Table, conditions: pa.Table, limits: Limits) -> pa.Table:
-    """Join what is listed and what was found to the columns of a manifest."""
+    """Join the listing and the conditions of clips into the columns of a manifest."""
     reasons = [
         Condition(**row).reason_to_skip(limits)
-        for batch in conditions.to_batches(max_chunksize=4096)  # not a dictionary for each clip at once
+        for batch in conditions.to_batches(max_chunksize=4096)  # few clips are dictionaries at a time
         for row in batch.to_pylist()
     ]
     found = {name: conditions.column(name) for name in CONDITIONS.names if name in SCHEMA.names}
@@ -179,11 +180,11 @@ def _table(listed: pa.Table, conditions: pa.Table, limits: Limits) -> pa.Table:
 
 
 def write_manifest(folder: Path, table: pa.Table, listing: Listing, ingredients: dict[str, object]) -> None:
-    """Write a manifest to a folder, from which `read_manifest` reads it.
+    """Write a manifest, for `read_manifest`.
 
     Args:
-        folder: It is there, and empty.
-        table: Of `catalogue.SCHEMA`, in the order of the ids.
+        folder: An empty folder.
+        table: The clips, a table of `catalogue.SCHEMA`, sorted by id.
         listing: Its classes and findings.
         ingredients: What `made_of` returned.
     """
@@ -202,14 +203,12 @@ def read_manifest(folder: Path) -> Manifest:
     """Read a manifest.
 
     Raises:
-        StaleError: It is of another version, or cannot be read.
+        StaleError: It has another version, or cannot be read.
     """
     try:
         sidecar = json.loads((folder / MANIFESTS.sidecar).read_text(encoding="utf-8"))
         if sidecar["version"] != MANIFESTS.version:
-            raise StaleError(
-                f"the manifest is of version {sidecar['version']}, and this is {MANIFESTS.version}"
-            )
+            raise StaleError(f"the manifest has version {sidecar['version']}, not {MANIFESTS.version}")
         classes = tuple(SoundClass(id_, name) for id_, name in sidecar["classes"])
         findings = Findings(**{name: Tally(**tally) for name, tally in sidecar["findings"].items()})
         table = read_table(folder / TABLE)

@@ -1,4 +1,4 @@
-"""What `audiotok prepare` says of a corpus: what is there, against what is listed."""
+"""The report of `audiotok prepare` on a corpus: the clips that were found, against those that are listed."""
 
 from collections import Counter
 from dataclasses import asdict
@@ -9,14 +9,14 @@ from rich.table import Table
 
 from audiotok.data.clip import SPLITS, Split
 from audiotok.data.corpus.catalogue import USABLE, Catalogue
-from audiotok.data.corpus.duplicates import Twins, find_twins
+from audiotok.data.corpus.duplicates import Duplicates, find_duplicates
 from audiotok.data.corpus.manifest import Manifest
 
-_SHOWN = 10  # classes on screen; the report has all
+_SHOWN = 10  # classes on screen; the file has all
 
 
 def report(manifest: Manifest, min_positives: int) -> dict[str, Any]:
-    """Return what is there, in plain JSON; clips that are not usable count as listed and nowhere else."""
+    """Return the report as plain JSON; clips that are not usable count only as listed."""
     listed = Catalogue(manifest.table)
     usable = listed.select(listed.where("status", USABLE))
     splits = {split: listed.select(listed.where("split", split)) for split in SPLITS}
@@ -29,7 +29,7 @@ def report(manifest: Manifest, min_positives: int) -> dict[str, Any]:
         "rates": _counts(usable, "rate"),
         "channels": _counts(usable, "channels"),
         **asdict(manifest.findings),
-        "twins": [asdict(twins) for twins in find_twins(usable)],
+        "duplicates": [asdict(duplicates) for duplicates in find_duplicates(usable)],
         "min_positives": min_positives,
         "few_positives": _few_positives(manifest, splits, min_positives),
     }
@@ -50,7 +50,7 @@ def _counts(clips: Catalogue, name: str) -> dict[str, int]:
 
 
 def _few_positives(manifest: Manifest, splits: dict[Split, Catalogue], least: int) -> dict[str, Any]:
-    """Return each split's classes with fewer usable clips than the least: id, name, clips, fewest first."""
+    """Return the classes of each split with too few usable clips: id, name, number of clips, fewest first."""
     few: dict[str, Any] = {}
     for split, clips in splits.items():
         counts = clips.select(clips.where("status", USABLE)).class_counts(len(manifest.classes)).tolist()
@@ -64,7 +64,7 @@ def _few_positives(manifest: Manifest, splits: dict[Split, Catalogue], least: in
 
 def show(found: dict[str, Any]) -> None:
     """Print a report."""
-    console = Console(markup=False, emoji=False)  # ids and names are what they are
+    console = Console(markup=False, emoji=False)  # ids and names may contain brackets and colons
     console.print(_clips_table(found))
     console.print(_few_table(found))
     for line in sentences(found):
@@ -72,29 +72,29 @@ def show(found: dict[str, Any]) -> None:
 
 
 def sentences(found: dict[str, Any]) -> list[str]:
-    """Say what the tables do not."""
-    rates, channels = _listed(found["rates"], " Hz"), _listed(found["channels"], " channels")
+    """Return what the tables do not show, a sentence each."""
+    rates, channels = _listed(found["rates"], "at {} Hz"), _listed(found["channels"], "with {} channels")
     lines = [
-        f"{found['n_found']:,} of {found['n_listed']:,} listed clips are there.",
+        f"{found['n_found']:,} of {found['n_listed']:,} listed clips were found.",
         f"Usable clips: {rates}; {channels}.",
     ]
     for name, sentence in _FINDINGS.items():
         if found[name]["n"]:
             examples = ", ".join(found[name]["examples"])
             lines.append(f"{found[name]['n']:,} {sentence} (for example {examples}).")
-    return lines + [f"{Twins(**twins)}." for twins in found["twins"]]
+    return lines + [f"{Duplicates(**duplicates)}." for duplicates in found["duplicates"]]
 
 
 _FINDINGS = {
-    "listed_twice": "rows list an id again; the first one counts",
-    "found_twice": "clips are there again; flac is taken before wav, ogg, mp3, opus, and the first by name",
-    "not_listed": "clips are there and in no list",
-    "unknown_labels": "labels are of no class, and left out",
+    "listed_twice": "rows repeat an id that is already listed; the first row counts",
+    "found_twice": "clips have several files; flac is preferred to wav, ogg, mp3 and opus, then the first",
+    "not_listed": "files are not listed",
+    "unknown_labels": "labels are not in the class table and are left out",
 }
 
 
-def _listed(counts: dict[str, int], unit: str) -> str:
-    return ", ".join(f"{n:,} of {value}{unit}" for value, n in counts.items()) or "none"
+def _listed(counts: dict[str, int], phrase: str) -> str:
+    return ", ".join(f"{n:,} {phrase.format(value)}" for value, n in counts.items()) or "none"
 
 
 def _clips_table(found: dict[str, Any]) -> Table:

@@ -1,4 +1,4 @@
-"""Arrow tables in Parquet files, with a sum of every page: a bit that flips on the disk is an OSError."""
+"""Arrow tables in Parquet files with a checksum for every page, so that a flipped bit raises OSError."""
 
 from pathlib import Path
 
@@ -7,18 +7,18 @@ import pyarrow.parquet as pq
 
 
 def write_table(table: pa.Table, path: Path) -> None:
-    """Write a table as one row group, from which `read_table` reads it."""
+    """Write a table as one row group, for `read_table`."""
     pq.write_table(table, path, row_group_size=max(1, len(table)), write_page_checksum=True)
 
 
 def read_table(path: Path) -> pa.Table:
     """Read a file column by column, each into one chunk.
 
-    All columns at once would take twice the memory, and `pq.read_table` imports a second's worth of modules.
+    Reading all columns at once would take twice the memory, and importing `pq.read_table`'s modules a second.
 
     Raises:
-        OSError: The file is missing, cut short, or a page does not fit its sum.
-        pa.ArrowException: It is no Parquet file.
+        OSError: The file is missing or truncated, or a page does not match its checksum.
+        pa.ArrowException: It is not a Parquet file.
     """
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
         schema = file.schema_arrow

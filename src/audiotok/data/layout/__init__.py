@@ -1,1 +1,1 @@
-"""How clips lie on disks: `layout` says what a layout is and chooses one, every other file is one of them."""
+"""The layouts in which AudioSet is stored: `layout` has the interface, most other modules are one each."""

@@ -1,8 +1,8 @@
-"""Lists of files in JSON, as AST and PSLA read them (github.com/YuanGongND/ast).
+"""Lists of files in JSON, as read by AST and PSLA (github.com/YuanGongND/ast).
 
 `{"data": [{"wav": "/somewhere/Y<id>.wav", "labels": "/m/09x0r,/t/dd00088"}, ...]}`, one JSON for each set:
-`balanced_train_data.json`, `eval_data.json`. A path that is not absolute counts from the JSON's own folder
-or, where nothing is there, from `data.audio_folder`.
+`balanced_train_data.json`, `eval_data.json`. A relative path is relative to the JSON's own folder or, if
+nothing is found there, to `data.audio_folder`.
 """
 
 import json
@@ -17,13 +17,13 @@ from audiotok.errors import UserError
 
 
 class ASTJSON(Containers):
-    """Files that are listed in JSON; they are read as those of folders are."""
+    """Files that are listed in JSON."""
 
     name = "ast_json"
     extensions = (".json",)
 
     def entries(self, files: Files, folder: str, source_set: str) -> Iterator[Entry]:
-        """List the JSONs of a set, and the files that they list."""
+        """List the JSON files of a set, and the files that they list."""
         for entry in self.containers(files, folder, source_set):
             yield entry
             for found in self.find_in(files, folder, entry.path):
@@ -31,10 +31,10 @@ class ASTJSON(Containers):
                 yield files.stat(path) or Entry(path, 0, 0)
 
     def find_in(self, files: Files, folder: str, path: str) -> Iterable[Found]:
-        """List what a JSON lists.
+        """List the clips of a JSON file.
 
         Raises:
-            UserError: The JSON is broken, or of something else.
+            UserError: The JSON is broken, or contains something else.
         """
         rows = _rows(path, files.read(path))
         base = _base([wav for wav, _ in rows], [path.rpartition("/")[0], folder], files)
@@ -53,13 +53,13 @@ def _rows(path: str, text: bytes) -> list[tuple[str, tuple[str, ...]]]:
         return [(str(row["wav"]), tuple(label.strip() for label in row["labels"].split(","))) for row in rows]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(
-            f'{path} is not {{"data": [{{"wav": path, "labels": "/m/..,/m/.."}}, ...]}} ({error!r}); mend it '
-            "or move it out of data.audio_folder, or choose another data.layout."
+            f'{path} is not {{"data": [{{"wav": path, "labels": "/m/..,/m/.."}}, ...]}} ({error!r}); fix it, '
+            "move it out of data.audio_folder, or choose another data.layout."
         ) from error
 
 
 def _base(paths: list[str], folders: list[str], files: Files) -> str:
-    """Return the first folder in which one of the relative paths lies, else the first."""
+    """Return the first folder that contains one of the relative paths, else the first folder."""
     relative = (path for path in paths if not _is_absolute(path))
     there = (folder for path in relative for folder in folders if files.exists(f"{folder}/{path}"))
     return next(there, folders[0])

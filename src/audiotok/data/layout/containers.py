@@ -1,4 +1,4 @@
-"""What layouts of many clips in one file share: whose clips a container holds, and keeping a few open."""
+"""The common part of layouts with many clips in a file: finding containers and keeping a few open."""
 
 import os
 from abc import abstractmethod
@@ -14,13 +14,13 @@ Container = TypeVar("Container")
 
 
 class Containers(Layout):
-    """Files that each hold many clips, of one set or, where a path names none, of any."""
+    """Files that contain many clips: of one set or, if the path names no set, of any."""
 
     extensions: ClassVar[tuple[str, ...]]  # with the dot, in lower case
 
     @classmethod
     def looks_right(cls, files: Files, folder: str) -> bool:
-        """Tell whether there is a file with one of the extensions in any sub-folder."""
+        """Tell whether any sub-folder has a file with one of the extensions."""
         return any(entry.path.lower().endswith(cls.extensions) for entry in files.walk(folder))
 
     def entries(self, files: Files, folder: str, source_set: str) -> Iterator[Entry]:
@@ -28,14 +28,14 @@ class Containers(Layout):
         return self.containers(files, folder, source_set)
 
     def containers(self, files: Files, folder: str, source_set: str) -> Iterator[Entry]:
-        """List the files that may hold clips of a set: those that name it, or no set at all."""
+        """List the files that may contain clips of a set: those whose path names it, or names no set."""
         for entry in files.walk(folder):
             named = set_of(entry.path.removeprefix(folder))
             if entry.path.lower().endswith(self.extensions) and named in {source_set, None}:
                 yield entry
 
     def find(self, files: Files, folder: str, source_set: str) -> Iterator[Found]:
-        """List the clips in the files that may hold some of a set.
+        """List the clips in the files that may contain clips of a set.
 
         Raises:
             UserError: As `find_in`.
@@ -45,21 +45,21 @@ class Containers(Layout):
 
     @abstractmethod
     def find_in(self, files: Files, folder: str, path: str) -> Iterable[Found]:
-        """List the clips in a file of a folder.
+        """List the clips in one file.
 
         Raises:
-            UserError: The file is broken, or holds something else.
+            UserError: The file is broken, or contains something else.
         """
 
 
 class Opened(Generic[Container]):
-    """Containers that are kept open, so that the next clip of one costs no opening.
+    """Containers that are kept open, so that only the first clip of each costs an opening.
 
-    Each process has its own: handles that a forked worker inherits share their position with its parent's.
+    Each process opens its own, because a forked worker would share file positions with its parent.
 
     Args:
         open_container: Opens the container at a path.
-        limit: How many are kept, those that were used last.
+        limit: Number of containers to keep, the most recently used ones.
     """
 
     def __init__(self, open_container: Callable[[str], Container], limit: int) -> None:
@@ -74,12 +74,12 @@ class Opened(Generic[Container]):
         with self._lock:
             if path not in self._containers:
                 while len(self._containers) >= self._limit:
-                    self._containers.popitem(last=False)  # closed when nobody reads it any more
+                    self._containers.popitem(last=False)  # it is closed when the last reader drops it
                 self._containers[path] = self._open_container(path)
             self._containers.move_to_end(path)
             return self._containers[path]
 
     def _begin(self) -> None:
         self._process = os.getpid()
-        self._lock = Lock()  # the parent's may be held by a thread that a fork does not copy
+        self._lock = Lock()  # the parent's lock may be held by a thread that does not exist after a fork
         self._containers: OrderedDict[str, Container] = OrderedDict()

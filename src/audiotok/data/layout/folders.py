@@ -1,7 +1,7 @@
-"""Audio files in folders: one for each set, in it files, or sub-folders with files; or without sets.
+"""Audio files in folders: one folder for each set, with or without sub-folders, or no sets at all.
 
-Seen: `<set>/<id[:2]>/<id>.flac`, `<set>/<id>.wav`, PANNs' `unbalanced_train_segments/
-unbalanced_train_segments_part00/Y<id>.wav`; how a name spells an id is not decided here.
+Examples: `<set>/<id[:2]>/<id>.flac`, `<set>/<id>.wav`, and PANNs' `unbalanced_train_segments/
+unbalanced_train_segments_part00/Y<id>.wav`. How a name spells an id is the matter of `spelling`.
 """
 
 from collections.abc import Iterator
@@ -19,16 +19,16 @@ class Folders(Layout):
 
     @classmethod
     def looks_right(cls, files: Files, folder: str) -> bool:
-        """Tell whether there is an audio file in any sub-folder."""
+        """Tell whether any sub-folder has an audio file."""
         return any(is_audio(entry.path) for entry in files.walk(folder))
 
     def entries(self, files: Files, folder: str, source_set: str) -> Iterator[Entry]:
-        """List the audio files that lie in no folder of another set."""
+        """List the audio files that are not in a folder of another set."""
         walk = files.walk(folder, enters=lambda name: set_of(name) in {source_set, None})
         return (entry for entry in walk if is_audio(entry.path))
 
     def find(self, files: Files, folder: str, source_set: str) -> Iterator[Found]:
-        """List the clips of a set, a file each."""
+        """List the clips of a set; each is a file."""
         for entry in self.entries(files, folder, source_set):
             yield Found(_parts(entry.path)[0], Location(self.name, entry.path))
 
@@ -38,12 +38,12 @@ class Folders(Layout):
 
 
 def is_audio(path: str) -> bool:
-    """Tell an audio file by its extension."""
+    """Tell by its extension whether a file is audio."""
     stem, extension = _parts(path)
     return bool(stem) and extension.lower() in EXTENSIONS
 
 
 def _parts(path: str) -> tuple[str, str]:
-    """Return stem and extension of a file: as pathlib's, at a tenth of the time."""
+    """Return the stem and the extension of a file, ten times as fast as pathlib."""
     stem, _, extension = path.rpartition("/")[2].rpartition(".")
     return stem, extension

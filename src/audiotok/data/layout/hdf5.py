@@ -1,9 +1,10 @@
-"""HDF5 of waveforms, as PANNs packs them (github.com/qiuqiangkong/audioset_tagging_cnn, `utils/dataset.py`).
+"""HDF5 files of waveforms, as packed by PANNs.
 
+Source of the format: github.com/qiuqiangkong/audioset_tagging_cnn, `utils/dataset.py`.
 Datasets: `audio_name` (clips,) such as b"Y<id>.wav", `waveform` (clips, S) int16 or, earlier, float32, and
-`target` (clips, 527); `sample_rate` is an attribute, 32,000 Hz where there is none. A clip that was missing
-when the file was packed is a row of zeros with an empty name. Labels come from the CSVs: `target` counts the
-rows of a class table that the file does not name.
+`target` (clips, 527); `sample_rate` is an attribute, 32,000 Hz if absent. A clip that was missing when the
+file was packed is a row of zeros with an empty name. Labels come from the CSVs, because the file does not say
+which class table `target` refers to.
 """
 
 import struct
@@ -20,7 +21,7 @@ from audiotok.data.reading.audio import UnreadableError
 from audiotok.data.reading.files import Files, is_url
 from audiotok.errors import UserError
 
-_N_OPEN = 64  # files in each process: PANNs makes 43 of AudioSet, and an open one holds no audio
+_N_OPEN = 64  # files in each process: AudioSet has 43, and an open file takes little memory
 _SAMPLE_RATE = 32_000  # Hz
 _WAV_FORMATS = {"int16": 1, "float32": 3}
 
@@ -38,7 +39,7 @@ class HDF5(Containers):
 
     @classmethod
     def looks_right(cls, files: Files, folder: str) -> bool:
-        """Tell whether there is an HDF5 file in any sub-folder that is not called one of mp3."""
+        """Tell whether any sub-folder has an HDF5 file whose name does not say mp3."""
         return any(not is_called_mp3(path) for path in cls.paths(files, folder))
 
     @classmethod
@@ -50,7 +51,7 @@ class HDF5(Containers):
         """List the rows that have a name.
 
         Raises:
-            UserError: h5py is not installed, the file breaks off, or its datasets are of another shape.
+            UserError: h5py is not installed, the file is truncated, or its datasets have other shapes.
         """
         for row, name in enumerate(self._names(path)):
             if name:
@@ -61,7 +62,7 @@ class HDF5(Containers):
         try:
             rows, sample_rate = self._rows(location.path)
             return self.to_file(rows[int(location.entry)], sample_rate)
-        except (KeyError, ValueError, IndexError) as error:  # h5py's words for what is not there
+        except (KeyError, ValueError, IndexError) as error:  # what h5py raises for missing data
             raise UnreadableError(str(error)) from error
 
     def to_file(self, row: np.ndarray, sample_rate: int) -> bytes:
@@ -69,7 +70,7 @@ class HDF5(Containers):
         return wav(row, sample_rate)
 
     def fits(self, data: Any) -> bool:
-        """Tell whether a dataset is one of `content`."""
+        """Tell whether a dataset has the form that `content` describes."""
         return data.ndim == 2 and data.dtype.name in _WAV_FORMATS
 
     def _names(self, path: str) -> list[str]:
@@ -80,43 +81,41 @@ class HDF5(Containers):
                 self._check(path, file)
                 return [name.decode("utf-8", "replace") for name in file["audio_name"][:]]
         except OSError as error:
-            raise UserError(f"{path} cannot be read as HDF5 ({error}); fetch it or pack it again.") from error
+            raise UserError(f"{path} cannot be read as HDF5 ({error}); pack or download it again.") from error
 
     def _check(self, path: str, file: Any) -> None:
         names, data = file.get("audio_name"), file.get(self.dataset)
         if names is None or data is None or data.shape[:1] != names.shape or not self.fits(data):
-            there = [
+            existing = [
                 f"{name} {getattr(item, 'dtype', '')} {getattr(item, 'shape', '')}"
                 for name, item in file.items()
             ]
             raise UserError(
-                f"{path} has {', '.join(there) or 'nothing'}; data.layout={self.name} needs audio_name and, "
-                f"for each name, {self.content} in {self.dataset}, so choose another data.layout, or move "
-                "it out of data.audio_folder."
+                f"{path} has {', '.join(existing) or 'nothing'}, but data.layout={self.name} needs "
+                f"audio_name and, for each name, {self.content} in {self.dataset}; choose another "
+                "data.layout, or move the file out of data.audio_folder."
             )
 
     def _open_rows(self, path: str) -> tuple[Any, int]:
-        file = self._open(path)  # stays open as long as its dataset is kept
+        file = self._open(path)  # stays open as long as its dataset is used
         return file[self.dataset], int(file.attrs.get("sample_rate", _SAMPLE_RATE))
 
     def _open(self, path: str) -> Any:
         try:
             import h5py
         except ModuleNotFoundError as error:
-            raise UserError(
-                f"data.layout={self.name} needs h5py, which is not installed; pip install 'audiotok[hdf5]'."
-            ) from error
-        # a lock is of no use to those who only read, and many shared file systems have none
+            raise UserError(f"data.layout={self.name} needs h5py; pip install 'audiotok[hdf5]'.") from error
+        # readers need no lock, and many shared file systems have none
         return h5py.File(Files().open(path), "r") if is_url(path) else h5py.File(path, "r", locking=False)
 
 
 def is_called_mp3(path: str) -> bool:
-    """Tell PaSST's files, `balanced_train_segments_mp3.hdf` for example, from PANNs' by their names."""
+    """Tell whether a name ends in mp3, as PaSST's do (`balanced_train_segments_mp3.hdf`), unlike PANNs'."""
     return PurePosixPath(path).stem.lower().endswith("mp3")
 
 
 def wav(samples: np.ndarray, sample_rate: int) -> bytes:
-    """Return a mono WAV file with samples as they are, int16 or float32 (S,), at a rate in Hz.
+    """Return a mono WAV file with the given samples, int16 or float32 (S,), and sample rate, Hz.
 
     Source: Microsoft and IBM, "Multimedia Programming Interface and Data Specifications 1.0", 1991.
     """

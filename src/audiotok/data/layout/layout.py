@@ -1,7 +1,7 @@
-"""What a layout is, and which one a folder has.
+"""The interface of a layout, and the choice of the layout of a folder.
 
-A layout knows two things: which clips lie in a folder, by names and tables alone, and how to get the bytes of
-one of them. `data.layout` names the module; `auto` takes the first of `LAYOUTS` that looks right.
+A layout knows two things: which clips are in a folder, from names and tables alone, and how to read the bytes
+of one of them. `data.layout` is the name of its module; `auto` chooses the first of `LAYOUTS` that fits.
 """
 
 import importlib
@@ -17,7 +17,7 @@ from audiotok.data.reading.audio import UnreadableError
 from audiotok.data.reading.files import Entry, Files, is_url
 from audiotok.errors import UserError
 
-# Modules and their classes, in the order in which they are tried; JSON is last, as it may lie anywhere.
+# Modules and their classes, in the order in which they are tried; JSON is last, as it may be anywhere.
 LAYOUTS = {
     "folders": "Folders",
     "parquet": "Parquet",
@@ -27,19 +27,19 @@ LAYOUTS = {
     "ast_json": "ASTJSON",
 }
 
-# bal_train, balanced_train_segments, unbalanced_train_part00, eval07, evaluation: a word of its own, as
-# unbal has bal in it and medieval has eval.
+# bal_train, balanced_train_segments, unbalanced_train_part00, eval07, evaluation: whole words only, because
+# unbal contains bal, and medieval contains eval.
 _SET = re.compile(r"(?<![a-z])(?:(unbal)(?:anced?)?|(bal)(?:anced?)?|(eval)(?:uation)?)(?![a-z])")
 _SETS = ("unbal_train", "bal_train", "eval")
 
 
 class Found(NamedTuple):
-    """A clip that lies in a folder.
+    """A clip that was found in a folder.
 
     Args:
-        name: What it is called there: the stem of a file, a `video_id`, an `audio_name`.
+        name: Its name there: the stem of a file, a `video_id`, an `audio_name`.
         location: Where its bytes are.
-        labels: Ids of its labels where the layout carries them, else None.
+        labels: Ids of its labels, if the layout stores them, else None.
     """
 
     name: str
@@ -48,41 +48,41 @@ class Found(NamedTuple):
 
 
 class Layout(ABC):
-    """One way in which clips lie on disks; stateless but for open containers."""
+    """A way of storing clips; it has no state except open containers."""
 
     name: ClassVar[str]
-    out_of_order: ClassVar[str] = ""  # what is read for a clip that does not follow its neighbour
+    out_of_order: ClassVar[str] = ""  # what must be read for a clip if clips are not read in order
 
     @classmethod
     @abstractmethod
     def looks_right(cls, files: Files, folder: str) -> bool:
-        """Tell by names alone whether a folder has this layout."""
+        """Tell from names alone whether a folder has this layout."""
 
     def entries(self, files: Files, folder: str, source_set: str) -> Iterator[Entry]:
-        """List the files that `find` depends on: where these have not changed, neither has what is found."""
+        """List the files that the result of `find` depends on."""
         return files.walk(folder)
 
     @abstractmethod
     def find(self, files: Files, folder: str, source_set: str) -> Iterator[Found]:
-        """List the clips of a set that lie in a folder; opens no audio.
+        """List the clips of a set in a folder, without opening any audio.
 
         Raises:
-            UserError: A container is broken or of another schema.
+            UserError: A container is broken or has another schema.
         """
 
     @abstractmethod
     def read(self, location: Location) -> bytes:
-        """Return the bytes of an audio file; cheap when repeated, also in forked processes.
+        """Return the bytes of an audio file; containers stay open, so that repeated reading is cheap.
 
         Raises:
-            OSError, UnreadableError: They cannot be read.
+            OSError, UnreadableError: The bytes cannot be read.
         """
 
 
 def set_of(path: str) -> str | None:
-    """Return the set that the last part of a path names of those that name exactly one; None where none does.
+    """Return the set that a path names, by the last of its parts that names exactly one set; or None.
 
-    `data/bal_train/00.parquet` and `unbalanced_train_part00.h5` name one, `20k/train/00.tar` does not.
+    `data/bal_train/00.parquet` and `unbalanced_train_part00.h5` name a set; `20k/train/00.tar` does not.
     """
     for part in reversed(PurePosixPath(path.lower()).parts):
         named = {_SETS[match.lastindex - 1] for match in _SET.finditer(part) if match.lastindex}
@@ -93,10 +93,10 @@ def set_of(path: str) -> str | None:
 
 @cache
 def layout_named(name: str) -> Layout:
-    """Return a layout by the name of its module.
+    """Return the layout with the name of a module.
 
     Raises:
-        UserError: There is none of this name.
+        UserError: The name is unknown.
     """
     if name not in LAYOUTS:
         raise UserError(f"data.layout={name} is not known; choose auto or one of {', '.join(LAYOUTS)}.")
@@ -107,10 +107,10 @@ def layout_named(name: str) -> Layout:
 
 
 def choose_layout(name: str, files: Files, folder: str) -> Layout:
-    """Return the layout of a name or, for `auto`, the first that looks right, `folders` where none does.
+    """Return the layout with a name or, for `auto`, the first one that fits; `folders` if none does.
 
     Raises:
-        UserError: There is none of this name.
+        UserError: The name is unknown.
     """
     if name != "auto":
         return layout_named(name)
@@ -121,7 +121,7 @@ def choose_layout(name: str, files: Files, folder: str) -> Layout:
 
 
 def sound_of(location: Location) -> Path | bytes:
-    """Return what `read_mono` reads: a local file as it is, so that a stretch of it can be read, or bytes.
+    """Return what `read_mono` accepts: the path of a local file, of which a segment can be read, or bytes.
 
     Raises:
         UnreadableError: The bytes cannot be read.

@@ -1,12 +1,13 @@
-"""Parquet shards as on huggingface.co/datasets/agkphysics/AudioSet: an audio file in a column of each row.
+"""Parquet shards as on huggingface.co/datasets/agkphysics/AudioSet: one audio file in each row.
 
 Columns: `video_id`, `audio` (a struct of `bytes` and `path`), `labels` (mids), `human_labels`. Files are
 `data/bal_train/00.parquet` or `bal_train-00000-of-00012.parquet`.
 
-Parquet gives no row alone: a row group (100 rows where the `datasets` library wrote it, 140 MB of AudioSet)
-is read and decompressed as one. The last one of a shard stays in memory, so clips in the order of the shard
-cost little; in any other order, each costs a row group: 1.3 ms a clip against 88 ms with 100 rows of 0.84 MB,
-from memory. `audiotok prepare ... fill=tokens` reads in order; once tokens are kept, no order matters.
+Parquet cannot read a single row: a row group (100 rows from the `datasets` library, 140 MB of AudioSet) is
+read and decompressed at once. The last row group of a shard stays in memory, so that reading clips in the
+order of the shard costs 1.3 ms each; in any other order, each clip costs a whole row group, 88 ms (measured
+with 100 rows of 0.84 MB, file in memory). `audiotok prepare ... fill=tokens` reads in order; once tokens are
+cached, the order does not matter.
 """
 
 from bisect import bisect_right
@@ -24,7 +25,7 @@ from audiotok.data.reading.audio import UnreadableError
 from audiotok.data.reading.files import Files, is_url
 from audiotok.errors import UserError
 
-_N_OPEN = 2  # shards, each with a row group in memory, in each process: 280 MB of AudioSet
+_N_OPEN = 2  # shards with a row group in memory, in each process: 280 MB of AudioSet
 
 
 class Parquet(Containers):
@@ -41,7 +42,7 @@ class Parquet(Containers):
         """List the rows of a file that have an id, by the columns of ids and labels.
 
         Raises:
-            UserError: The file is no Parquet file, breaks off, or has other columns.
+            UserError: The file is not Parquet, is truncated, or has other columns.
         """
         ids, labels = _read_ids(path)
         for row, (id_, mids) in enumerate(zip(ids, labels, strict=True)):
@@ -69,13 +70,13 @@ class _Shard:
         self._starts = [0, *accumulate(sizes)]
         self._group = -1
         self._rows: pa.ChunkedArray | None = None
-        self._lock = Lock()  # threads that inspect clips side by side want the same row group
+        self._lock = Lock()  # several threads may want the same row group
 
     def read(self, row: int) -> bytes | None:
         group = bisect_right(self._starts, row) - 1
         with self._lock:
             if group != self._group:
-                self._rows = None  # frees it before the next is read
+                self._rows = None  # free it before the next one is read
                 self._rows = self._file.read_row_group(group, ["audio.bytes"], use_threads=False)["audio"]
                 self._group = group
             rows = self._rows
@@ -85,7 +86,7 @@ class _Shard:
 
 
 def _open(path: str) -> pq.ParquetFile:
-    return pq.ParquetFile(Files().open(path) if is_url(path) else path)  # a path is read without Python
+    return pq.ParquetFile(Files().open(path) if is_url(path) else path)  # a local path is read without Python
 
 
 def _read_ids(path: str) -> tuple[list[str | None], list[list[str] | None]]:
@@ -94,14 +95,14 @@ def _read_ids(path: str) -> tuple[list[str | None], list[list[str] | None]]:
         schema = shard.schema_arrow
         if not _has_clips(schema):
             raise UserError(
-                f"{path} has the columns {', '.join(schema.names)}; video_id and audio with its bytes are "
-                "needed, so move it out of data.audio_folder, or choose another data.layout."
+                f"{path} has the columns {', '.join(schema.names)}, but video_id and audio.bytes are needed; "
+                "move it out of data.audio_folder, or choose another data.layout."
             )
         has_labels = "labels" in schema.names and pa.types.is_list(schema.field("labels").type)
         table = shard.read(["video_id", "labels"] if has_labels else ["video_id"], use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise UserError(
-            f"{path} cannot be read as Parquet ({_first_line(error)}); fetch it again."
+            f"{path} cannot be read as Parquet ({_first_line(error)}); download it again."
         ) from error
     ids = table["video_id"].to_pylist()
     return ids, table["labels"].to_pylist() if has_labels else [None] * len(ids)

@@ -1,4 +1,4 @@
-"""AudioSet's tables: the segments of a set, and the classes.
+"""AudioSet's tables: the segments of each set, and the classes.
 
 Source of the format: research.google.com/audioset/download.html. Three header lines, then
 `--PJHxphWEs, 30.000, 40.000, "/m/09x0r,/t/dd00088"`.
@@ -33,7 +33,7 @@ class Segment:
 
 
 def read_class_table(path: str) -> list[SoundClass]:
-    """Read `index,mid,display_name`, in the order of the index.
+    """Read the class table (`index,mid,display_name`), sorted by index.
 
     Raises:
         UserError: The file is missing or a row is broken.
@@ -44,10 +44,10 @@ def read_class_table(path: str) -> list[SoundClass]:
             if number == 1:
                 continue
             if len(row) != 3 or not row[0].isdigit():
-                raise UserError(f"{path}:{number}: {row} is not index,mid,display_name; mend that row.")
+                raise UserError(f"{path}:{number}: {row} is not index,mid,display_name; fix that row.")
             classes[int(row[0])] = SoundClass(row[1], row[2])
     if not classes:
-        raise UserError(f"{path} lists no classes; take the table from AudioSet's download page.")
+        raise UserError(f"{path} lists no classes; download the table from AudioSet's website.")
     return [classes[index] for index in sorted(classes)]
 
 
@@ -59,7 +59,7 @@ def read_segments(path: str, known: set[str] | None) -> Iterator[Segment]:
         known: The label ids that may occur; None for any.
 
     Raises:
-        UserError: The file is missing, a row is broken, or a label is not known.
+        UserError: The file is missing, a row is broken, or a label is unknown.
     """
     with _open_csv(path) as file:
         reader = csv.reader(_lines_with_closed_quotes(path, file), skipinitialspace=True)
@@ -69,7 +69,7 @@ def read_segments(path: str, known: set[str] | None) -> Iterator[Segment]:
             if len(row) != 4 or not row[0] or not row[3]:
                 raise UserError(
                     f"{path}:{reader.line_num}: {','.join(row)} is not "
-                    'YTID, start_seconds, end_seconds, "labels"; mend or delete that row.'
+                    'YTID, start_seconds, end_seconds, "labels"; fix or delete that row.'
                 )
             labels = tuple(label.strip() for label in row[3].split(","))
             unknown = [label for label in labels if known is not None and label not in known]
@@ -82,10 +82,10 @@ def read_segments(path: str, known: set[str] | None) -> Iterator[Segment]:
 
 
 def _lines_with_closed_quotes(path: str, file: Iterable[str]) -> Iterator[str]:
-    """Pass lines on; a quote left open would swallow those after it."""
+    """Check that quotes are closed: an open quote would swallow the lines that follow."""
     for number, line in enumerate(file, start=1):
         if line.count('"') % 2:
-            raise UserError(f"{path}:{number}: a quote is never closed; mend or delete that row.")
+            raise UserError(f"{path}:{number}: a quote is not closed; fix or delete that row.")
         yield line
 
 
@@ -94,6 +94,6 @@ def _open_csv(path: str) -> TextIO:
         return io.TextIOWrapper(Files().open(path), encoding="utf-8", newline="")
     except OSError as error:
         raise UserError(
-            f"{path} cannot be read ({error.strerror}); it comes from "
+            f"{path} cannot be read ({error.strerror}); download it from "
             "research.google.com/audioset/download.html."
         ) from error

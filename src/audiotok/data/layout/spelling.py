@@ -1,4 +1,4 @@
-"""Which listed clip is one that lies in a folder, by its name alone; and which of several is taken."""
+"""Matching the names of files to listed clips, and choosing among several files of a clip."""
 
 import re
 from collections.abc import Container, Iterable
@@ -7,16 +7,16 @@ from audiotok.data.clip import Findings, Location
 from audiotok.data.layout.layout import Found
 from audiotok.data.reading.audio import EXTENSIONS
 
-# The eleven characters of a YouTube id and an optional _start or _start-end; the same after a Y.
+# The eleven characters of a YouTube id and an optional _start or _start-end; optionally after a Y.
 _ID_AND_TIMES = r"([A-Za-z0-9_-]{11})(?:_\d+(?:\.\d+)?(?:-\d+(?:\.\d+)?)?)?"
 _STEMS = (re.compile(_ID_AND_TIMES), re.compile("Y" + _ID_AND_TIMES))
 
 
 def id_of_stem(stem: str, ids: Container[str] | None) -> str | None:
-    """Return the listed YouTube id that a file name stands for, or None; without a list, the first that fits.
+    """Return the listed YouTube id that a file name stands for, or None; without a list, the first match.
 
-    `<id>`, `Y<id>`, `<id>_<start>` and `<id>_<start>-<end>` are understood. Ids may themselves begin
-    with `Y`, `-` or `_` and contain `_`, so a name is never split: what is listed decides.
+    The forms `<id>`, `Y<id>`, `<id>_<start>` and `<id>_<start>-<end>` are recognised. Ids may themselves
+    begin with `Y`, `-` or `_` and contain `_`, so a name is never split: the list decides.
     """
     if ids is not None and stem in ids:
         return stem
@@ -30,16 +30,16 @@ def id_of_stem(stem: str, ids: Container[str] | None) -> str | None:
 def locate(
     found: Iterable[Found], ids: Container[str], findings: Findings, left_over: dict[str, str]
 ) -> dict[str, Location]:
-    """Find listed clips among those that lie in a folder.
+    """Return the locations of listed clips among those found in a folder, by id.
 
-    Where a clip lies there several times, the first extension of `EXTENSIONS` is taken, and of these the
-    first that is found.
+    Of several files of a clip, the one with the first extension in `EXTENSIONS` is taken, and among equals
+    the first that was found.
 
     Args:
-        found: What lies there.
-        ids: What is listed.
-        findings: Takes what lies there more than once.
-        left_over: Takes the names of clips that are not listed, by their places.
+        found: The clips in the folder.
+        ids: The listed ids.
+        findings: Receives the clips that were found more than once.
+        left_over: Receives the names of clips that are not listed, by location.
     """
     locations: dict[str, Location] = {}
     for clip in found:

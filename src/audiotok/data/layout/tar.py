@@ -1,8 +1,8 @@
-"""Tar shards: the older ones of huggingface.co/datasets/agkphysics/AudioSet, and webdataset's.
+"""Tar shards: the earlier ones of huggingface.co/datasets/agkphysics/AudioSet, and those of webdataset.
 
-The former have members `audio/bal_train/<id>.flac`; in the latter, `<key>.json` beside `<key>.flac` may carry
-`labels`. A tar is read from one header to the next once, when its clips are listed; a clip is then a stretch
-of the file, by offset and size, and reading it needs neither tarfile nor an open handle.
+The former have members `audio/bal_train/<id>.flac`; in the latter, `<key>.json` beside `<key>.flac` may
+contain `labels`. The headers of a tar are read once, when its clips are listed; a clip is then a range of
+bytes, and reading it needs neither tarfile nor an open file.
 """
 
 import json
@@ -20,7 +20,7 @@ from audiotok.errors import UserError
 
 
 class Tar(Containers):
-    """Audio files in tars."""
+    """Audio files in tar archives."""
 
     name = "tar"
     extensions = (".tar",)
@@ -29,7 +29,7 @@ class Tar(Containers):
         """List the audio files in a tar.
 
         Raises:
-            UserError: The file is no tar, is compressed, or breaks off.
+            UserError: The file is not a tar, is compressed, or is truncated.
         """
         with files.open(path) as file:
             members = {member.name: member for member in _members(path, file)}
@@ -47,25 +47,27 @@ class Tar(Containers):
         offset, _, size = location.entry.partition("+")
         data = Files().read(location.path, int(offset), int(size))
         if len(data) < int(size):
-            raise UnreadableError(f"the tar breaks off after {len(data)} of {size} bytes of the member")
+            raise UnreadableError(f"the tar is truncated after {len(data)} of {size} bytes of the member")
         return data
 
 
 def _members(path: str, file: BinaryIO) -> Iterator[tarfile.TarInfo]:
-    """List the files in a tar; one that was cut short is refused, for tarfile reads it as a smaller one."""
+    """List the files in a tar; reject a truncated one, which tarfile silently reads as a smaller one."""
     try:
         with tarfile.open(fileobj=file, mode="r:") as tar:
             yield from (member for member in tar if member.isreg())
             end = tar.offset
     except tarfile.ReadError as error:
-        raise UserError(f"{path} cannot be read as a tar ({error}); fetch it again, or unpack it.") from error
+        raise UserError(
+            f"{path} cannot be read as a tar ({error}); unpack it, or download it again."
+        ) from error
     file.seek(end)
     if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
-        raise UserError(f"{path} breaks off after {end:,} bytes: a tar ends with zeros; fetch it again.")
+        raise UserError(f"{path} is truncated after {end:,} bytes: a tar ends with zeros; download it again.")
 
 
 def _labels(file: BinaryIO, member: tarfile.TarInfo) -> tuple[str, ...] | None:
-    """Return the `labels` of a JSON, a list or separated by commas; None where it has none."""
+    """Return the `labels` in a JSON, a list or separated by commas; None if it has none."""
     file.seek(member.offset_data)
     try:
         described = json.loads(file.read(member.size))

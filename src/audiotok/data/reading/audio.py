@@ -1,7 +1,8 @@
-"""Audio files to mono waveforms, through libsndfile (wav, flac, ogg, mp3, opus) or PyAV (m4a), and soxr.
+"""Audio files to mono waveforms, by libsndfile (wav, flac, ogg, mp3, opus) or PyAV (m4a), and soxr.
 
-TorchCodec, torchaudio's own reader since 2.9, wants FFmpeg on the system; soundfile's wheel brings its
-decoder. Decoding a 10 s clip takes 6-9 ms on one core, resampling 1.5 ms; both release Python's lock.
+TorchCodec, torchaudio's own reader since 2.9, needs FFmpeg on the system; soundfile's wheel contains its
+decoders. Decoding a 10 s clip takes 6 to 9 ms on one core and resampling it 1.5 ms; both release Python's
+global lock.
 """
 
 import io
@@ -19,8 +20,8 @@ from audiotok.data.reading import m4a
 
 EXTENSIONS = ("flac", "wav", "ogg", "mp3", "opus", *m4a.EXTENSIONS)
 
-# libsndfile reads a wav that was cut short as a shorter one, and notes this in its log. A recorder that
-# cannot go back to fill in the length writes the largest there is.
+# libsndfile reads a truncated wav as a shorter one, and notes this in its log. A recorder that cannot go back
+# to fill in the length writes the largest possible one.
 _WAV_LENGTH = re.compile(r"data : (\d+) \(should be (\d+)\)")
 _WAV_STREAMED = 0x7FFFFFFF
 
@@ -30,7 +31,7 @@ class UnreadableError(Exception):
 
 
 class Header(NamedTuple):
-    """What a file says of itself: length in s, sample rate in Hz, number of channels."""
+    """The header of a file: length in s, sample rate in Hz, number of channels."""
 
     seconds: float
     rate: int
@@ -38,7 +39,7 @@ class Header(NamedTuple):
 
 
 def read_header(source: Path | bytes) -> Header:
-    """Read what a file says of itself, without decoding it.
+    """Read the header of a file, without decoding it.
 
     Raises:
         UnreadableError: The file is missing or is not audio.
@@ -50,18 +51,18 @@ def read_header(source: Path | bytes) -> Header:
 def read_mono(
     source: Path | bytes, start_seconds: float = 0.0, seconds: float | None = None
 ) -> tuple[np.ndarray, int]:
-    """Decode a file, or a stretch of it, and average its channels.
+    """Decode a file, or a segment of it, and average its channels.
 
     Args:
         source: An audio file, or the bytes of one.
         start_seconds: Where to begin, s.
-        seconds: How much to read, s; None reads to the end. A shorter file gives what it has.
+        seconds: How much to read, s; None reads to the end. A shorter file gives a shorter waveform.
 
     Returns:
         The waveform, float32 (S,), and its sample rate in Hz.
 
     Raises:
-        UnreadableError: The file is missing, is not audio, breaks off, or holds what is no number.
+        UnreadableError: The file is missing, not audio, truncated, or has samples that are not finite.
     """
     with _opened(source) as file:
         rate = file.samplerate
@@ -72,14 +73,14 @@ def read_mono(
         expected = file.frames - start if n < 0 else min(n, file.frames - start)
         promised = _WAV_LENGTH.search(file.extra_info)
     if promised and int(promised[2]) < int(promised[1]) < _WAV_STREAMED:
-        raise UnreadableError(f"breaks off after {promised[2]} of {promised[1]} bytes")
+        raise UnreadableError(f"truncated after {promised[2]} of {promised[1]} bytes")
     if len(samples) < expected:
-        raise UnreadableError(f"breaks off after {len(samples)} of {expected} samples")
+        raise UnreadableError(f"truncated after {len(samples)} of {expected} samples")
     n_channels = samples.shape[1]
     shares = np.full(n_channels, 1 / n_channels, dtype=np.float32)
     mono = samples @ shares if n_channels > 1 else samples[:, 0]  # mean(axis=1) takes 7 ms of 10 s
-    if not np.isfinite(mono @ mono):  # their energy: huge samples overflow here, as they would in a spectrum
-        raise UnreadableError("samples that are not finite, or as good as")
+    if not np.isfinite(mono @ mono):  # their energy: huge samples overflow here as they would in a spectrum
+        raise UnreadableError("samples that are not finite, or too large")
     return mono, rate
 
 
@@ -93,9 +94,9 @@ def _opened(source: Path | bytes) -> Iterator[soundfile.SoundFile | m4a.M4A]:
         with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
             yield file
     except soundfile.LibsndfileError as error:
-        if isinstance(source, Path) and not source.exists():  # it says "System error."
-            raise UnreadableError("there is no such file") from error
-        said = error.error_string.strip().rstrip(".")  # without the path, which its own text repeats
+        if isinstance(source, Path) and not source.exists():  # libsndfile only says "System error."
+            raise UnreadableError("no such file") from error
+        said = error.error_string.strip().rstrip(".")  # without the path
         raise UnreadableError(said or f"libsndfile error {error.code}") from error
     except OSError as error:
         raise UnreadableError(error.strerror or str(error)) from error
@@ -104,7 +105,7 @@ def _opened(source: Path | bytes) -> Iterator[soundfile.SoundFile | m4a.M4A]:
 def read_waveform(
     source: Path | bytes, sample_rate: int, start_seconds: float = 0.0, seconds: float | None = None
 ) -> np.ndarray:
-    """Read a file as a mono waveform at a given rate.
+    """Read a file as a mono waveform at a given sample rate.
 
     Args:
         source: An audio file, or the bytes of one.
@@ -122,5 +123,5 @@ def read_waveform(
 
 
 def resample(waveform: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
-    """Bring a waveform (S,) from one rate to another, Hz, by soxr; at the same rate it stays as it is."""
+    """Resample a waveform (S,) from one rate to another, Hz; return it unchanged if they are equal."""
     return waveform if rate == sample_rate else soxr.resample(waveform, rate, sample_rate, quality="MQ")

@@ -1,4 +1,4 @@
-"""Files on this machine, by os, and at URLs (`s3://`, `hf://`, `memory://`), by fsspec."""
+"""Files on this machine, through os, and at URLs (`s3://`, `hf://`, `memory://`), through fsspec."""
 
 import hashlib
 import io
@@ -12,9 +12,9 @@ from audiotok.errors import UnreachableError, UserError
 
 
 class Entry(NamedTuple):
-    """One file: where it is, its size in bytes, and which version of it.
+    """A file: its path, its size in bytes, and its version.
 
-    The version is the time of its last change, ns; where a server keeps none, its name for these bytes, or 0.
+    The version is the time of the last change, ns; if a server has none, its own name for the bytes, or 0.
     """
 
     path: str
@@ -23,7 +23,7 @@ class Entry(NamedTuple):
 
 
 def fingerprint(entries: Iterable[Entry | None]) -> str:
-    """Return 16 hex digits that name the paths, sizes and versions of files; None is one that is gone."""
+    """Return 16 hex digits that identify the paths, sizes and versions of files; None is a missing file."""
     digest = hashlib.sha256()
     for entry in entries:
         digest.update(repr(entry).encode())
@@ -31,7 +31,7 @@ def fingerprint(entries: Iterable[Entry | None]) -> str:
 
 
 def fingerprint_of_content(paths: Iterable[str]) -> str:
-    """Return 16 hex digits that name the bytes of files; one that is not there has none."""
+    """Return 16 hex digits that identify the contents of files; a missing file counts as empty."""
     digest = hashlib.sha256()
     for path in paths:
         content = Files().read(path) if Files().stat(path) else b""
@@ -40,45 +40,45 @@ def fingerprint_of_content(paths: Iterable[str]) -> str:
 
 
 def join(folder: str, name: str) -> str:
-    """Return the path of a name in a folder; a path that is absolute, or a URL, stays as it is."""
+    """Return the path of a name in a folder; an absolute path or a URL is returned unchanged."""
     name = os.path.expanduser(name)  # noqa: PTH111
     return name if is_url(name) or os.path.isabs(name) else f"{folder.rstrip('/')}/{name}"  # noqa: PTH117
 
 
 def is_url(path: str) -> bool:
-    """Tell whether a path is one for fsspec."""
+    """Tell whether a path is a URL, which fsspec opens."""
     return "://" in path
 
 
 class Files:
-    """What layouts know of a file system: nothing else of it is used.
+    """The file system as layouts see it; they use nothing else.
 
     Raises:
-        UserError: At a URL, the package that its protocol needs is not installed.
+        UserError: The package for the protocol of a URL is not installed.
         UnreachableError: The server of a URL does not answer, or refuses.
     """
 
     def walk(self, folder: str, enters: Callable[[str], bool] = lambda name: True) -> Iterator[Entry]:
-        """List the files of a folder and its sub-folders, in the order of their names; none where it is not.
+        """List the files of a folder and its sub-folders, sorted by name; none if the folder is missing.
 
         Args:
             folder: Where to begin.
-            enters: Tells by the name of a sub-folder whether to go into it.
+            enters: Tells by the name of a sub-folder whether to enter it.
 
         Raises:
-            UserError: A folder may not be read.
+            UserError: A folder cannot be read.
         """
         return _walk_url(folder, enters) if is_url(folder) else _walk(folder, enters)
 
     def read(self, path: str, start: int = 0, size: int | None = None) -> bytes:
-        """Return the bytes of a file, or a stretch of them.
+        """Return the bytes of a file, or a range of them.
 
         Raises:
             OSError: The file cannot be read.
         """
         if is_url(path):
             end = None if size is None else start + size
-            with _reaching(path) as (file_system, inner):  # by name: S3's second argument is a version
+            with _reaching(path) as (file_system, inner):  # by keyword: S3's second argument is a version
                 content: bytes = file_system.cat_file(inner, start=start, end=end)
             return content
         with self.open(path) as file:
@@ -86,13 +86,13 @@ class Files:
             return file.read(-1 if size is None else size)
 
     def open(self, path: str) -> BinaryIO:
-        """Open a file for reading; what is opened can seek, and fetches no more than it is asked for."""
+        """Open a file for reading; it can seek, and fetches only what is read."""
         if is_url(path):
             return cast(BinaryIO, _Remote(path))
-        return open(path, "rb")  # noqa: PTH123  # a str may be a path of 2 million
+        return open(path, "rb")  # noqa: PTH123  # a Path object for each of 2 million files is slow
 
     def stat(self, path: str) -> Entry | None:
-        """Return the size and version of a file, or None where there is no such file."""
+        """Return the size and version of a file, or None if there is no such file."""
         try:
             if is_url(path):
                 with _reaching(path) as (file_system, inner):
@@ -104,7 +104,7 @@ class Files:
         return Entry(path, found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
 
     def exists(self, path: str) -> bool:
-        """Tell whether there is a file or a folder."""
+        """Tell whether a file or a folder exists."""
         if is_url(path):
             with _reaching(path) as (file_system, inner):
                 return bool(file_system.exists(inner))
@@ -126,14 +126,14 @@ def _walk(folder: str, enters: Callable[[str], bool]) -> Iterator[Entry]:
             continue
         try:
             found = entry.stat()
-        except OSError:  # a link to nowhere
+        except OSError:  # a broken link
             continue
         if entry.is_file():
             yield Entry(entry.path, found.st_size, found.st_mtime_ns)
 
 
 def _leads_back(entry: os.DirEntry[str]) -> bool:
-    """Tell whether a folder is a link to one that it lies in."""
+    """Tell whether a folder is a link to one of its own parents."""
     if not entry.is_symlink():
         return False
     here, there = (os.path.realpath(path) for path in (os.path.dirname(entry.path), entry.path))  # noqa: PTH120
@@ -151,12 +151,12 @@ def _walk_url(folder: str, enters: Callable[[str], bool]) -> Iterator[Entry]:
 
 @contextmanager
 def _reaching(url: str) -> Iterator[tuple[Any, str]]:
-    """Hand out fsspec's file system of a URL, which it keeps, and the path in it; say what it cannot reach.
+    """Return fsspec's file system for a URL, and the path in it; report what cannot be reached.
 
-    Clients of servers raise what they like, errors of no common kind. A file that is not there is an answer.
+    The clients of servers raise errors without a common base class.
 
     Raises:
-        UserError: A package that it needs is not installed.
+        UserError: A required package is not installed.
         UnreachableError: The server does not answer, or refuses.
         FileNotFoundError: There is no such file.
     """
@@ -176,12 +176,12 @@ def _reaching(url: str) -> Iterator[tuple[Any, str]]:
     except Exception as error:
         said = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise UnreachableError(
-            f"{url} cannot be reached ({said}); see to the address, to the credentials and to the network."
+            f"{url} cannot be reached ({said}); check the address, the credentials and the network."
         ) from error
 
 
 class _Remote(io.RawIOBase):
-    """A file at a URL, of which every read fetches what it asks for."""
+    """A file at a URL; every read fetches the bytes that it returns."""
 
     def __init__(self, url: str) -> None:
         self._url = url
@@ -221,6 +221,6 @@ class _Remote(io.RawIOBase):
 def _entry(path: str, info: dict[str, Any]) -> Entry:
     changed = next((info[key] for key in ("mtime", "LastModified", "created") if info.get(key)), None)
     if changed is None:
-        return Entry(path, int(info["size"]), info.get("blob_id", 0))  # the Hub's
+        return Entry(path, int(info["size"]), info.get("blob_id", 0))  # the Hugging Face Hub's
     seconds = changed.timestamp() if hasattr(changed, "timestamp") else float(changed)
     return Entry(path, int(info["size"]), round(seconds * 1e9))

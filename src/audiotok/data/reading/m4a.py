@@ -1,4 +1,4 @@
-"""AAC in MPEG-4 files, which libsndfile does not read, through FFmpeg as the wheel of PyAV brings it."""
+"""AAC in MPEG-4 files, which libsndfile cannot read, decoded by the FFmpeg libraries in PyAV's wheel."""
 
 import io
 from collections.abc import Iterator
@@ -10,11 +10,11 @@ import numpy as np
 from audiotok.errors import UserError
 
 EXTENSIONS = ("m4a", "mp4")
-_SLACK = 4 * 1024  # samples by which a header may be wrong: the encoder's delay and its last, padded frame
+_SLACK = 4 * 1024  # samples by which a header may be wrong: encoder delay and the padded last frame
 
 
 def is_m4a(source: Path | bytes) -> bool:
-    """Tell a file by what it begins with, whatever it is called: downloads are often named after another."""
+    """Recognise a file by its first bytes, not its name: downloads often have the wrong extension."""
     if isinstance(source, Path):
         try:
             with source.open("rb") as file:
@@ -25,19 +25,19 @@ def is_m4a(source: Path | bytes) -> bool:
 
 
 class M4A:
-    """One file, with as much of the interface of `soundfile.SoundFile` as is used; it is read once.
+    """An open file with the part of the interface of `soundfile.SoundFile` that is used; it is read once.
 
     Args:
         source: The file, or the bytes of one.
 
     Attributes:
-        frames: Samples of a channel: by the header until it has been read to its end, then those there were.
-        samplerate: Hz.
-        channels: How many.
-        extra_info: Nothing.
+        frames: Samples of each channel: as the header says, until the file has been read to its end.
+        samplerate: Sample rate, Hz.
+        channels: Number of channels.
+        extra_info: Always empty.
 
     Raises:
-        OSError: It is no such file, or has no sound in it.
+        OSError: It is not such a file, or has no audio in it.
         UserError: PyAV is not installed.
     """
 
@@ -48,9 +48,7 @@ class M4A:
             import av
         except ImportError as error:
             name = "a clip" if isinstance(source, bytes) else str(source)
-            raise UserError(
-                f"{name} is m4a, which needs PyAV, and that is not installed; pip install 'audiotok[m4a]'."
-            ) from error
+            raise UserError(f"{name} is m4a, which needs PyAV; pip install 'audiotok[m4a]'.") from error
         self._av = av
         try:
             self._file = av.open(io.BytesIO(source) if isinstance(source, bytes) else str(source), "r")
@@ -58,7 +56,7 @@ class M4A:
             raise OSError(error.errno, error.strerror) from error
         if not self._file.streams.audio or not self._file.streams.audio[0].rate:
             self._file.close()
-            raise OSError("no sound in it")
+            raise OSError("no audio in it")
         self._stream = self._file.streams.audio[0]
         self.samplerate: int = self._stream.rate
         self.channels: int = self._stream.channels
@@ -74,18 +72,18 @@ class M4A:
         self._file.close()
 
     def tell(self) -> int:
-        """Return where reading goes on, in samples."""
+        """Return the position of the next sample."""
         return self._position
 
     def seek(self, position: int) -> None:
-        """Go on at a sample; what comes before it is decoded too."""
+        """Go to a sample; `read` decodes what comes before it, too."""
         self._position = position
 
     def read(self, n: int, dtype: str = "float32", always_2d: bool = True) -> np.ndarray:
-        """Return n samples or, where n is negative, all that follow: float32 (n, channels).
+        """Return n samples, or all that follow if n is negative: float32 (n, channels).
 
         Raises:
-            OSError: What there is cannot be decoded, or is less than the header says.
+            OSError: The file cannot be decoded, or is shorter than its header says.
         """
         assert (dtype, always_2d) == ("float32", True)
         wanted = None if n < 0 else self._position + n
@@ -107,7 +105,7 @@ class M4A:
 
     def _blocks(self) -> Iterator[np.ndarray]:
         """Decode from the beginning: float32 (channels, some samples)."""
-        # AAC is decoded to planes of float32 anyway; other codecs are converted
+        # AAC decodes to planar float32 anyway; other codecs are converted
         to_float = self._av.AudioResampler(format="fltp")
         for decoded in self._file.decode(self._stream):
             for frame in to_float.resample(decoded):
@@ -115,5 +113,5 @@ class M4A:
 
     def _require_end(self, n_decoded: int) -> None:
         if n_decoded + _SLACK < self.frames:
-            raise OSError(f"breaks off after {n_decoded} of {self.frames} samples")
+            raise OSError(f"truncated after {n_decoded} of {self.frames} samples")
         self.frames = n_decoded

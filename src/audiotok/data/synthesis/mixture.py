@@ -1,4 +1,4 @@
-"""Synthetic sounds mixed into labelled clips, with echoes and the noise of a recording.
+"""Synthetic sounds mixed into labelled clips, with echoes and recording noise.
 
 A clip of 10 s at 16 kHz costs about 15 ms on one core.
 """
@@ -10,19 +10,19 @@ from audiotok.data.synthesis.waves import noise_spectrum, normalise
 
 
 def _gain(decibels: float) -> float:
-    """Return the factor on amplitudes that a level in dB is."""
+    """Return the amplitude factor of a level in dB."""
     return float(10 ** (decibels / 20))
 
 
 def _place(rng: np.random.Generator, wave: np.ndarray, mix: np.ndarray) -> None:
-    """Add a waveform to the mix (S,) at a random onset that leaves at least 80 % of it inside, if it fits."""
+    """Add a waveform to the mix (S,) at a random onset, with at least 80 % of it inside if it fits."""
     start = int(rng.integers(max(1, len(mix) - int(0.8 * len(wave)))))
     inside = wave[: len(mix) - start]
     mix[start : start + len(inside)] += inside
 
 
 def _echo(rng: np.random.Generator, mix: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Add the reflections of a room to a mix (S,): two to six copies, later ones softer."""
+    """Add the reflections of a room to a mix (S,): two to six copies, softer with delay."""
     echoed = mix.copy()
     for delay_seconds in rng.uniform(0.01, 0.15, rng.integers(2, 7)):
         delay = round(delay_seconds * sample_rate)
@@ -31,7 +31,7 @@ def _echo(rng: np.random.Generator, mix: np.ndarray, sample_rate: int) -> np.nda
 
 
 def _record(rng: np.random.Generator, mix: np.ndarray, sample_rate: int) -> np.ndarray:
-    """Add what a recording adds to a mix (S,): background noise of a random colour, and a tilted spectrum.
+    """Simulate a recording of a mix (S,): add background noise of a random colour, and tilt the spectrum.
 
     The background lasts as long as the clip. Its rms is 35 to 60 dB below full scale, softer than the white
     and pink noise among the sounds. The tilt is that of a one-pole filter, at most 6 dB.
@@ -48,13 +48,13 @@ def mix_clip(rng: np.random.Generator, sample_rate: int, seconds: float) -> tupl
     """Mix 1 to 4 different sounds into a clip.
 
     Sounds are drawn uniformly and placed at random, each with a peak 0 to 15 dB below full scale. Four clips
-    in ten get echoes, and all get background noise and a slight filter, drawn independently of the labels.
+    in ten have echoes, and all have background noise and a slight filter, drawn independently of the labels.
     The peak of the clip is between -12 and -1 dBFS.
 
     Args:
-        rng: generator; the same state gives the same clip.
-        sample_rate: Hz, at least 8000.
-        seconds: duration of the clip.
+        rng: Generator; the same state gives the same clip.
+        sample_rate: Sample rate, Hz, at least 8000.
+        seconds: Length of the clip, s.
 
     Returns:
         Waveform (S,) of float32 in [-1, 1], and the sorted AudioSet ids of the sounds in it.

@@ -1,13 +1,13 @@
-"""Sounds that synthesis can make exactly.
+"""AudioSet classes whose sounds can be synthesised exactly.
 
-Every sound here is an AudioSet class for which the synthesis is the sound and no imitation of it: a dial
-tone *is* 350 Hz and 440 Hz, a smoke alarm *is* three half-second tones. They come in families that share a
-spectrum and differ in time (dial tone, busy signal, ringtone; siren, civil defense siren, chirp; clicking,
-tick-tock, static; ping, beep, reversing beeps, smoke alarm; mains hum, buzzer, throbbing), so that a model
-has to hear order and rhythm, which an average over time does not tell.
+For every class here, synthesis produces the sound itself and not an imitation: a dial tone *is* 350 Hz and
+440 Hz, a smoke alarm *is* three half-second tones. The classes form families with a common spectrum that
+differ in time (dial tone, busy signal, ringtone; siren, civil defense siren, chirp; clicking, tick-tock,
+static; ping, beep, reversing beeps, smoke alarm; mains hum, buzzer, throbbing), so that a model needs order
+and rhythm, which an average over time does not contain.
 
-Pitch, tempo, duration and timbre come from the given generator, within what the name still describes.
-Sounds need a sample rate of at least 8000 Hz.
+Pitch, tempo, duration and timbre are drawn from the given generator, within the range of the class. Sounds
+need a sample rate of at least 8000 Hz.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ DTMF_HIGH_HZ = (1209.0, 1336.0, 1477.0)
 DIAL_TONES_HZ = ((350.0, 440.0), (425.0,))
 BUSY_TONES_HZ = ((480.0, 620.0), (425.0,))
 
-# Hum, prime, tierce, quint, nominal and above, over the prime: the partials that bell founders tune.
+# The partials that bell founders tune, relative to the prime: hum, prime, tierce, quint, nominal and above.
 BELL_PARTIALS = (0.5, 1.0, 1.2, 1.5, 2.0, 2.5, 2.667, 3.0, 4.0)
 
 MINOR_PENTATONIC = (0, 3, 5, 7, 10)  # semitones above the root
@@ -115,13 +115,13 @@ def _throbbing(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
 
 
 def _dial_tone(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
-    """Hold the tone that says that the line is free."""
+    """Hold the tone of a free line."""
     frequencies = DIAL_TONES_HZ[rng.integers(2)]
     return normalise(tone(frequencies, rng.uniform(1.5, 6.0), sample_rate))
 
 
 def _busy_signal(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
-    """Repeat the tone that says that the line is taken: on as long as off, 0.25 s or 0.5 s."""
+    """Repeat the tone of a busy line, on and off for 0.25 s or 0.5 s each."""
     seconds = float(rng.choice((0.25, 0.5))) * rng.uniform(0.95, 1.05)
     n_tones = round(rng.uniform(2.5, 5.5) / (2 * seconds))
     beep = tone(BUSY_TONES_HZ[rng.integers(2)], seconds, sample_rate)
@@ -178,7 +178,7 @@ def _siren(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
 
 
 def _civil_defense_siren(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
-    """Spin a rotor up and let it run down, once, over about five seconds."""
+    """Spin a rotor up and let it run down once, in about five seconds."""
     seconds, peak = rng.uniform(4.5, 6.0), rng.uniform(0.35, 0.65)
     place = clock(seconds, sample_rate) / seconds
     rise = 1 - np.exp(-4 * np.minimum(place / peak, 1.0))
@@ -189,7 +189,7 @@ def _civil_defense_siren(rng: np.random.Generator, sample_rate: int) -> np.ndarr
 
 
 def _theremin(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
-    """Slide from note to note without ever letting go, with a vibrato of 5 to 7 Hz."""
+    """Glide from note to note without a pause, with a vibrato of 5 to 7 Hz."""
     n_notes, note_seconds = int(rng.integers(3, 8)), rng.uniform(0.4, 0.8)
     time = clock(n_notes * note_seconds, sample_rate)
     notes = np.cumsum(rng.integers(-5, 6, n_notes)) / 12
@@ -213,7 +213,7 @@ def _beep(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
 
 
 def _reversing_beeps(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
-    """Beep about once per second, on as long as off, three to five times."""
+    """Beep three to five times, about once per second, on as long as off."""
     period, frequency = rng.uniform(0.7, 1.1), log_uniform(rng, 900, 3000)
     beep = harmonics(frequency, rng.uniform(1.5, 5.0), 5, period * rng.uniform(0.4, 0.55), sample_rate)
     return normalise(repeat(fade(beep, sample_rate), int(rng.integers(3, 6)), period, sample_rate))
@@ -258,7 +258,7 @@ def _clicking(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
 
 
 def _tick_tock(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
-    """Alternate between a higher and a lower click at an even pace, as a pendulum clock does."""
+    """Alternate between a higher and a lower click at a steady pace, like a pendulum clock."""
     period, frequency = rng.uniform(0.22, 0.6), log_uniform(rng, 900, 3000)
     tick = _click(rng, frequency, sample_rate)
     tock = _click(rng, frequency * rng.uniform(0.55, 0.85), sample_rate)
@@ -295,7 +295,7 @@ def _plucked_string(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
 
 
 def _church_bell(rng: np.random.Generator, sample_rate: int) -> np.ndarray:
-    """Toll a bell one to three times: inharmonic partials, of which the lower ring longer."""
+    """Toll a bell one to three times: inharmonic partials, the lower ones ringing longer."""
     ratios = np.array(BELL_PARTIALS) * rng.uniform(0.995, 1.005, len(BELL_PARTIALS))
     amplitudes = rng.uniform(0.3, 1.0, len(ratios))
     decays = rng.uniform(0.7, 1.6) / np.sqrt(ratios)

@@ -1,4 +1,4 @@
-"""What synthetic sounds are made of: partials, glides and noise, and how they follow each other.
+"""The elements of synthetic sounds: partials, glides and noise, and their arrangement in time.
 
 Waveforms are mono (S,); frequencies are in Hz, times in s.
 """
@@ -9,7 +9,7 @@ import numpy as np
 
 
 def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
-    """Draw a number whose logarithm is uniform, as pitches and rates are heard."""
+    """Draw a number whose logarithm is uniformly distributed, as suits pitches and rates."""
     return float(np.exp(rng.uniform(np.log(low), np.log(high))))
 
 
@@ -45,11 +45,11 @@ def partials(
     one product of two small matrices, many times faster than sine by sine.
 
     Args:
-        frequencies: Hz, one per partial.
-        amplitudes: one per partial.
-        decay_seconds: time to fall to 1/e, one per partial or one for all; `np.inf` does not decay.
-        seconds: duration.
-        sample_rate: Hz.
+        frequencies: Frequency of each partial, Hz.
+        amplitudes: Amplitude of each partial.
+        decay_seconds: Time to fall to 1/e, s, of each partial or of all; `np.inf` does not decay.
+        seconds: Length, s.
+        sample_rate: Sample rate, Hz.
 
     Returns:
         Waveform (S,).
@@ -104,7 +104,7 @@ def noise_spectrum(rng: np.random.Generator, n_fft: int, sample_rate: int, slope
 def arrange(
     onsets: Sequence[float] | np.ndarray, waves: Sequence[np.ndarray], sample_rate: int
 ) -> np.ndarray:
-    """Start each waveform at its onset (seconds), add what overlaps, and return (S,)."""
+    """Start each waveform at its onset (s), add where they overlap, and return (S,)."""
     starts = [round(onset * sample_rate) for onset in onsets]
     total = np.zeros(max(start + len(wave) for start, wave in zip(starts, waves, strict=True)))
     for start, wave in zip(starts, waves, strict=True):
@@ -113,5 +113,5 @@ def arrange(
 
 
 def repeat(wave: np.ndarray, n_times: int, period_seconds: float, sample_rate: int) -> np.ndarray:
-    """Start a waveform (S,) once per period, n times, and return (S,)."""
+    """Start a waveform (S,) n times, once in each period, and return (S,)."""
     return arrange(np.arange(n_times) * period_seconds, [wave] * n_times, sample_rate)
