@@ -53,7 +53,7 @@ class Learner(pl.LightningModule):
         self.validated.append(weights(self))
         self.log("val/mAP", self.scores[self.current_epoch % len(self.scores)])
 
-    def test_step(self, batch: Tensor, batch_index: int) -> None:
+    def test_step(self, batch, batch_index):
         self.tested.append(weights(self))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
@@ -119,19 +119,19 @@ def assert_equal(first: Weights, second: Weights) -> None:
 
 
 @pytest.mark.parametrize("decay", [0.0, 0.3, 0.999])
-def test_the_average_is_that_of_a_plain_loop(tmp_path: Path, decay: float) -> None:
+def test_the_average_is_that_of_a_plain_loop(tmp_path, decay):
     module = fit(tmp_path, Averaging(decay))
     assert len(module.trained) == 3 * N_BATCHES
     assert_close(weights(module), averages(module.trained, decay)[-1])
 
 
-def test_the_average_after_one_step_is_that_step_and_not_the_start(tmp_path: Path) -> None:
+def test_the_average_after_one_step_is_that_step_and_not_the_start(tmp_path):
     module = fit(tmp_path, Averaging(0.999), max_steps=1)
     assert_equal(weights(module), module.trained[0])
     assert not torch.equal(weights(module)["net.0.weight"], weights(Learner())["net.0.weight"])
 
 
-def test_an_average_of_few_steps_is_near_the_last_ones(tmp_path: Path) -> None:
+def test_an_average_of_few_steps_is_near_the_last_ones(tmp_path):
     module = fit(tmp_path, Averaging(0.9999))
     start, first, last = weights(Learner()), module.trained[0], module.trained[-1]
     travelled = float((last["net.0.weight"] - start["net.0.weight"]).norm())
@@ -141,7 +141,7 @@ def test_an_average_of_few_steps_is_near_the_last_ones(tmp_path: Path) -> None:
     assert left < float((constant - last["net.0.weight"]).norm())
 
 
-def test_counts_of_batch_norm_are_counts_and_its_statistics_averages(tmp_path: Path) -> None:
+def test_counts_of_batch_norm_are_counts_and_its_statistics_averages(tmp_path):
     module = fit(tmp_path, Averaging(0.9))
     assert int(module.net[1].num_batches_tracked) == 3 * N_BATCHES
     means = averages(module.trained, 0.9)[-1]
@@ -149,24 +149,24 @@ def test_counts_of_batch_norm_are_counts_and_its_statistics_averages(tmp_path: P
     assert not torch.equal(module.net[1].running_mean, module.trained[-1]["net.1.running_mean"])
 
 
-def test_constants_stay_what_they_are(tmp_path: Path) -> None:
+def test_constants_stay_what_they_are(tmp_path):
     assert fit(tmp_path, Averaging(0.9)).offsets.tolist() == [1, 2, 3]
 
 
-def test_validation_scores_the_average(tmp_path: Path) -> None:
+def test_validation_scores_the_average(tmp_path):
     module = fit(tmp_path, Averaging(0.9))
     means = averages(module.trained, 0.9)
     for epoch, validated in enumerate(module.validated):
         assert_close(validated, means[(epoch + 1) * N_BATCHES - 1])
 
 
-def test_averaging_does_not_change_what_is_trained(tmp_path: Path) -> None:
+def test_averaging_does_not_change_what_is_trained(tmp_path):
     averaged, plain = fit(tmp_path, Averaging(0.9)), fit(tmp_path)
     for first, second in zip(averaged.trained, plain.trained, strict=True):
         assert_equal(first, second)
 
 
-def test_batches_that_share_an_optimiser_step_count_once(tmp_path: Path) -> None:
+def test_batches_that_share_an_optimiser_step_count_once(tmp_path):
     module = fit(tmp_path, Averaging(0.9), accumulate_grad_batches=N_BATCHES)
     last_of_each_step = module.trained[N_BATCHES - 1 :: N_BATCHES]
     assert_close(weights(module), averages(last_of_each_step, 0.9)[-1])
@@ -181,16 +181,14 @@ def fit_best(folder: Path, scores: tuple[float, ...]) -> tuple[Learner, pl.Train
     return module, fitted, folder / "best.ckpt"
 
 
-def test_the_best_checkpoint_holds_the_average_of_the_best_epoch(tmp_path: Path) -> None:
+def test_the_best_checkpoint_holds_the_average_of_the_best_epoch(tmp_path):
     module, _, path = fit_best(tmp_path, (0.1, 0.3, 0.2))
     checkpoint = torch.load(path, weights_only=True)
     assert_equal(checkpoint["state_dict"], module.validated[1])
     assert_equal(checkpoint["current_model_state"], module.trained[2 * N_BATCHES - 1])
 
 
-def test_the_best_checkpoint_is_what_is_validated_and_tested_after_training(
-    tmp_path: Path, recwarn: pytest.WarningsRecorder
-) -> None:
+def test_the_best_checkpoint_is_what_is_validated_and_tested_after_training(tmp_path, recwarn):
     module, fitted, path = fit_best(tmp_path, (0.3, 0.2, 0.1))
     fitted.validate(module, one_batch(), ckpt_path=path, verbose=False, weights_only=True)
     fitted.test(module, one_batch(), verbose=False)
@@ -199,7 +197,7 @@ def test_the_best_checkpoint_is_what_is_validated_and_tested_after_training(
     assert not [warning for warning in recwarn if "WeightAveraging" in str(warning.message)]
 
 
-def test_without_a_checkpoint_the_last_average_is_validated_and_tested(tmp_path: Path) -> None:
+def test_without_a_checkpoint_the_last_average_is_validated_and_tested(tmp_path):
     module = Learner()
     fitted = trainer(tmp_path, Averaging(0.9))
     fitted.fit(module, clips(), one_batch())
@@ -209,7 +207,7 @@ def test_without_a_checkpoint_the_last_average_is_validated_and_tested(tmp_path:
     assert_equal(module.tested[0], module.validated[-1])
 
 
-def test_a_resumed_run_is_averaged_as_if_never_stopped(tmp_path: Path) -> None:
+def test_a_resumed_run_is_averaged_as_if_never_stopped(tmp_path):
     def checkpoints(name: str) -> ModelCheckpoint:
         return ModelCheckpoint(tmp_path / name, filename="last")
 
@@ -225,7 +223,7 @@ def test_a_resumed_run_is_averaged_as_if_never_stopped(tmp_path: Path) -> None:
         assert_equal(first, second)
 
 
-def test_a_run_that_stops_early_ends_with_its_average(tmp_path: Path) -> None:
+def test_a_run_that_stops_early_ends_with_its_average(tmp_path):
     module = Learner((0.3, 0.2, 0.1))
     stopping = EarlyStopping("val/mAP", mode="max", patience=1)
     trainer(tmp_path, Averaging(0.9), stopping).fit(module, clips(), one_batch())
@@ -235,7 +233,7 @@ def test_a_run_that_stops_early_ends_with_its_average(tmp_path: Path) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_the_average_lies_where_the_model_is(tmp_path: Path) -> None:
+def test_the_average_lies_where_the_model_is(tmp_path):
     class Look(pl.Callback):
         def on_train_batch_end(self, *_: Any) -> None:
             assert averaging._average_model is not None
@@ -255,7 +253,7 @@ def test_the_average_lies_where_the_model_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("decay", [-0.1, 1.0, 2.0, float("nan")])
-def test_a_decay_that_is_no_share_is_refused_in_a_sentence(decay: float) -> None:
+def test_a_decay_that_is_no_share_is_refused_in_a_sentence(decay):
     with pytest.raises(UserError) as refused:
         Averaging(decay)
     assert str(refused.value) == (
@@ -274,7 +272,7 @@ STOPPING = (
 
 
 @pytest.mark.parametrize("model", ["bert", "cnn"])
-def test_an_averaged_run_is_scored_and_predicts_with_its_average(tmp_path: Path, model: str) -> None:
+def test_an_averaged_run_is_scored_and_predicts_with_its_average(tmp_path, model):
     from audiotok.experiment import restore
     from audiotok.prediction import tag
 
@@ -305,7 +303,7 @@ def test_an_averaged_run_is_scored_and_predicts_with_its_average(tmp_path: Path,
     assert [tags[class_id] for class_id in data["classes"]] == pytest.approx(scores.tolist(), abs=1e-5)
 
 
-def test_an_averaged_run_that_is_resumed_ends_like_one_that_never_stopped(tmp_path: Path) -> None:
+def test_an_averaged_run_that_is_resumed_ends_like_one_that_never_stopped(tmp_path):
     overrides = ("schedule=constant", "callbacks=averaging", "optimizer.lr=0.01")
     run(tmp_path / "whole", *overrides, "trainer.max_epochs=2")
     run(tmp_path / "half", *overrides)
@@ -321,7 +319,7 @@ def test_an_averaged_run_that_is_resumed_ends_like_one_that_never_stopped(tmp_pa
     assert (scores[0] == scores[1]).all()
 
 
-def test_averaging_and_early_stopping_go_together(tmp_path: Path) -> None:
+def test_averaging_and_early_stopping_go_together(tmp_path):
     still = ("optimizer.lr=1e-9", "trainer.max_epochs=4")  # no epoch is better than the first
     run(tmp_path, "callbacks=averaging", *STOPPING, *still)
     assert torch.load(tmp_path / "checkpoints" / "last.ckpt", weights_only=True)["epoch"] == 1

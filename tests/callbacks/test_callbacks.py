@@ -105,15 +105,13 @@ def fit(
 # ---- Throughput ----
 
 
-def test_throughput_is_a_positive_number_in_every_epoch(tmp_path: Path) -> None:
+def test_throughput_is_a_positive_number_in_every_epoch(tmp_path):
     rates = [epoch["train/clips_per_second"] for epoch in fit(tmp_path, [Throughput()])]
     assert len(rates) == 2
     assert all(0 < rate < 1e7 for rate in rates)
 
 
-def test_throughput_counts_waiting_for_data_and_leaves_validation_aside(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_throughput_counts_waiting_for_data_and_leaves_validation_aside(tmp_path, monkeypatch):
     clock = Clock()
     monkeypatch.setattr(throughput, "time", SimpleNamespace(perf_counter=clock.perf_counter))
     rates = [epoch["train/clips_per_second"] for epoch in fit(tmp_path, [Throughput()], clock=clock)]
@@ -134,7 +132,7 @@ def expected_use(clips: Sentences) -> tuple[float, float]:
     return float(np.mean(counts > 0)), float(np.mean(perplexities))
 
 
-def test_vocabulary_use_equals_a_count_over_all_tokens_of_the_epoch(tmp_path: Path) -> None:
+def test_vocabulary_use_equals_a_count_over_all_tokens_of_the_epoch(tmp_path):
     clips = Sentences()
     used, perplexity = expected_use(clips)
     assert 0.5 < used <= 0.75  # the word for padding is not among them
@@ -145,7 +143,7 @@ def test_vocabulary_use_equals_a_count_over_all_tokens_of_the_epoch(tmp_path: Pa
         assert logged["vocabulary/perplexity"] == pytest.approx(perplexity, rel=1e-5)
 
 
-def test_vocabulary_use_of_one_word_is_one(tmp_path: Path) -> None:
+def test_vocabulary_use_of_one_word_is_one(tmp_path):
     clips = Sentences()
     clips.tokens[:] = 3
     logged = fit(tmp_path, [VocabularyUse(N_CLUSTERS, RunLogger())], clips)[-1]
@@ -153,7 +151,7 @@ def test_vocabulary_use_of_one_word_is_one(tmp_path: Path) -> None:
     assert logged["vocabulary/perplexity"] == pytest.approx(1.0)
 
 
-def test_vocabulary_use_counts_each_epoch_anew(tmp_path: Path) -> None:
+def test_vocabulary_use_counts_each_epoch_anew(tmp_path):
     clips = Sentences()
 
     class OneWord(pl.Callback):
@@ -165,7 +163,7 @@ def test_vocabulary_use_counts_each_epoch_anew(tmp_path: Path) -> None:
     assert second["vocabulary/used"] == pytest.approx(1 / N_CLUSTERS)
 
 
-def test_vocabulary_use_of_all_words_alike_is_the_number_of_words(tmp_path: Path) -> None:
+def test_vocabulary_use_of_all_words_alike_is_the_number_of_words(tmp_path):
     clips = Sentences()
     clips.tokens = torch.arange(160).reshape(10, 16, 1).expand(-1, -1, 2) % N_CLUSTERS
     clips.n_tokens = torch.full((10,), 16)
@@ -174,7 +172,7 @@ def test_vocabulary_use_of_all_words_alike_is_the_number_of_words(tmp_path: Path
     assert logged["vocabulary/perplexity"] == pytest.approx(N_CLUSTERS, rel=1e-5)
 
 
-def test_the_counts_of_the_last_epoch_are_shown_after_training(tmp_path: Path) -> None:
+def test_the_counts_of_the_last_epoch_are_shown_after_training(tmp_path):
     class Shown(RunLogger):
         def __init__(self) -> None:
             self.counts: list[np.ndarray] = []
@@ -189,7 +187,7 @@ def test_the_counts_of_the_last_epoch_are_shown_after_training(tmp_path: Path) -
     assert (counts.sum(1) == int(clips.n_tokens.sum())).all()
 
 
-def test_vocabulary_use_leaves_masked_tokens_aside(tmp_path: Path) -> None:
+def test_vocabulary_use_leaves_masked_tokens_aside(tmp_path):
     clips = Sentences()
     clips.tokens[:] = 3
     clips.tokens[:, ::2] = -1
@@ -203,7 +201,7 @@ def test_vocabulary_use_leaves_masked_tokens_aside(tmp_path: Path) -> None:
     assert logged["vocabulary/perplexity"] == pytest.approx(np.prod(shares**-shares), rel=1e-5)
 
 
-def test_nothing_is_said_of_the_vocabulary_of_a_model_that_reads_none(tmp_path: Path) -> None:
+def test_nothing_is_said_of_the_vocabulary_of_a_model_that_reads_none(tmp_path):
     clips = Sentences()
     clips.tokens = torch.rand(N_CLIPS, N_TOKENS, 8)  # frames
     for logged in fit(tmp_path, [VocabularyUse(N_CLUSTERS, RunLogger())], clips):
@@ -213,9 +211,7 @@ def test_nothing_is_said_of_the_vocabulary_of_a_model_that_reads_none(tmp_path: 
 # ---- EpochLine ----
 
 
-def test_every_epoch_has_one_line(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_epoch_has_one_line(tmp_path, caplog, monkeypatch):
     clock = Clock()
     monkeypatch.setattr(throughput, "time", SimpleNamespace(perf_counter=clock.perf_counter))
     with caplog.at_level(logging.INFO, "audiotok"):
@@ -227,15 +223,13 @@ def test_every_epoch_has_one_line(
     ]
 
 
-def test_the_line_does_not_claim_a_speed_that_nobody_measured(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_line_does_not_claim_a_speed_that_nobody_measured(tmp_path, caplog):
     with caplog.at_level(logging.INFO, "audiotok"):
         fit(tmp_path, [EpochLine()])
     assert "clips/s" not in caplog.text
 
 
-def test_an_epoch_of_which_nothing_is_known_is_only_counted(caplog: pytest.LogCaptureFixture) -> None:
+def test_an_epoch_of_which_nothing_is_known_is_only_counted(caplog):
     with caplog.at_level(logging.INFO, "audiotok"):
         trainer = SimpleNamespace(callback_metrics={}, current_epoch=0, max_epochs=30)  # stopped in mid-epoch
         EpochLine().on_train_epoch_end(trainer, Learner())

@@ -59,14 +59,14 @@ def epochs_trained(path: str | Path) -> int:
     return int(torch.load(path, weights_only=True)["state_dict"]["weight"])
 
 
-def test_the_epoch_with_the_best_score_is_kept(tmp_path: Path) -> None:
+def test_the_epoch_with_the_best_score_is_kept(tmp_path):
     best = fit(tmp_path, [0.1, 0.3, 0.2], n_epochs=3)
     assert best.best_model_path == str(tmp_path / "best.ckpt")
     assert epochs_trained(tmp_path / "best.ckpt") == 2
     assert epochs_trained(tmp_path / "last.ckpt") == 3
 
 
-def test_the_best_of_a_stopped_run_comes_along_into_another_folder(tmp_path: Path) -> None:
+def test_the_best_of_a_stopped_run_comes_along_into_another_folder(tmp_path):
     fit(tmp_path / "first", [0.3, 0.2], n_epochs=2)
     best = fit(tmp_path / "rest", [0.3, 0.2, 0.1], 3, tmp_path / "first" / "last.ckpt")
     assert best.best_model_path == str(tmp_path / "rest" / "best.ckpt")
@@ -74,7 +74,7 @@ def test_the_best_of_a_stopped_run_comes_along_into_another_folder(tmp_path: Pat
     assert float(best.best_model_score) == pytest.approx(0.3)
 
 
-def test_a_resumed_run_can_still_find_a_better_epoch(tmp_path: Path) -> None:
+def test_a_resumed_run_can_still_find_a_better_epoch(tmp_path):
     fit(tmp_path / "first", [0.3, 0.2], n_epochs=2)
     best = fit(tmp_path / "rest", [0.3, 0.2, 0.4], 3, tmp_path / "first" / "last.ckpt")
     assert epochs_trained(best.best_model_path) == 3
@@ -82,13 +82,13 @@ def test_a_resumed_run_can_still_find_a_better_epoch(tmp_path: Path) -> None:
     assert epochs_trained(tmp_path / "first" / "best.ckpt") == 1  # the stopped run is left as it was
 
 
-def test_a_run_can_be_resumed_in_its_own_folder(tmp_path: Path) -> None:
+def test_a_run_can_be_resumed_in_its_own_folder(tmp_path):
     fit(tmp_path, [0.3, 0.2], n_epochs=2)
     best = fit(tmp_path, [0.3, 0.2, 0.1], 3, tmp_path / "last.ckpt")
     assert epochs_trained(best.best_model_path) == 1
 
 
-def test_a_run_can_be_resumed_in_its_own_folder_by_another_name(tmp_path: Path) -> None:
+def test_a_run_can_be_resumed_in_its_own_folder_by_another_name(tmp_path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "folder")
     fit(tmp_path / "folder", [0.3, 0.2], n_epochs=2)
@@ -96,9 +96,7 @@ def test_a_run_can_be_resumed_in_its_own_folder_by_another_name(tmp_path: Path) 
     assert epochs_trained(best.best_model_path) == 1
 
 
-def test_a_best_checkpoint_that_is_gone_is_warned_of(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_best_checkpoint_that_is_gone_is_warned_of(tmp_path, caplog):
     fit(tmp_path / "first", [0.3, 0.2], n_epochs=2)
     (tmp_path / "first" / "best.ckpt").unlink()
     with caplog.at_level(logging.WARNING, "audiotok"):

@@ -23,20 +23,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from audiotok.experiment.build import build_model, build_tokenizer
-    from audiotok.experiment.configuration import PrepareRoot, Root, check
+    from audiotok.experiment.configuration import PrepareRoot, Root, check, finished
     from audiotok.experiment.diagnosis import doctor
     from audiotok.experiment.preparation import prepare
     from audiotok.experiment.pretraining import pretrain
-    from audiotok.experiment.restoration import Restored, finished, restore
+    from audiotok.experiment.restoration import Restored, restore
     from audiotok.experiment.tagging import train
 
 _MODULES = {
     "build": ["build_model", "build_tokenizer"],
-    "configuration": ["PrepareRoot", "Root", "check"],
+    "configuration": ["PrepareRoot", "Root", "check", "finished"],
     "diagnosis": ["doctor"],
     "preparation": ["prepare"],
     "pretraining": ["pretrain"],
-    "restoration": ["Restored", "finished", "restore"],
+    "restoration": ["Restored", "restore"],
     "tagging": ["train"],
 }
 __all__ = [

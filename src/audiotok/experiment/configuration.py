@@ -14,7 +14,7 @@ from audiotok.data.source import Check, Source
 from audiotok.errors import UserError
 from audiotok.experiment.signature import check_signature, check_targets, check_value
 from audiotok.run.destination import Destination
-from audiotok.run.provenance import begin_provenance
+from audiotok.run.folder import RunFolder
 
 _N_SEEDS = 2**32  # of numpy's generators
 
@@ -43,13 +43,20 @@ class PrepareRoot:
 
 
 def begin(config: DictConfig, destination: Destination, root: type[Root | PrepareRoot]) -> None:
-    """Check a configuration, and write it and what the run comes from to the run's folder."""
+    """Check a configuration, and write it to the run's folder, without results of an earlier run."""
     check(config, root)
+    destination.begin()
     if destination.leads:
-        folder = destination.folder
-        folder.clear_results()
-        folder.write_provenance(begin_provenance(destination.program))
-        folder.write_config(OmegaConf.to_yaml(config, resolve=True))
+        destination.folder.write_config(OmegaConf.to_yaml(config, resolve=True))
+
+
+def finished(folder: RunFolder, config: DictConfig) -> dict[str, Any] | None:
+    """Return the results in a run's folder, if it has any and they are of this configuration."""
+    try:
+        results, ran = folder.read_metrics(), folder.read_config()
+    except (OSError, ValueError):
+        return None
+    return results if ran == plain(config) else None
 
 
 def check_early(config: DictConfig, root: type[Root | PrepareRoot]) -> None:

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -16,15 +15,6 @@ from audiotok.run.checkpoint import read_checkpoint
 from audiotok.run.folder import RunFolder
 from audiotok.tokens.tokenizer import Tokenizer
 from audiotok.tokens.vocabulary import load_run_vocabulary
-
-
-def finished(folder: RunFolder, config: DictConfig) -> dict[str, Any] | None:
-    """Return the results in a run's folder, if it has any and they are of this configuration."""
-    try:
-        results, ran = folder.read_metrics(), folder.read_config()
-    except (OSError, ValueError):
-        return None
-    return results if ran == plain(config) else None
 
 
 @dataclass(frozen=True)

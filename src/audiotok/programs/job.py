@@ -49,11 +49,12 @@ def run(config: DictConfig) -> float:
     if leader:
         log.info("Run folder: %s", os.path.relpath(folder.path))
     try:
-        check_early(config, PrepareRoot if program == "prepare" else Root)
         results = experiment.finished(folder, config) if in_sweep else None
         if results:
             log.info("Job %d is done already; its results are in %s.", job.job.num, folder)
         else:
+            destination.begin()
+            check_early(config, PrepareRoot if program == "prepare" else Root)
             with logging_redirect_tqdm():  # log lines go above progress bars, not into them
                 results = getattr(experiment, program)(config, destination)
         return float(results["n_bad"]) if "n_bad" in results else _optimized(config, results, folder)

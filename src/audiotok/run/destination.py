@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from audiotok.run.folder import RunFolder
+from audiotok.run.provenance import begin_provenance
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +25,12 @@ class Destination:
     leads: bool = True
     overrides: tuple[str, ...] = ()
     program: str = "train"
+
+    def begin(self) -> None:
+        """Create the folder, remove results of an earlier run, and write what this run comes from.
+
+        A process that follows another one leaves the folder as it is.
+        """
+        if self.leads:
+            self.folder.clear_results()
+            self.folder.write_provenance(begin_provenance(self.program))

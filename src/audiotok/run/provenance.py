@@ -9,6 +9,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,7 @@ def begin_provenance(program: str) -> dict[str, Any]:
     return {
         "program": program,
         "command": " ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        "git": checkout(Path(__file__).parent),
+        "git": _code(),
         "python": platform.python_version(),
         "platform": platform.platform(),
         "packages": {name: found for name in PACKAGES if (found := _version(name))},
@@ -61,6 +62,12 @@ def complete_provenance(
 
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     return {**begun, "device": name, "n_threads": torch.get_num_threads(), "data": dict(data)}
+
+
+@cache
+def _code() -> dict[str, Any] | None:
+    """Return the checkout of this package as it was when it was loaded, or soon after."""
+    return checkout(Path(__file__).parent)
 
 
 def checkout(folder: Path) -> dict[str, Any] | None:
