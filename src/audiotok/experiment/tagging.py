@@ -75,7 +75,7 @@ def _next_steps(destination: Destination) -> str:
     folder = Path(os.path.relpath(destination.folder))
     if destination.group is not None:
         return f"The results are in {folder}."
-    runs = "outputs" if folder.parts[:1] == ("outputs",) else folder.parent
+    runs = "outputs" if folder.parts[:1] == ("outputs",) else folder
     return (
         f"The results are in {folder}. Next: `audiotok predict {folder} FILE...` tags sounds of your own, "
         f"`audiotok compare {runs}` shows runs side by side."
