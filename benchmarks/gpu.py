@@ -181,8 +181,11 @@ def run_step(
     step["seconds"] = time.monotonic() - start
     step["status"] = "done"
     if process.returncode:
-        is_late = process.returncode == -signal.SIGKILL and step["seconds"] >= limit
-        step["status"] = f"stopped after {limit:.0f} s" if is_late else f"failed: {last_line(rest)}"
+        step["status"] = f"failed: {last_line(rest)}"
+        if process.returncode < 0:
+            is_late = process.returncode == -signal.SIGKILL and step["seconds"] >= limit
+            name = signal.Signals(-process.returncode).name
+            step["status"] = f"stopped after {limit:.0f} s" if is_late else f"failed: killed by {name}"
         print("\n".join(rest), flush=True)
 
 

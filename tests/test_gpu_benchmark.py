@@ -101,6 +101,13 @@ def test_results_are_written_after_each_step_whatever_becomes_of_it(tmp_path, mo
     assert "kmeans, share_equal" in shown
 
 
+def test_a_step_that_is_killed_names_the_signal():
+    step: dict = {}
+    command = [sys.executable, "-c", "import os, signal; os.kill(os.getpid(), signal.SIGTERM)"]
+    gpu.run_step(command, gpu.environment_of_steps(gpu.ROOT, "cpu"), 60.0, step, lambda: None)
+    assert step["status"] == "failed: killed by SIGTERM"
+
+
 def test_time_that_a_step_leaves_over_goes_to_those_after_it():
     names = list(gpu.STEPS)
     assert gpu.share_of_time(names[-1], names, 50.0) == pytest.approx(50.0)
