@@ -26,7 +26,7 @@ pytestmark = pytest.mark.corpus
 
 
 @pytest.mark.skipif(not SOUNDSCAPES.is_dir(), reason="no soundscapes next to the checkout")
-def test_every_known_defect_of_soundscapes_is_found(tmp_path: Path) -> None:
+def test_every_known_defect_of_soundscapes_is_found(tmp_path):
     by_letter = Validation(first_characters="ABCDEF", fraction=0)
     corpus = open_corpus(AudioSet(root=str(SOUNDSCAPES), validation=by_letter), Store(tmp_path))
     with (SOUNDSCAPES / "metadata" / "known_bad.csv").open() as file:
@@ -41,7 +41,7 @@ def test_every_known_defect_of_soundscapes_is_found(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not ESC10.is_dir(), reason="no esc10 next to the checkout")
-def test_esc10_has_ten_classes_and_no_recording_in_two_splits(tmp_path: Path) -> None:
+def test_esc10_has_ten_classes_and_no_recording_in_two_splits(tmp_path):
     corpus = open_corpus(ESC50(root=str(ESC10), subset="esc10", test_fold=3), Store(tmp_path))
     assert len(corpus.classes) == 10
     assert len(corpus.clips["test"]) == 80

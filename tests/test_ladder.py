@@ -12,7 +12,7 @@ from audiotok import experiment
 ROOTS = {"soundscapes": Path("/nowhere"), "esc10": Path("/nowhere")}
 
 
-def test_every_rung_composes_and_names_are_unique(tmp_path: Path) -> None:
+def test_every_rung_composes_and_names_are_unique(tmp_path):
     rungs = ladder.read_rungs()
     assert len({rung.name for rung in rungs}) == len(rungs) >= 10
     for rung, corpus in zip(rungs, cycle(ROOTS), strict=False):  # composing takes longer than all the rest
@@ -22,7 +22,7 @@ def test_every_rung_composes_and_names_are_unique(tmp_path: Path) -> None:
         experiment.build_tokenizer(config)
 
 
-def test_soundscapes_run_once_per_seed_and_esc10_once_per_fold(tmp_path: Path) -> None:
+def test_soundscapes_run_once_per_seed_and_esc10_once_per_fold(tmp_path):
     [rung] = [rung for rung in ladder.read_rungs() if rung.name == "scales-bag"]
     jobs = list(ladder.jobs_of(rung, tmp_path, [0, 1]))
     replicates = [ladder.command(job, ROOTS)[-1] for job in jobs]
@@ -30,7 +30,7 @@ def test_soundscapes_run_once_per_seed_and_esc10_once_per_fold(tmp_path: Path) -
     assert len({job.folder for job in jobs}) == 7
 
 
-def test_a_report_has_the_means_and_deviations_of_finished_runs(tmp_path: Path) -> None:
+def test_a_report_has_the_means_and_deviations_of_finished_runs(tmp_path):
     rungs = [rung for rung in ladder.read_rungs() if rung.name in {"scales-bag", "mixing-cnn"}]
     for rung in rungs:
         for job in ladder.jobs_of(rung, tmp_path, [0, 1, 2]):

@@ -55,7 +55,7 @@ def probabilities(path: Path) -> dict[str, float]:
     return {found.sound_class.name: found.probability for found in tag(run(), path)}
 
 
-def test_the_most_probable_class_comes_first(tmp_path: Path) -> None:
+def test_the_most_probable_class_comes_first(tmp_path):
     tags = tag(run(), write(tmp_path / "a.wav", 0.6))
     assert [found.sound_class.name for found in tags] == ["middle", "loud", "soft"]
     assert tags[0].sound_class == CLASSES[1]
@@ -64,13 +64,13 @@ def test_the_most_probable_class_comes_first(tmp_path: Path) -> None:
     )
 
 
-def test_a_probability_is_the_sigmoid_of_the_logit(tmp_path: Path) -> None:
+def test_a_probability_is_the_sigmoid_of_the_logit(tmp_path):
     found = probabilities(write(tmp_path / "a.wav", 0.55))
     assert found["middle"] == pytest.approx(1 / (1 + np.exp(-2.0)), abs=1e-4)
     assert found["loud"] == pytest.approx(1 / (1 + np.exp(10.0)), abs=1e-6)
 
 
-def test_a_class_of_a_long_file_is_as_probable_as_where_it_is_most_so(tmp_path: Path) -> None:
+def test_a_class_of_a_long_file_is_as_probable_as_where_it_is_most_so(tmp_path):
     levels = (0.1, 0.45, 0.87)
     whole = probabilities(write(tmp_path / "long.wav", *levels))
     parts = [probabilities(write(tmp_path / f"{level}.wav", level)) for level in levels]
@@ -78,7 +78,7 @@ def test_a_class_of_a_long_file_is_as_probable_as_where_it_is_most_so(tmp_path: 
     assert min(whole.values()) > 0.5 > max(min(part.values()) for part in parts)
 
 
-def test_a_long_file_is_cut_into_clips_of_which_the_last_begins_earlier(tmp_path: Path) -> None:
+def test_a_long_file_is_cut_into_clips_of_which_the_last_begins_earlier(tmp_path):
     restored = run()
     tag(restored, write(tmp_path / "long.wav", 0.1, 0.2, 0.3, seconds=0.9))  # 2.7 s
     heard = restored.tokenizer.heard
@@ -87,7 +87,7 @@ def test_a_long_file_is_cut_into_clips_of_which_the_last_begins_earlier(tmp_path
     assert (heard[2][0] - 0.3).abs().median() < 1e-6
 
 
-def test_a_clip_is_read_as_far_as_the_model_wants_it(tmp_path: Path) -> None:
+def test_a_clip_is_read_as_far_as_the_model_wants_it(tmp_path):
     for stage in ("analysis", "frames", "tokens"):
         restored = run()
         restored.model.reads = stage
@@ -95,14 +95,14 @@ def test_a_clip_is_read_as_far_as_the_model_wants_it(tmp_path: Path) -> None:
         assert [heard[2] for heard in restored.tokenizer.heard] == [stage]
 
 
-def test_a_file_a_little_longer_than_a_clip_adds_no_remnant(tmp_path: Path) -> None:
+def test_a_file_a_little_longer_than_a_clip_adds_no_remnant(tmp_path):
     samples = np.full(SAMPLE_RATE + 40, 0.1)
     samples[-40:] = 0.9  # 5 ms
     soundfile.write(tmp_path / "a.wav", samples, SAMPLE_RATE, subtype="FLOAT")
     assert probabilities(tmp_path / "a.wav")["loud"] < 0.01
 
 
-def test_a_short_file_is_padded_to_the_runs_length(tmp_path: Path) -> None:
+def test_a_short_file_is_padded_to_the_runs_length(tmp_path):
     restored = run()
     tags = tag(restored, write(tmp_path / "short.wav", 0.5, seconds=0.25))
     [(waveforms, n_samples, _)] = restored.tokenizer.heard
@@ -111,7 +111,7 @@ def test_a_short_file_is_padded_to_the_runs_length(tmp_path: Path) -> None:
     assert tags[0].sound_class.name == "middle"
 
 
-def test_a_file_of_another_rate_is_resampled(tmp_path: Path) -> None:
+def test_a_file_of_another_rate_is_resampled(tmp_path):
     restored = run()
     tag(restored, write(tmp_path / "fast.wav", 0.5, seconds=1.0, rate=16000))
     [(_, n_samples, _)] = restored.tokenizer.heard
@@ -119,7 +119,7 @@ def test_a_file_of_another_rate_is_resampled(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rate", [SAMPLE_RATE, 44100])
-def test_an_empty_file_is_one_sentence(tmp_path: Path, rate: int) -> None:
+def test_an_empty_file_is_one_sentence(tmp_path, rate):
     path = tmp_path / "empty.wav"
     soundfile.write(path, np.zeros(0), rate)
     with pytest.raises(UserError, match=r"^[^\n]*empty\.wav holds no sound; give another file\.$"):
@@ -127,7 +127,7 @@ def test_an_empty_file_is_one_sentence(tmp_path: Path, rate: int) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"this is no sound at all"])
-def test_a_broken_file_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+def test_a_broken_file_is_one_sentence(tmp_path, content):
     path = tmp_path / "broken.wav"
     path.write_bytes(content)
     with pytest.raises(
@@ -138,7 +138,7 @@ def test_a_broken_file_is_one_sentence(tmp_path: Path, content: bytes) -> None:
         tag(run(), path)
 
 
-def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
+def test_a_missing_file_is_one_sentence(tmp_path):
     with pytest.raises(
         UserError,
         match=r"^[^\n]*missing\.wav cannot be read as audio \(there is no such file\); give [^\n]*\.$",
@@ -146,12 +146,12 @@ def test_a_missing_file_is_one_sentence(tmp_path: Path) -> None:
         tag(run(), tmp_path / "missing.wav")
 
 
-def test_a_folder_is_one_sentence(tmp_path: Path) -> None:
+def test_a_folder_is_one_sentence(tmp_path):
     with pytest.raises(UserError, match=rf"^{tmp_path} is a folder; give the files in it .*\.$"):
         tag(run(), tmp_path)
 
 
-def test_a_file_that_breaks_off_is_one_sentence(tmp_path: Path) -> None:
+def test_a_file_that_breaks_off_is_one_sentence(tmp_path):
     rng = np.random.default_rng(0)
     path = tmp_path / "half.flac"
     soundfile.write(path, rng.uniform(-0.5, 0.5, 3 * SAMPLE_RATE), SAMPLE_RATE)
@@ -162,7 +162,7 @@ def test_a_file_that_breaks_off_is_one_sentence(tmp_path: Path) -> None:
         tag(run(), path)
 
 
-def test_tagging_needs_no_gradient(tmp_path: Path) -> None:
+def test_tagging_needs_no_gradient(tmp_path):
     restored = run()
     restored.model.scale = nn.Parameter(torch.ones(1))
     restored.model.register_forward_hook(lambda module, _, logits: logits * module.scale)

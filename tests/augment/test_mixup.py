@@ -33,9 +33,7 @@ seeds = st.integers(0, 10**6)
 
 
 @given(drawn=batches, seed=seeds, alpha=st.sampled_from([1e-3, 0.5, 1.0, 10.0]))
-def test_a_mixture_is_the_same_weighted_mean_of_two_clips_in_vectors_and_targets(
-    drawn: tuple[Tensor, Tensor, Tensor], seed: int, alpha: float
-) -> None:
+def test_a_mixture_is_the_same_weighted_mean_of_two_clips_in_vectors_and_targets(drawn, seed, alpha):
     vectors, lengths, targets = drawn
     mixed_vectors, mixed_lengths, mixed_targets = apply(drawn, seed, alpha=alpha)
     for i in range(len(vectors)):
@@ -55,9 +53,7 @@ def test_a_mixture_is_the_same_weighted_mean_of_two_clips_in_vectors_and_targets
 
 
 @given(drawn=batches, seed=seeds)
-def test_targets_stay_between_zero_and_one_and_shapes_and_types_stay(
-    drawn: tuple[Tensor, Tensor, Tensor], seed: int
-) -> None:
+def test_targets_stay_between_zero_and_one_and_shapes_and_types_stay(drawn, seed):
     copies = [part.clone() for part in drawn]
     mixed = apply(drawn, seed)
     for before, after, copy in zip(drawn, mixed, copies, strict=True):
@@ -68,7 +64,7 @@ def test_targets_stay_between_zero_and_one_and_shapes_and_types_stay(
     assert mixed[2].max() <= 1
 
 
-def test_lengths_are_those_of_the_longer_of_two_clips() -> None:
+def test_lengths_are_those_of_the_longer_of_two_clips():
     _, lengths, _ = drawn = batch(64, 9, 2)
     torch.manual_seed(0)
     torch.rand(())  # whether this batch is mixed
@@ -77,11 +73,11 @@ def test_lengths_are_those_of_the_longer_of_two_clips() -> None:
 
 
 @given(drawn=batches, seed=seeds)
-def test_a_share_of_zero_changes_nothing(drawn: tuple[Tensor, Tensor, Tensor], seed: int) -> None:
+def test_a_share_of_zero_changes_nothing(drawn, seed):
     assert all(after is before for before, after in zip(drawn, apply(drawn, seed, share=0.0), strict=True))
 
 
-def test_a_share_of_the_batches_is_mixed() -> None:
+def test_a_share_of_the_batches_is_mixed():
     drawn = batch(4, 3, 2)
     torch.manual_seed(0)
     mixup = Mixup(0.3, 1.0)
@@ -89,13 +85,13 @@ def test_a_share_of_the_batches_is_mixed() -> None:
     assert n_mixed == pytest.approx(600, abs=80)
 
 
-def test_a_share_of_one_mixes_every_batch() -> None:
+def test_a_share_of_one_mixes_every_batch():
     drawn = batch(4, 3, 2)
     assert all(apply(drawn, seed)[0] is not drawn[0] for seed in range(200))
 
 
 @pytest.mark.parametrize(("alpha", "deviation"), [(0.5, 8**-0.5), (1.0, 12**-0.5), (10.0, 84**-0.5)])
-def test_weights_are_of_the_beta_distribution(alpha: float, deviation: float) -> None:
+def test_weights_are_of_the_beta_distribution(alpha, deviation):
     """Var Beta(a, a) = 1 / (4 (2 a + 1)); the weight is what is left of a clip's own, one-hot target."""
     n_clips = 4000
     drawn = (torch.zeros(n_clips, 1), torch.ones(n_clips, dtype=torch.int64), torch.eye(n_clips))
@@ -104,26 +100,26 @@ def test_weights_are_of_the_beta_distribution(alpha: float, deviation: float) ->
     assert weights.std().item() == pytest.approx(deviation, rel=0.05)
 
 
-def test_the_same_seed_gives_the_same_and_another_gives_another() -> None:
+def test_the_same_seed_gives_the_same_and_another_gives_another():
     first, again, other = (apply(batch(4, 3, 2), seed)[0] for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
-def test_a_batch_of_one_clip_stays_as_it_is() -> None:
+def test_a_batch_of_one_clip_stays_as_it_is():
     drawn = batch(1, 3, 2)
     for before, after in zip(drawn, apply(drawn), strict=True):
         torch.testing.assert_close(after, before)
 
 
-def test_vectors_in_half_precision_stay_so_and_targets_do_not_lose_theirs() -> None:
+def test_vectors_in_half_precision_stay_so_and_targets_do_not_lose_theirs():
     vectors, lengths, targets = batch(4, 3, 2)
     mixed = apply((vectors.bfloat16(), lengths, targets))
     assert mixed[0].dtype == torch.bfloat16
     assert mixed[2].dtype == torch.float32
 
 
-def test_gradients_reach_both_clips() -> None:
+def test_gradients_reach_both_clips():
     vectors, lengths, targets = batch(8, 3, 2)
     vectors.requires_grad_()
     torch.manual_seed(0)
@@ -134,12 +130,12 @@ def test_gradients_reach_both_clips() -> None:
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.1])
-def test_a_share_of_batches_that_is_no_share_is_refused(value: float) -> None:
+def test_a_share_of_batches_that_is_no_share_is_refused(value):
     with pytest.raises(UserError, match=rf"^augment\.mixup\.share={value} .*share; choose"):
         Mixup(value, 0.5)
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0])
-def test_a_beta_distribution_that_is_none_is_refused(value: float) -> None:
+def test_a_beta_distribution_that_is_none_is_refused(value):
     with pytest.raises(UserError, match=rf"^augment\.mixup\.alpha={value} .*; choose more than 0"):
         Mixup(0.5, value)

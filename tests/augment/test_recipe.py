@@ -18,7 +18,7 @@ def numbers(settings: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in settings.items() if key != "_target_"}
 
 
-def test_the_recipe_none_changes_nothing() -> None:
+def test_the_recipe_none_changes_nothing():
     settings = yaml.safe_load(SHIPPED.read_text())
     recipe = Recipe(
         sound=Sound(**numbers(settings["sound"])),

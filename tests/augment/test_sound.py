@@ -68,12 +68,12 @@ seeds = st.integers(0, 10**6)
 
 
 @given(drawn=batches, seed=seeds)
-def test_a_recipe_of_zeros_changes_nothing(drawn: tuple[Tensor, Tensor, Tensor], seed: int) -> None:
+def test_a_recipe_of_zeros_changes_nothing(drawn, seed):
     for before, after in zip(drawn, apply(*drawn, seed, mix_db=10.0), strict=True):
         assert torch.equal(after, before)
 
 
-def test_a_step_at_zero_draws_nothing() -> None:
+def test_a_step_at_zero_draws_nothing():
     generator = seeded()
     before = generator.get_state()
     Sound(**OFF)(*batch(), FLOOR_DB, generator)
@@ -81,16 +81,14 @@ def test_a_step_at_zero_draws_nothing() -> None:
 
 
 @every_step
-def test_every_step_changes_something(step: str) -> None:
+def test_every_step_changes_something(step):
     mel, n_mel, targets = batch(8)
     assert not torch.equal(apply(mel, n_mel, targets, **STEPS[step])[0], mel)
 
 
 @pytest.mark.parametrize("changes", [*STEPS.values(), ALL], ids=[*STEPS, "all"])
 @given(drawn=batches, seed=seeds)
-def test_nothing_is_changed_in_place(
-    changes: dict[str, Any], drawn: tuple[Tensor, Tensor, Tensor], seed: int
-) -> None:
+def test_nothing_is_changed_in_place(changes, drawn, seed):
     copies = [part.clone() for part in drawn]
     apply(*drawn, seed, **changes)
     assert all(torch.equal(part, copy) for part, copy in zip(drawn, copies, strict=True))
@@ -98,9 +96,7 @@ def test_nothing_is_changed_in_place(
 
 @pytest.mark.parametrize("changes", [*STEPS.values(), ALL], ids=[*STEPS, "all"])
 @given(drawn=batches, seed=seeds)
-def test_shapes_and_types_stay_and_no_power_is_below_the_floor(
-    changes: dict[str, Any], drawn: tuple[Tensor, Tensor, Tensor], seed: int
-) -> None:
+def test_shapes_and_types_stay_and_no_power_is_below_the_floor(changes, drawn, seed):
     mel, n_mel, targets = drawn
     quiet = (mel - 45, n_mel, targets)  # about half of it below the floor
     for before, after in zip(quiet, apply(*quiet, seed, **changes), strict=True):
@@ -114,14 +110,14 @@ def test_shapes_and_types_stay_and_no_power_is_below_the_floor(
     assert set(united.flatten().tolist()) <= {0.0, 1.0}
 
 
-def test_power_below_the_floor_is_the_floor() -> None:
+def test_power_below_the_floor_is_the_floor():
     mel = torch.tensor([[[-120.0, -100.0, -80.0]]])
     changed, *_ = apply(mel, torch.tensor([1]), torch.zeros(1, 2))
     assert changed.tolist() == [[[-100.0, -100.0, -80.0]]]
 
 
 @pytest.mark.parametrize("changes", [*STEPS.values(), ALL], ids=[*STEPS, "all"])
-def test_the_same_generator_gives_the_same_and_another_gives_another(changes: dict[str, Any]) -> None:
+def test_the_same_generator_gives_the_same_and_another_gives_another(changes):
     drawn = batch(8)
     first, again, other = (apply(*drawn, seed, **changes)[0] for seed in (0, 0, 1))
     assert torch.equal(first, again)
@@ -129,7 +125,7 @@ def test_the_same_generator_gives_the_same_and_another_gives_another(changes: di
 
 
 @pytest.mark.parametrize("changes", [*STEPS.values(), ALL], ids=[*STEPS, "all"])
-def test_torchs_global_generator_is_left_alone(changes: dict[str, Any]) -> None:
+def test_torchs_global_generator_is_left_alone(changes):
     state = torch.get_rng_state()
     apply(*batch(), **changes)
     assert torch.equal(torch.get_rng_state(), state)
@@ -164,9 +160,7 @@ def mix_by_hand(
 
 
 @given(drawn=batches, share=st.sampled_from([0.3, 0.7, 1.0]), mix_db=st.sampled_from([0.0, 10.0]), seed=seeds)
-def test_mixing_adds_powers_and_unites_labels(
-    drawn: tuple[Tensor, Tensor, Tensor], share: float, mix_db: float, seed: int
-) -> None:
+def test_mixing_adds_powers_and_unites_labels(drawn, share, mix_db, seed):
     changed = apply(*drawn, seed, mix=share, mix_db=mix_db)
     expected = mix_by_hand(*drawn, share, mix_db, seed)
     torch.testing.assert_close(changed[0], expected[0], rtol=0, atol=1e-3)
@@ -174,7 +168,7 @@ def test_mixing_adds_powers_and_unites_labels(
     assert torch.equal(changed[2], expected[2])
 
 
-def test_two_sounds_of_the_same_power_are_three_decibels_louder() -> None:
+def test_two_sounds_of_the_same_power_are_three_decibels_louder():
     mel = torch.full((2, 3, 4), -50.0)
     changed, *_ = apply(mel, torch.tensor([3, 3]), torch.zeros(2, 1), mix=1.0)
     torch.testing.assert_close(changed, torch.full((2, 3, 4), -50 + 10 * math.log10(2)))
@@ -191,7 +185,7 @@ def swapped_pair(n_mel: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, int]:
     return mel, torch.tensor(n_mel), torch.eye(2, 3), seed
 
 
-def test_padding_of_the_other_clip_adds_nothing() -> None:
+def test_padding_of_the_other_clip_adds_nothing():
     mel, n_mel, targets, seed = swapped_pair((12, 5))
     changed, lengths, _ = apply(mel, n_mel, targets, seed, mix=1.0)
     assert torch.allclose(changed[0, 5:], mel[0, 5:], atol=1e-4)
@@ -199,31 +193,31 @@ def test_padding_of_the_other_clip_adds_nothing() -> None:
     assert lengths.tolist() == [12, 12]
 
 
-def test_padding_of_the_clip_itself_adds_nothing_to_a_longer_one() -> None:
+def test_padding_of_the_clip_itself_adds_nothing_to_a_longer_one():
     mel, n_mel, targets, seed = swapped_pair((12, 5))
     changed, *_ = apply(mel, n_mel, targets, seed, mix=1.0)
     assert torch.allclose(changed[1, 5:], mel[0, 5:], atol=1e-4)
 
 
-def test_what_is_behind_both_clips_is_silent() -> None:
+def test_what_is_behind_both_clips_is_silent():
     mel, n_mel, targets, seed = swapped_pair((4, 5))
     changed, *_ = apply(mel, n_mel, targets, seed, mix=1.0)
     assert (changed[:, 5:] == FLOOR_DB).all()
 
 
-def test_labels_of_a_mixture_are_those_of_both_clips() -> None:
+def test_labels_of_a_mixture_are_those_of_both_clips():
     mel, n_mel, targets, seed = swapped_pair((12, 5))
     _, _, united = apply(mel, n_mel, targets, seed, mix=1.0)
     assert united.tolist() == [[1, 1, 0], [1, 1, 0]]
 
 
-def test_a_share_of_the_clips_is_mixed() -> None:
+def test_a_share_of_the_clips_is_mixed():
     mel = torch.full((4000, 1, 1), -50.0)
     changed, *_ = apply(mel, torch.ones(4000, dtype=torch.int64), torch.zeros(4000, 1), mix=0.3)
     assert (changed > -49).float().mean().item() == pytest.approx(0.3, abs=0.03)
 
 
-def test_the_added_clip_is_at_most_so_much_louder_or_softer() -> None:
+def test_the_added_clip_is_at_most_so_much_louder_or_softer():
     mel = torch.full((4000, 1, 1), -50.0)
     changed, *_ = apply(mel, torch.ones(4000, dtype=torch.int64), torch.zeros(4000, 1), mix=1.0, mix_db=10.0)
     added_db = 10 * (10 ** (changed.double() / 10) - 1e-5).log10() + 50
@@ -237,9 +231,7 @@ def test_the_added_clip_is_at_most_so_much_louder_or_softer() -> None:
 
 
 @given(drawn=batches, seed=seeds)
-def test_rotating_permutes_the_frames_of_a_clip_in_a_circle_and_leaves_padding(
-    drawn: tuple[Tensor, Tensor, Tensor], seed: int
-) -> None:
+def test_rotating_permutes_the_frames_of_a_clip_in_a_circle_and_leaves_padding(drawn, seed):
     mel, n_mel, targets = drawn
     changed, lengths, labels = apply(*drawn, seed, rotate=True)
     for before, after, n in zip(mel, changed, n_mel.tolist(), strict=True):
@@ -249,7 +241,7 @@ def test_rotating_permutes_the_frames_of_a_clip_in_a_circle_and_leaves_padding(
     assert torch.equal(labels, targets)
 
 
-def test_a_clip_begins_anywhere() -> None:
+def test_a_clip_begins_anywhere():
     mel = torch.arange(-50.0, -45.0)[None, :, None].expand(2000, -1, -1)
     changed, *_ = apply(mel, torch.full((2000,), 5), torch.zeros(2000, 1), rotate=True)
     counts = changed[:, 0, 0].unique(return_counts=True)[1]
@@ -260,7 +252,7 @@ def test_a_clip_begins_anywhere() -> None:
 # ---- gain and equaliser ----
 
 
-def test_a_gain_is_the_same_for_a_whole_clip_and_within_its_limits() -> None:
+def test_a_gain_is_the_same_for_a_whole_clip_and_within_its_limits():
     mel = torch.full((4000, 3, 2), -50.0)
     n_mel = torch.full((4000,), 3)
     changed, *_ = apply(mel, n_mel, torch.zeros(4000, 1), gain_db=6.0)
@@ -271,7 +263,7 @@ def test_a_gain_is_the_same_for_a_whole_clip_and_within_its_limits() -> None:
     assert gains[:, 0, 0].std().item() == pytest.approx(6 / math.sqrt(3), rel=0.05)  # of a uniform draw
 
 
-def test_an_equalizer_is_the_same_in_every_frame_and_has_its_deviation_in_every_bin() -> None:
+def test_an_equalizer_is_the_same_in_every_frame_and_has_its_deviation_in_every_bin():
     mel = torch.zeros(8000, 2, 16)
     n_mel = torch.full((8000,), 2)
     changed, *_ = apply(mel, n_mel, torch.zeros(8000, 1), equalizer_db=3.0)
@@ -280,7 +272,7 @@ def test_an_equalizer_is_the_same_in_every_frame_and_has_its_deviation_in_every_
     assert ((changed[:, 0].std(0) - 3).abs() < 0.15).all()
 
 
-def test_an_equalizer_is_smooth_over_the_bins() -> None:
+def test_an_equalizer_is_smooth_over_the_bins():
     changed, *_ = apply(
         torch.zeros(500, 1, 64), torch.ones(500, dtype=torch.int64), torch.zeros(500, 1), equalizer_db=3.0
     )
@@ -292,9 +284,7 @@ def test_an_equalizer_is_smooth_over_the_bins() -> None:
 
 
 @given(drawn=batches, share=st.sampled_from([0.05, 0.1, 0.25, 0.5, 1.0]), seed=seeds)
-def test_time_masks_are_whole_frames_of_at_most_two_stretches_within_the_clip(
-    drawn: tuple[Tensor, Tensor, Tensor], share: float, seed: int
-) -> None:
+def test_time_masks_are_whole_frames_of_at_most_two_stretches_within_the_clip(drawn, share, seed):
     mel, n_mel, targets = drawn
     changed, lengths, labels = apply(*drawn, seed, mask_time=share)
     for before, after, n in zip(mel, changed, n_mel.tolist(), strict=True):
@@ -310,9 +300,7 @@ def test_time_masks_are_whole_frames_of_at_most_two_stretches_within_the_clip(
 
 
 @given(drawn=batches, widest=st.integers(1, 20), seed=seeds)
-def test_bin_masks_are_whole_bins_of_at_most_two_stretches_and_leave_padding(
-    drawn: tuple[Tensor, Tensor, Tensor], widest: int, seed: int
-) -> None:
+def test_bin_masks_are_whole_bins_of_at_most_two_stretches_and_leave_padding(drawn, widest, seed):
     mel, n_mel, _ = drawn
     changed, *_ = apply(*drawn, seed, mask_bins=widest)
     for before, after, n in zip(mel, changed, n_mel.tolist(), strict=True):
@@ -325,7 +313,7 @@ def test_bin_masks_are_whole_bins_of_at_most_two_stretches_and_leave_padding(
         torch.testing.assert_close(masked, before[:n].mean().expand_as(masked))
 
 
-def test_masks_are_as_wide_as_they_may_be_and_as_narrow_as_none() -> None:
+def test_masks_are_as_wide_as_they_may_be_and_as_narrow_as_none():
     """One clip many times: 12 frames, of which each of two masks covers 0 to 3."""
     mel = batch(1)[0].expand(3000, -1, -1)
     changed, *_ = apply(mel, torch.full((3000,), 12), torch.zeros(3000, 1), mask_time=0.3)
@@ -335,7 +323,7 @@ def test_masks_are_as_wide_as_they_may_be_and_as_narrow_as_none() -> None:
     assert is_masked.min() > 0.05  # the first and the last frame too
 
 
-def test_the_level_of_a_mask_does_not_know_how_long_the_padding_is() -> None:
+def test_the_level_of_a_mask_does_not_know_how_long_the_padding_is():
     mel, _, targets = batch(1)
     short = (mel[:, :5], torch.tensor([5]), targets)
     padded = (torch.cat([mel[:, :5], torch.full((1, 7, 8), FLOOR_DB)], 1), torch.tensor([5]), targets)
@@ -351,19 +339,19 @@ def test_the_level_of_a_mask_does_not_know_how_long_the_padding_is() -> None:
 
 @pytest.mark.parametrize("value", [-0.1, 1.1])
 @pytest.mark.parametrize("key", ["mix", "mask_time"])
-def test_what_is_no_share_is_refused(key: str, value: float) -> None:
+def test_what_is_no_share_is_refused(key, value):
     with pytest.raises(UserError, match=rf"^augment\.sound\.{key}={value} .*share; choose"):
         Sound(**{**OFF, key: value})
 
 
 @pytest.mark.parametrize("key", ["mix_db", "gain_db", "equalizer_db", "mask_bins"])
-def test_what_is_negative_is_refused(key: str) -> None:
+def test_what_is_negative_is_refused(key):
     with pytest.raises(UserError, match=rf"^augment\.sound\.{key}=-1 is negative; choose 0 or more\.$"):
         Sound(**{**OFF, key: -1})
 
 
 @pytest.mark.parametrize("value", [0.0, 1.0])
-def test_the_ends_of_a_share_are_shares(value: float) -> None:
+def test_the_ends_of_a_share_are_shares(value):
     assert Sound(**{**OFF, "mix": value, "mask_time": value}).mix == value
 
 
@@ -372,7 +360,7 @@ def test_the_ends_of_a_share_are_shares(value: float) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_the_same_generator_gives_the_same_on_the_gpu() -> None:
+def test_the_same_generator_gives_the_same_on_the_gpu():
     mel, n_mel, targets = batch(8)
     expected = apply(mel, n_mel, targets, **ALL)
     on_gpu = Sound(**ALL)(mel.cuda(), n_mel.cuda(), targets.cuda(), FLOOR_DB, seeded())

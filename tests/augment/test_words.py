@@ -59,11 +59,11 @@ shares = st.sampled_from([0.0, 0.1, 0.5, 1.0])
 
 
 @given(drawn=batches, seed=seeds, n_neighbors=st.integers(1, 12))
-def test_a_recipe_of_zeros_changes_nothing(drawn: tuple[Tensor, Tensor], seed: int, n_neighbors: int) -> None:
+def test_a_recipe_of_zeros_changes_nothing(drawn, seed, n_neighbors):
     assert torch.equal(apply(*drawn, seed, n_neighbors=n_neighbors), drawn[0])
 
 
-def test_a_step_at_zero_draws_nothing() -> None:
+def test_a_step_at_zero_draws_nothing():
     generator = seeded()
     before = generator.get_state()
     tokens, centroids = batch()
@@ -81,9 +81,7 @@ def test_a_step_at_zero_draws_nothing() -> None:
     noise=shares,
     n_neighbors=st.integers(1, 12),
 )
-def test_tokens_stay_words_of_their_codebook_or_are_masked(
-    drawn: tuple[Tensor, Tensor], seed: int, n_neighbors: int, **changes: float
-) -> None:
+def test_tokens_stay_words_of_their_codebook_or_are_masked(drawn, seed, n_neighbors, **changes: float):
     tokens, centroids = drawn
     before = tokens.clone(), centroids.clone()
     changed = apply(tokens, centroids, seed, n_neighbors=n_neighbors, **changes)
@@ -96,7 +94,7 @@ def test_tokens_stay_words_of_their_codebook_or_are_masked(
 
 
 @every_step
-def test_the_same_generator_gives_the_same_and_another_gives_another(changes: dict[str, Any]) -> None:
+def test_the_same_generator_gives_the_same_and_another_gives_another(changes):
     first, again, other = (apply(*batch(), seed, **changes) for seed in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
@@ -104,7 +102,7 @@ def test_the_same_generator_gives_the_same_and_another_gives_another(changes: di
 
 
 @every_step
-def test_torchs_global_generator_is_left_alone(changes: dict[str, Any]) -> None:
+def test_torchs_global_generator_is_left_alone(changes):
     state = torch.get_rng_state()
     apply(*batch(), **changes)
     assert torch.equal(torch.get_rng_state(), state)
@@ -114,9 +112,7 @@ def test_torchs_global_generator_is_left_alone(changes: dict[str, Any]) -> None:
 
 
 @given(drawn=batches, seed=seeds, share=shares)
-def test_a_mask_in_time_hides_all_codebooks_of_a_position_and_nothing_else(
-    drawn: tuple[Tensor, Tensor], seed: int, share: float
-) -> None:
+def test_a_mask_in_time_hides_all_codebooks_of_a_position_and_nothing_else(drawn, seed, share):
     changed = apply(*drawn, seed, mask_time=share)
     is_masked = changed == MASKED
     assert torch.equal(is_masked.any(2), is_masked.all(2))
@@ -124,9 +120,7 @@ def test_a_mask_in_time_hides_all_codebooks_of_a_position_and_nothing_else(
 
 
 @given(drawn=batches, seed=seeds, share=shares)
-def test_a_mask_of_a_codebook_hides_it_throughout_a_clip_and_nothing_else(
-    drawn: tuple[Tensor, Tensor], seed: int, share: float
-) -> None:
+def test_a_mask_of_a_codebook_hides_it_throughout_a_clip_and_nothing_else(drawn, seed, share):
     changed = apply(*drawn, seed, mask_codebooks=share)
     is_masked = changed == MASKED
     assert torch.equal(is_masked.any(1), is_masked.all(1))
@@ -134,7 +128,7 @@ def test_a_mask_of_a_codebook_hides_it_throughout_a_clip_and_nothing_else(
 
 
 @pytest.mark.parametrize("key", ["mask_time", "mask_codebooks"])
-def test_a_share_of_the_tokens_is_masked(key: str) -> None:
+def test_a_share_of_the_tokens_is_masked(key):
     tokens, centroids = batch(300, 30, 20)
     for share in (0.1, 0.6):
         changes: dict[str, Any] = {key: share}
@@ -143,12 +137,12 @@ def test_a_share_of_the_tokens_is_masked(key: str) -> None:
 
 
 @pytest.mark.parametrize("key", ["mask_time", "mask_codebooks"])
-def test_a_share_of_one_masks_all(key: str) -> None:
+def test_a_share_of_one_masks_all(key):
     changes: dict[str, Any] = {key: 1.0}
     assert (apply(*batch(), **changes) == MASKED).all()
 
 
-def test_masks_hide_noisy_tokens_too() -> None:
+def test_masks_hide_noisy_tokens_too():
     assert (apply(*batch(), mask_time=1.0, noise=1.0) == MASKED).all()
 
 
@@ -156,9 +150,7 @@ def test_masks_hide_noisy_tokens_too() -> None:
 
 
 @given(drawn=batches, seed=seeds, share=st.sampled_from([0.3, 1.0]), n_neighbors=st.integers(1, 12))
-def test_noise_moves_only_to_the_nearest_others_of_the_codebook(
-    drawn: tuple[Tensor, Tensor], seed: int, share: float, n_neighbors: int
-) -> None:
+def test_noise_moves_only_to_the_nearest_others_of_the_codebook(drawn, seed, share, n_neighbors):
     tokens, centroids = drawn
     changed = apply(tokens, centroids, seed, noise=share, n_neighbors=n_neighbors)
     for q, book in enumerate(centroids):
@@ -168,7 +160,7 @@ def test_noise_moves_only_to_the_nearest_others_of_the_codebook(
             assert may_stay or after in neighbors_by_hand(book, before, n_neighbors)
 
 
-def test_noise_chooses_all_neighbours_alike() -> None:
+def test_noise_chooses_all_neighbours_alike():
     _, centroids = batch(n_codebooks=1)
     changed = apply(torch.full((100, 50, 1), 7), centroids, noise=1.0, n_neighbors=4)
     codes, counts = changed.unique(return_counts=True)
@@ -176,21 +168,21 @@ def test_noise_chooses_all_neighbours_alike() -> None:
     assert counts.min() > 1100  # of 1250
 
 
-def test_a_share_of_the_tokens_is_noisy() -> None:
+def test_a_share_of_the_tokens_is_noisy():
     tokens, centroids = batch(200, 30)
     for share in (0.1, 0.6):
         is_moved = apply(tokens, centroids, noise=share) != tokens
         assert is_moved.float().mean().item() == pytest.approx(share, abs=0.02)
 
 
-def test_a_codebook_of_one_word_has_no_noise() -> None:
+def test_a_codebook_of_one_word_has_no_noise():
     tokens, centroids = batch(n_clusters=1)
     assert torch.equal(apply(tokens, centroids, noise=1.0), tokens)
 
 
 @pytest.mark.parametrize("n_clusters", [1, 2, 3, 12, 60])
 @pytest.mark.parametrize("n_neighbors", [1, 4, 100])
-def test_neighbours_are_those_that_sorting_finds_nearest_first(n_clusters: int, n_neighbors: int) -> None:
+def test_neighbours_are_those_that_sorting_finds_nearest_first(n_clusters, n_neighbors):
     _, centroids = batch(n_clusters=n_clusters)
     neighbors = nearest_neighbors(centroids, n_neighbors)
     assert neighbors.shape == (3, n_clusters, min(n_neighbors, max(1, n_clusters - 1)))
@@ -201,7 +193,7 @@ def test_neighbours_are_those_that_sorting_finds_nearest_first(n_clusters: int, 
             assert (distances.diff() > -1e-3).all()
 
 
-def test_equal_centroids_are_neighbours_of_each_other_and_not_of_themselves() -> None:
+def test_equal_centroids_are_neighbours_of_each_other_and_not_of_themselves():
     neighbors = nearest_neighbors(torch.ones(1, 5, 3), 4)[0]
     assert all(sorted(row) == sorted({0, 1, 2, 3, 4} - {code}) for code, row in enumerate(neighbors.tolist()))
 
@@ -211,13 +203,13 @@ def test_equal_centroids_are_neighbours_of_each_other_and_not_of_themselves() ->
 
 @pytest.mark.parametrize("value", [-0.1, 1.1])
 @pytest.mark.parametrize("key", ["mask_time", "mask_codebooks", "noise"])
-def test_what_is_no_share_is_refused(key: str, value: float) -> None:
+def test_what_is_no_share_is_refused(key, value):
     with pytest.raises(UserError, match=rf"^augment\.words\.{key}={value} .*share; choose"):
         Words(**{**OFF, key: value})
 
 
 @pytest.mark.parametrize("value", [0, -3])
-def test_no_neighbours_are_refused(value: int) -> None:
+def test_no_neighbours_are_refused(value):
     sentence = rf"^augment\.words\.n_neighbors={value} is too small; choose 1 or more\.$"
     with pytest.raises(UserError, match=sentence):
         Words(**{**OFF, "n_neighbors": value})
@@ -228,7 +220,7 @@ def test_no_neighbours_are_refused(value: int) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_the_same_generator_gives_the_same_on_the_gpu() -> None:
+def test_the_same_generator_gives_the_same_on_the_gpu():
     tokens, centroids = batch()
     on_gpu = Words(**{**OFF, **ALL})(tokens.cuda(), centroids.cuda(), seeded())
     assert torch.equal(on_gpu.cpu(), apply(tokens, centroids, **ALL))

@@ -135,4 +135,6 @@ def test_more_codebooks_distort_less():
 
 
 def test_codebooks_need_not_divide_the_dimensions():
-    residual(n_codebooks=3).fit(frames(dimensions=7))
+    codebooks = residual(n_codebooks=3)
+    codebooks.fit(frames(dimensions=7))
+    assert codebooks.centroids.shape[::2] == (3, 7)

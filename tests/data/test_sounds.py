@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from audiotok.data.synthesis.mixture import mix_clip
-from audiotok.data.synthesis.sounds import DTMF_HIGH_HZ, DTMF_LOW_HZ, SOUNDS, Sound
+from audiotok.data.synthesis.sounds import DTMF_HIGH_HZ, DTMF_LOW_HZ, SOUNDS
 
 SAMPLE_RATE = 16000
 BY_NAME = {sound.name: sound for sound in SOUNDS}
@@ -57,12 +57,12 @@ def slope_per_octave(wave: np.ndarray) -> float:
 # ---- the table ----
 
 
-def test_there_are_24_sounds_with_unique_audioset_ids_and_names() -> None:
+def test_there_are_24_sounds_with_unique_audioset_ids_and_names():
     assert len(SOUNDS) == len({sound.mid for sound in SOUNDS}) == len({sound.name for sound in SOUNDS}) == 24
 
 
 @every_sound
-def test_mid_is_spelled_like_an_audioset_id(sound: Sound) -> None:
+def test_mid_is_spelled_like_an_audioset_id(sound):
     assert re.fullmatch(r"/(m/0[0-9a-z_]{3,6}|t/dd\d{5})", sound.mid)
 
 
@@ -70,7 +70,7 @@ def test_mid_is_spelled_like_an_audioset_id(sound: Sound) -> None:
 
 
 @every_sound
-def test_sound_is_finite_and_peaks_at_one(sound: Sound) -> None:
+def test_sound_is_finite_and_peaks_at_one(sound):
     for seed in range(4):
         wave = sound.synthesise(np.random.default_rng(seed), SAMPLE_RATE)
         assert wave.dtype == np.float32
@@ -80,20 +80,20 @@ def test_sound_is_finite_and_peaks_at_one(sound: Sound) -> None:
 
 
 @every_sound
-def test_sound_lasts_a_tenth_of_a_second_to_six_seconds(sound: Sound) -> None:
+def test_sound_lasts_a_tenth_of_a_second_to_six_seconds(sound):
     for seed in range(8):
         assert 0.1 <= len(sound.synthesise(np.random.default_rng(seed), 8000)) / 8000 <= 6.0
 
 
 @every_sound
-def test_sound_repeats_from_its_seed_and_differs_between_seeds(sound: Sound) -> None:
+def test_sound_repeats_from_its_seed_and_differs_between_seeds(sound):
     first, again, other = (sound.synthesise(np.random.default_rng(seed), 8000) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
 @every_sound
-def test_sound_begins_at_once_and_ends_without_a_click(sound: Sound) -> None:
+def test_sound_begins_at_once_and_ends_without_a_click(sound):
     wave = sound.synthesise(np.random.default_rng(3), SAMPLE_RATE)
     assert np.abs(wave[: SAMPLE_RATE // 5]).max() > 0.03
     assert np.abs(wave[-8:]).max() < 0.1
@@ -103,19 +103,19 @@ def test_sound_begins_at_once_and_ends_without_a_click(sound: Sound) -> None:
 
 
 @some_seeds
-def test_sine_wave_is_a_single_peak(seed: int) -> None:
+def test_sine_wave_is_a_single_peak(seed):
     hz, magnitude = spectrum(synthesise("Sine wave", seed))
     assert share_near(synthesise("Sine wave", seed), (hz[magnitude.argmax()],), within_hz=5) > 0.999
 
 
 @some_seeds
-def test_white_noise_is_flat_and_pink_noise_falls_by_3_db_per_octave(seed: int) -> None:
+def test_white_noise_is_flat_and_pink_noise_falls_by_3_db_per_octave(seed):
     assert slope_per_octave(synthesise("White noise", seed)) == pytest.approx(0.0, abs=0.5)
     assert slope_per_octave(synthesise("Pink noise", seed)) == pytest.approx(-3.01, abs=0.5)
 
 
 @some_seeds
-def test_every_dtmf_burst_is_one_low_and_one_high_frequency(seed: int) -> None:
+def test_every_dtmf_burst_is_one_low_and_one_high_frequency(seed):
     wave = synthesise("Telephone dialing, DTMF", seed)
     digits = bursts(wave)
     assert 3 <= len(digits) <= 11
@@ -128,14 +128,14 @@ def test_every_dtmf_burst_is_one_low_and_one_high_frequency(seed: int) -> None:
 
 
 @some_seeds
-def test_dial_tone_holds_350_and_440_hz_or_425_hz(seed: int) -> None:
+def test_dial_tone_holds_350_and_440_hz_or_425_hz(seed):
     wave = synthesise("Dial tone", seed)
     assert max(share_near(wave, pair, within_hz=4) for pair in ((350.0, 440.0), (425.0,))) > 0.99
     assert len(bursts(wave, 800)) == 1
 
 
 @some_seeds
-def test_busy_signal_is_on_as_long_as_off(seed: int) -> None:
+def test_busy_signal_is_on_as_long_as_off(seed):
     wave = synthesise("Busy signal", seed)
     assert max(share_near(wave, pair, within_hz=20) for pair in ((480.0, 620.0), (425.0,))) > 0.97
     starts, stops = np.array(bursts(wave)).T
@@ -143,13 +143,13 @@ def test_busy_signal_is_on_as_long_as_off(seed: int) -> None:
 
 
 @some_seeds
-def test_mains_hum_lies_at_multiples_of_50_or_60_hz(seed: int) -> None:
+def test_mains_hum_lies_at_multiples_of_50_or_60_hz(seed):
     wave = synthesise("Mains hum", seed)
     assert max(share_near(wave, tuple(mains * np.arange(1, 13)), 2) for mains in (50.0, 60.0)) > 0.99
 
 
 @some_seeds
-def test_smoke_detector_sounds_three_tones_and_then_pauses_three_times_as_long(seed: int) -> None:
+def test_smoke_detector_sounds_three_tones_and_then_pauses_three_times_as_long(seed):
     alarm = bursts(synthesise("Smoke detector, smoke alarm", seed))
     gaps = [after[0] - before[1] for before, after in pairwise(alarm)]
     expected = np.array([1, 1, 3, 1])[: len(gaps)] * gaps[0]
@@ -157,14 +157,14 @@ def test_smoke_detector_sounds_three_tones_and_then_pauses_three_times_as_long(s
 
 
 @some_seeds
-def test_reversing_beeps_come_about_once_per_second(seed: int) -> None:
+def test_reversing_beeps_come_about_once_per_second(seed):
     starts = np.array(bursts(synthesise("Reversing beeps", seed)))[:, 0] / SAMPLE_RATE
     assert 3 <= len(starts) <= 5
     assert np.all((np.diff(starts) > 0.65) & (np.diff(starts) < 1.15))
 
 
 @some_seeds
-def test_tick_tock_is_even_and_clicking_is_not(seed: int) -> None:
+def test_tick_tock_is_even_and_clicking_is_not(seed):
     def unevenness(wave: np.ndarray) -> float:
         starts = np.array(bursts(wave, 80))[:, 0]
         return float(np.std(np.diff(starts)) / np.mean(np.diff(starts)))
@@ -174,7 +174,7 @@ def test_tick_tock_is_even_and_clicking_is_not(seed: int) -> None:
 
 
 @some_seeds
-def test_ping_dies_away_and_beep_does_not(seed: int) -> None:
+def test_ping_dies_away_and_beep_does_not(seed):
     beep_start, beep_stop = bursts(synthesise("Beep, bleep", seed))[0]
     beep = level(synthesise("Beep, bleep", seed)[beep_start:beep_stop], 160)[1:-1]
     assert beep.min() > 0.8 * beep.max()
@@ -182,7 +182,7 @@ def test_ping_dies_away_and_beep_does_not(seed: int) -> None:
 
 
 @some_seeds
-def test_civil_defense_siren_rises_once_and_falls_once(seed: int) -> None:
+def test_civil_defense_siren_rises_once_and_falls_once(seed):
     wave = synthesise("Civil defense siren", seed)
     frames = wave[: len(wave) // 4096 * 4096].reshape(-1, 4096)
     hz = np.fft.rfftfreq(4096, 1 / SAMPLE_RATE)
@@ -199,26 +199,26 @@ def test_civil_defense_siren_rises_once_and_falls_once(seed: int) -> None:
 
 
 @pytest.mark.parametrize(("sample_rate", "seconds"), [(16000, 10.0), (8000, 3.0), (22050, 2.5), (44100, 1.0)])
-def test_clip_has_the_asked_duration(sample_rate: int, seconds: float) -> None:
+def test_clip_has_the_asked_duration(sample_rate, seconds):
     clip, _ = mix(0, sample_rate, seconds)
     assert clip.shape == (round(seconds * sample_rate),)
 
 
-def test_clip_is_float32_and_peaks_between_minus_12_and_minus_1_dbfs() -> None:
+def test_clip_is_float32_and_peaks_between_minus_12_and_minus_1_dbfs():
     for seed in range(10):
         clip, _ = mix(seed)
         assert clip.dtype == np.float32
         assert -12.01 <= 20 * np.log10(np.abs(clip).max()) <= -0.99
 
 
-def test_clip_has_one_to_four_different_sorted_known_labels() -> None:
+def test_clip_has_one_to_four_different_sorted_known_labels():
     labels = [mix(seed, 8000, 2.0)[1] for seed in range(40)]
     assert {len(mids) for mids in labels} == {1, 2, 3, 4}
     assert all(mids == sorted(set(mids)) for mids in labels)
     assert {mid for mids in labels for mid in mids} <= {sound.mid for sound in SOUNDS}
 
 
-def test_clip_repeats_from_its_seed_and_differs_between_seeds() -> None:
+def test_clip_repeats_from_its_seed_and_differs_between_seeds():
     (first, labels), (again, labels_again), (other, _) = mix(1), mix(1), mix(2)
     np.testing.assert_array_equal(first, again)
     assert labels == labels_again
@@ -226,10 +226,10 @@ def test_clip_repeats_from_its_seed_and_differs_between_seeds() -> None:
 
 
 @pytest.mark.parametrize("name", ["White noise", "Pink noise"])
-def test_labelled_noise_is_louder_than_any_background(name: str) -> None:
+def test_labelled_noise_is_louder_than_any_background(name):
     rms = level(synthesise(name, 0), 16000).mean()
     assert 20 * np.log10(rms) - 15 > -35 + 3  # the softest label, the loudest background
 
 
-def test_no_part_of_a_clip_is_digital_silence() -> None:
+def test_no_part_of_a_clip_is_digital_silence():
     assert level(mix(0)[0], 1600).min() > 1e-5

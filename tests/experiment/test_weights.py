@@ -33,7 +33,7 @@ def learnt(model: Bert) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def test_layers_and_words_are_loaded_and_the_rest_begins_anew(tmp_path: Path) -> None:
+def test_layers_and_words_are_loaded_and_the_rest_begins_anew(tmp_path):
     pretrained = build_awake("bert")
     model = build("bert", start_at_prior=True, embedding="centroids")
     model.start_from(random_start())
@@ -52,9 +52,7 @@ def test_layers_and_words_are_loaded_and_the_rest_begins_anew(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("before", "after"), [("mean", "attention"), ("attention", "mean")])
-def test_pooling_and_classes_may_differ_from_those_of_the_pretraining_run(
-    tmp_path: Path, before: str, after: str
-) -> None:
+def test_pooling_and_classes_may_differ_from_those_of_the_pretraining_run(tmp_path, before, after):
     pretrained = build_awake("bert", pooling=before, sizes=Sizes(10, 6, 2, 20, 9, 11))
     model = build("bert", pooling=after)
     load_pretrained(model, write_checkpoint(tmp_path, pretrained), "words")
@@ -74,26 +72,26 @@ def refusal(run: Path, kind: str = "bert", **changes: Any) -> str:
     return message
 
 
-def test_a_folder_without_a_checkpoint_is_refused(tmp_path: Path) -> None:
+def test_a_folder_without_a_checkpoint_is_refused(tmp_path):
     for folder in (tmp_path / "nowhere", tmp_path):
         message = refusal(folder)
         assert "has no checkpoints/best.ckpt" in message
         assert "null" in message
 
 
-def test_a_run_with_another_vocabulary_is_refused(tmp_path: Path) -> None:
+def test_a_run_with_another_vocabulary_is_refused(tmp_path):
     message = refusal(write_checkpoint(tmp_path, build("bert"), "other words"))
     assert "pretrained with the centroids other words" in message
     assert "give words; use the features, clustering, data and seed of that run" in message
 
 
-def test_a_run_without_a_vocabulary_is_refused(tmp_path: Path) -> None:
+def test_a_run_without_a_vocabulary_is_refused(tmp_path):
     write_checkpoint(tmp_path, build("bert"))
     torch.save({"state_dict": build("bert").state_dict()}, tmp_path / "checkpoints" / "best.ckpt")
     assert "audiotok pretrain" in refusal(tmp_path)
 
 
-def test_a_run_whose_weights_have_seen_labels_is_refused(tmp_path: Path) -> None:
+def test_a_run_whose_weights_have_seen_labels_is_refused(tmp_path):
     message = refusal(write_checkpoint(tmp_path, build("bert"), classes=[["/m/0a", "Low tone"]]))
     assert "is a run of `audiotok train`" in message
     assert "ckpt_path" in message
@@ -104,21 +102,21 @@ def test_a_run_whose_weights_have_seen_labels_is_refused(tmp_path: Path) -> None
     [{"hidden_size": 32}, {"num_layers": 1}, {"num_layers": 3}, {"max_position_embeddings": 20}],
     ids=str,
 )
-def test_a_run_of_another_size_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_a_run_of_another_size_is_refused(tmp_path, changes):
     message = refusal(write_checkpoint(tmp_path, build("bert")), **changes)
     assert "has another model than is configured; use the model of that run" in message
 
 
-def test_a_run_of_a_model_of_another_kind_is_refused(tmp_path: Path) -> None:
+def test_a_run_of_a_model_of_another_kind_is_refused(tmp_path):
     assert "another model" in refusal(write_checkpoint(tmp_path, build("lstm")))
 
 
-def test_a_model_that_cannot_be_pretrained_is_refused(tmp_path: Path) -> None:
+def test_a_model_that_cannot_be_pretrained_is_refused(tmp_path):
     assert "model=bert" in refusal(write_checkpoint(tmp_path, build("bert")), "lstm")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a checkpoint", None], ids=["empty", "other", "cut short"])
-def test_a_checkpoint_that_cannot_be_read_is_refused(tmp_path: Path, content: bytes | None) -> None:
+def test_a_checkpoint_that_cannot_be_read_is_refused(tmp_path, content):
     write_checkpoint(tmp_path, build("bert"))
     path = tmp_path / "checkpoints" / "best.ckpt"
     path.write_bytes(path.read_bytes()[:-2000] if content is None else content)

@@ -21,7 +21,6 @@ from audiotok.augment.recipe import Recipe
 from audiotok.data.clip import SPLITS, Clip, Location, Split
 from audiotok.data.corpus.catalogue import Catalogue
 from audiotok.data.corpus.corpus import Corpus
-from audiotok.data.source import Cache
 from audiotok.errors import UserError
 from audiotok.kinds import KINDS, TOKENS
 from audiotok.loader import cache as loader_cache
@@ -104,15 +103,15 @@ def messages(caplog: pytest.LogCaptureFixture, level: int = logging.WARNING) -> 
     ],
 )
 def test_tokens_are_kept_of_what_does_not_vary_and_mel_frames_of_the_rest(
-    corpus: Corpus,
-    tokenizer: Tokenizer,
-    store: Store,
-    cache: Cache,
-    stage: Stage,
-    recipe: Recipe | None,
-    tokens: tuple[Split, ...],
-    frames: tuple[Split, ...],
-) -> None:
+    corpus,
+    tokenizer,
+    store,
+    cache,
+    stage,
+    recipe,
+    tokens,
+    frames,
+):
     found = cache_of(replace(corpus, cache=cache), tokenizer, store, stage, recipe)
     assert tuple(filter(found.caches_tokens, SPLITS)) == tokens
     assert tuple(filter(found.caches_analysis, SPLITS)) == frames
@@ -126,9 +125,7 @@ def test_tokens_are_kept_of_what_does_not_vary_and_mel_frames_of_the_rest(
 
 @pytest.mark.parametrize("cache", ["tokens", "frames"])
 @pytest.mark.parametrize("stage", ["tokens", "frames"])
-def test_a_second_epoch_and_another_run_open_no_audio(
-    corpus: Corpus, tokenizer: Tokenizer, store: Store, opened: list[str], cache: Cache, stage: Stage
-) -> None:
+def test_a_second_epoch_and_another_run_open_no_audio(corpus, tokenizer, store, opened, cache, stage):
     kept = replace(corpus, cache=cache)
     first = cache_of(kept, tokenizer, store, stage)
     batches = {split: all_of(dataset(first, split)) for split in SPLITS}
@@ -140,9 +137,7 @@ def test_a_second_epoch_and_another_run_open_no_audio(
             assert_same(all_of(dataset(again, split)), batches[split])
 
 
-def test_kept_tokens_are_those_of_the_mel_frames(
-    corpus: Corpus, kept: Corpus, tokenizer: Tokenizer, store: Store
-) -> None:
+def test_kept_tokens_are_those_of_the_mel_frames(corpus, kept, tokenizer, store):
     cache = cache_of(kept, tokenizer, store)
     for split in SPLITS:
         plain = all_of(dataset_of(corpus, split, tokenizer.features))
@@ -158,18 +153,14 @@ def test_kept_tokens_are_those_of_the_mel_frames(
 
 
 @pytest.mark.parametrize("cache", ["tokens", "frames"])
-def test_kept_mel_frames_are_those_that_are_made(
-    corpus: Corpus, tokenizer: Tokenizer, store: Store, cache: Cache
-) -> None:
+def test_kept_mel_frames_are_those_that_are_made(corpus, tokenizer, store, cache):
     found = cache_of(replace(corpus, cache=cache), tokenizer, store, "analysis")
     for split in SPLITS:
         for _ in range(2):
             assert_same(all_of(dataset(found, split)), all_of(dataset_of(corpus, split, tokenizer.features)))
 
 
-def test_with_mel_frames_another_clustering_opens_no_audio(
-    corpus: Corpus, tokenizer: Tokenizer, store: Store
-) -> None:
+def test_with_mel_frames_another_clustering_opens_no_audio(corpus, tokenizer, store):
     kept = replace(corpus, cache="frames")
     for split in SPLITS:
         all_of(dataset(cache_of(kept, tokenizer, store), split))
@@ -181,9 +172,7 @@ def test_with_mel_frames_another_clustering_opens_no_audio(
         assert all_of(dataset(cache_of(kept, other, store), split))["tokens"].shape[1:] == (32, 4)
 
 
-def test_mel_frames_that_lie_there_are_read_but_no_more_are_kept(
-    kept: Corpus, tokenizer: Tokenizer, store: Store, opened: list[str]
-) -> None:
+def test_mel_frames_that_lie_there_are_read_but_no_more_are_kept(kept, tokenizer, store, opened):
     """A run whose sound is augmented came first."""
     all_of(dataset(cache_of(kept, tokenizer, store, recipe=LOUD)))
     del opened[:]
@@ -196,7 +185,7 @@ def test_mel_frames_that_lie_there_are_read_but_no_more_are_kept(
     assert np.count_nonzero(frames.rows.lengths()) == 7
 
 
-def test_more_centroids_than_a_byte_counts_take_two(kept: Corpus, store: Store) -> None:
+def test_more_centroids_than_a_byte_counts_take_two(kept, store):
     for n_clusters, dtype in ((256, np.uint8), (257, np.uint16)):
         tokenizer = build_tiny_tokenizer(n_clusters=n_clusters)
         tokenizer.features.fit(torch.randn(100, 48))
@@ -208,9 +197,7 @@ def test_more_centroids_than_a_byte_counts_take_two(kept: Corpus, store: Store) 
         assert_same(all_of(dataset(cache)), batch)
 
 
-def test_without_a_cache_nothing_is_cached(
-    corpus: Corpus, tokenizer: Tokenizer, store: Store, opened: list[str]
-) -> None:
+def test_without_a_cache_nothing_is_cached(corpus, tokenizer, store, opened):
     clips = dataset(cache_of(corpus, tokenizer, store))
     for _ in range(2):
         clips.__getitems__([0])
@@ -221,9 +208,7 @@ def test_without_a_cache_nothing_is_cached(
         clips.__getitems__([0])
 
 
-def test_what_is_absent_is_still_read_where_audio_has_broken(
-    kept: Corpus, tokenizer: Tokenizer, store: Store
-) -> None:
+def test_what_is_absent_is_still_read_where_audio_has_broken(kept, tokenizer, store):
     clips = dataset(cache_of(kept, tokenizer, store))
     clips.__getitems__([0, 1])
     poison(kept)
@@ -232,7 +217,7 @@ def test_what_is_absent_is_still_read_where_audio_has_broken(
         clips.__getitems__([1, 2])
 
 
-def test_it_is_known_when_all_tokens_are_kept(kept: Corpus, tokenizer: Tokenizer, store: Store) -> None:
+def test_it_is_known_when_all_tokens_are_kept(kept, tokenizer, store):
     clips = dataset(cache_of(kept, tokenizer, store))
     for index in range(7):
         assert not clips.is_cached
@@ -247,9 +232,7 @@ def test_it_is_known_when_all_tokens_are_kept(kept: Corpus, tokenizer: Tokenizer
 
 
 @pytest.mark.parametrize("recipe", [None, LOUD], ids=["tokens", "mel frames"])
-def test_worker_processes_keep_what_they_read(
-    kept: Corpus, tokenizer: Tokenizer, store: Store, recipe: Recipe | None
-) -> None:
+def test_worker_processes_keep_what_they_read(kept, tokenizer, store, recipe):
     clips = dataset(cache_of(kept, tokenizer, store, recipe=recipe))
     loader: Any = DataLoader(clips, batch_size=2, num_workers=2, collate_fn=unchanged)
     first = list(loader)
@@ -267,9 +250,7 @@ def fill(corpus: Corpus, tokenizer: Tokenizer, root: Path, barrier: Barrier | No
         all_of(dataset(cache, split))
 
 
-def test_processes_that_fill_one_cache_at_once_write_what_one_alone_would(
-    kept: Corpus, tokenizer: Tokenizer, tmp_path: Path
-) -> None:
+def test_processes_that_fill_one_cache_at_once_write_what_one_alone_would(kept, tokenizer, tmp_path):
     spawn = multiprocessing.get_context("spawn")
     barrier = spawn.Barrier(2)
     arguments = (replace(kept, cache="frames"), tokenizer, tmp_path / "both", barrier)
@@ -290,9 +271,7 @@ def test_processes_that_fill_one_cache_at_once_write_what_one_alone_would(
 # ---- random crops ----
 
 
-def test_random_crops_of_clips_that_are_too_long_are_not_kept(
-    kept: Corpus, tokenizer: Tokenizer, store: Store, opened: list[str]
-) -> None:
+def test_random_crops_of_clips_that_are_too_long_are_not_kept(kept, tokenizer, store, opened):
     for stage in ("tokens", "analysis"):
         del opened[:]
         clips = dataset(cache_of(kept, tokenizer, store, stage), random_crop=True)
@@ -307,9 +286,7 @@ def test_random_crops_of_clips_that_are_too_long_are_not_kept(
     assert not torch.equal(crops[0], crops[1])
 
 
-def test_a_kept_middle_is_not_taken_for_a_random_crop(
-    kept: Corpus, corpus: Corpus, tokenizer: Tokenizer, store: Store
-) -> None:
+def test_a_kept_middle_is_not_taken_for_a_random_crop(kept, corpus, tokenizer, store):
     middles = dataset(cache_of(kept, tokenizer, store, "analysis"))
     middle = middles.__getitems__([2])["analysis"]
     cropped = dataset(cache_of(kept, tokenizer, store, "analysis"), random_crop=True)
@@ -351,14 +328,14 @@ def free(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     ],
 )
 def test_what_will_be_kept_and_its_size_are_said_once_before(
-    corpus: Corpus,
-    tokenizer: Tokenizer,
-    store: Store,
-    caplog: Any,
-    cache: Cache,
-    recipe: Recipe | None,
-    line: str,
-) -> None:
+    corpus,
+    tokenizer,
+    store,
+    caplog,
+    cache,
+    recipe,
+    line,
+):
     with caplog.at_level("INFO"):
         found = cache_of(replace(corpus, cache=cache), tokenizer, store, recipe=recipe)
         assert not store.root.exists()
@@ -367,9 +344,7 @@ def test_what_will_be_kept_and_its_size_are_said_once_before(
     assert messages(caplog, logging.INFO) == [f"{line} in {store.root}."]
 
 
-def test_where_any_order_is_slow_filling_is_recommended_once(
-    kept: Corpus, tokenizer: Tokenizer, store: Store, caplog: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_any_order_is_slow_filling_is_recommended_once(kept, tokenizer, store, caplog, monkeypatch):
     monkeypatch.setattr(loader_cache, "_MANY", 15)
     parquet = {
         split: Catalogue.of(replace(clip, location=Location("parquet", "00.parquet", "0")) for clip in clips)
@@ -388,14 +363,14 @@ def test_where_any_order_is_slow_filling_is_recommended_once(
 
 
 def test_a_full_disk_is_said_once_and_what_is_there_is_still_read(
-    kept: Corpus,
-    corpus: Corpus,
-    tokenizer: Tokenizer,
-    store: Store,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: Any,
-    opened: list[str],
-) -> None:
+    kept,
+    corpus,
+    tokenizer,
+    store,
+    monkeypatch,
+    caplog,
+    opened,
+):
     cache = cache_of(kept, tokenizer, store, recipe=LOUD)
     dataset(cache).__getitems__([0, 1])
     dataset(cache, "val").__getitems__([0, 1])
@@ -416,9 +391,7 @@ def test_a_full_disk_is_said_once_and_what_is_there_is_still_read(
     assert [opened.count(f"val{i}") for i in range(5)] == [2, 2, 4, 4, 4]
 
 
-def test_a_full_disk_that_a_worker_finds_is_known_to_all(
-    kept: Corpus, tokenizer: Tokenizer, store: Store, monkeypatch: pytest.MonkeyPatch, caplog: Any
-) -> None:
+def test_a_full_disk_that_a_worker_finds_is_known_to_all(kept, tokenizer, store, monkeypatch, caplog):
     fill_disk(monkeypatch)
     clips = dataset(cache_of(kept, tokenizer, store))
     loader: Any = DataLoader(
@@ -430,13 +403,13 @@ def test_a_full_disk_that_a_worker_finds_is_known_to_all(
 
 
 def test_a_disk_with_too_little_room_is_left_alone_and_said_so_once(
-    kept: Corpus,
-    tokenizer: Tokenizer,
-    store: Store,
-    free: Callable[[float], None],
-    caplog: Any,
-    opened: list[str],
-) -> None:
+    kept,
+    tokenizer,
+    store,
+    free,
+    caplog,
+    opened,
+):
     dataset(cache_of(kept, tokenizer, store)).__getitems__([3])
     free(1e9)
     cache = cache_of(kept, tokenizer, store)
@@ -450,9 +423,7 @@ def test_a_disk_with_too_little_room_is_left_alone_and_said_so_once(
     assert opened.count("train4") == 2
 
 
-def test_tokens_are_kept_where_mel_frames_have_no_room(
-    corpus: Corpus, tokenizer: Tokenizer, store: Store, free: Callable[[float], None], caplog: Any
-) -> None:
+def test_tokens_are_kept_where_mel_frames_have_no_room(corpus, tokenizer, store, free, caplog):
     free(1e9 + 2000)
     cache = cache_of(replace(corpus, cache="frames"), tokenizer, store)
     for split in SPLITS:
@@ -463,9 +434,7 @@ def test_tokens_are_kept_where_mel_frames_have_no_room(
     assert dataset(cache).is_cached
 
 
-def test_a_disk_that_is_full_does_not_matter_where_nothing_is_missing(
-    kept: Corpus, tokenizer: Tokenizer, store: Store, free: Callable[[float], None], caplog: Any
-) -> None:
+def test_a_disk_that_is_full_does_not_matter_where_nothing_is_missing(kept, tokenizer, store, free, caplog):
     for split in SPLITS:
         all_of(dataset(cache_of(kept, tokenizer, store), split))
     free(0)
@@ -473,9 +442,7 @@ def test_a_disk_that_is_full_does_not_matter_where_nothing_is_missing(
     assert messages(caplog) == []
 
 
-def test_a_folder_that_cannot_be_written_is_one_sentence(
-    kept: Corpus, tokenizer: Tokenizer, tmp_path: Path
-) -> None:
+def test_a_folder_that_cannot_be_written_is_one_sentence(kept, tokenizer, tmp_path):
     (tmp_path / "file").touch()
     cache = cache_of(kept, tokenizer, Store(tmp_path / "file"))
     with pytest.raises(UserError) as raised:
@@ -508,9 +475,7 @@ ANALYSIS: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize("changes", ANALYSIS, ids=str)
-def test_analysis_settings_have_mel_frames_and_tokens_of_their_own(
-    kept: Corpus, store: Store, changes: dict[str, Any]
-) -> None:
+def test_analysis_settings_have_mel_frames_and_tokens_of_their_own(kept, store, changes):
     pairs = zip(
         folders(kept, store, build_tiny_tokenizer()),
         folders(kept, store, build_tiny_tokenizer(features=changes)),
@@ -528,25 +493,21 @@ def test_analysis_settings_have_mel_frames_and_tokens_of_their_own(
         build_tiny_tokenizer(features={"range_db": 60.0, "normalization": "clip_max"}),
     ],
 )
-def test_what_is_done_with_mel_frames_has_tokens_of_its_own(
-    kept: Corpus, store: Store, other: Tokenizer
-) -> None:
+def test_what_is_done_with_mel_frames_has_tokens_of_its_own(kept, store, other):
     frames, tokens = folders(kept, store, build_tiny_tokenizer())
     other_frames, other_tokens = folders(kept, store, other)
     assert frames == other_frames
     assert tokens != other_tokens
 
 
-def test_centroids_that_were_fitted_otherwise_have_tokens_of_their_own(kept: Corpus, store: Store) -> None:
+def test_centroids_that_were_fitted_otherwise_have_tokens_of_their_own(kept, store):
     one, other = build_tiny_tokenizer(), build_tiny_tokenizer()
     one.codebooks.load_arrays({"centroids": np.zeros((1, 8, 8))})
     other.codebooks.load_arrays({"centroids": np.full((1, 8, 8), 1e-7)})
     assert folders(kept, store, one)[1] != folders(kept, store, other)[1]
 
 
-def test_clips_and_their_length_have_rows_of_their_own(
-    kept: Corpus, store: Store, tokenizer: Tokenizer
-) -> None:
+def test_clips_and_their_length_have_rows_of_their_own(kept, store, tokenizer):
     train = kept.clips["train"]
 
     def of(*clips: Clip) -> Corpus:
@@ -572,9 +533,7 @@ def tokens_by_id(corpus: Corpus, tokenizer: Tokenizer, store: Store) -> dict[str
     }
 
 
-def test_splits_and_folds_of_the_same_clips_share_their_rows(
-    kept: Corpus, store: Store, tokenizer: Tokenizer
-) -> None:
+def test_splits_and_folds_of_the_same_clips_share_their_rows(kept, store, tokenizer):
     expected = tokens_by_id(kept, tokenizer, store)
     poison(kept)
     clips = [clip for clips in kept.clips.values() for clip in clips]
@@ -590,8 +549,8 @@ def test_splits_and_folds_of_the_same_clips_share_their_rows(
 
 
 def test_where_clips_lie_what_they_are_called_and_what_is_heard_in_them_does_not_matter(
-    kept: Corpus, store: Store, tokenizer: Tokenizer, tmp_path: Path
-) -> None:
+    kept, store, tokenizer, tmp_path
+):
     elsewhere = file_at(tmp_path / "elsewhere")
     moved = Catalogue.of(
         replace(clip, id=f"x{clip.id}", location=elsewhere, labels=(0,)) for clip in kept.clips["train"]
@@ -600,9 +559,7 @@ def test_where_clips_lie_what_they_are_called_and_what_is_heard_in_them_does_not
     assert folders(other, store, tokenizer) == folders(kept, store, tokenizer)
 
 
-def test_files_of_the_same_bytes_share_a_row(
-    kept: Corpus, store: Store, tokenizer: Tokenizer, make_clip: MakeClip, opened: list[str], tmp_path: Path
-) -> None:
+def test_files_of_the_same_bytes_share_a_row(kept, store, tokenizer, make_clip, opened, tmp_path):
     one = make_clip("one")
     copied = shutil.copy(tmp_path / "one.wav", tmp_path / "two.wav")
     twins = [one, replace(one, id="two", location=file_at(copied))]
@@ -614,7 +571,7 @@ def test_files_of_the_same_bytes_share_a_row(
     assert opened == ["one"]
 
 
-def test_the_sidecar_says_what_rows_are_made_of(kept: Corpus, store: Store, tokenizer: Tokenizer) -> None:
+def test_the_sidecar_says_what_rows_are_made_of(kept, store, tokenizer):
     cache = cache_of(replace(kept, cache="frames"), tokenizer, store)
     for found in (cache.analysis("train"), cache.tokens("train")):
         assert found is not None
@@ -645,13 +602,13 @@ def change(**changes: Any) -> Callable[[Path], object]:
     ],
 )
 def test_broken_rows_are_ignored_and_this_is_said(
-    kept: Corpus,
-    store: Store,
-    tokenizer: Tokenizer,
-    caplog: Any,
-    damage: Callable[[Path], object],
-    words: str,
-) -> None:
+    kept,
+    store,
+    tokenizer,
+    caplog,
+    damage,
+    words,
+):
     first = cache_of(kept, tokenizer, store)
     expected = all_of(dataset(first))
     tokens = first.tokens("train")
@@ -667,9 +624,7 @@ def test_broken_rows_are_ignored_and_this_is_said(
     assert dataset(cache_of(kept, tokenizer, store)).is_cached
 
 
-def test_rows_of_another_version_lie_beside_these_and_stay(
-    kept: Corpus, store: Store, tokenizer: Tokenizer, monkeypatch: pytest.MonkeyPatch, caplog: Any
-) -> None:
+def test_rows_of_another_version_lie_beside_these_and_stay(kept, store, tokenizer, monkeypatch, caplog):
     all_of(dataset(cache_of(kept, tokenizer, store)))
     with monkeypatch.context() as patch:
         patch.setitem(KINDS, "tokens", replace(TOKENS, version=TOKENS.version + 1))
@@ -681,7 +636,7 @@ def test_rows_of_another_version_lie_beside_these_and_stay(
     assert messages(caplog) == []
 
 
-def test_rows_that_a_run_reads_are_not_removed(kept: Corpus, store: Store, tokenizer: Tokenizer) -> None:
+def test_rows_that_a_run_reads_are_not_removed(kept, store, tokenizer):
     cache = cache_of(kept, tokenizer, store)
     clips = dataset(cache)
     all_of(clips)

@@ -39,7 +39,7 @@ def start_of(waveform: torch.Tensor) -> int:
 # ---- length ----
 
 
-def test_a_short_clip_is_padded_with_zeros(make_clip: MakeClip) -> None:
+def test_a_short_clip_is_padded_with_zeros(make_clip):
     samples = ramp(5000) + 1
     item = only(dataset(make_clip("short", samples=samples)))
     assert item["waveform"].shape == (8000,)
@@ -48,19 +48,19 @@ def test_a_short_clip_is_padded_with_zeros(make_clip: MakeClip) -> None:
     assert not item["waveform"][5000:].any()
 
 
-def test_a_clip_of_the_right_length_stays_unchanged(make_clip: MakeClip) -> None:
+def test_a_clip_of_the_right_length_stays_unchanged(make_clip):
     item = only(dataset(make_clip("right", samples=ramp(8000))))
     assert int(item["n_samples"]) == 8000
     assert torch.equal(item["waveform"], torch.from_numpy(ramp(8000)))
 
 
-def test_a_long_clip_is_cropped_to_its_middle(make_clip: MakeClip) -> None:
+def test_a_long_clip_is_cropped_to_its_middle(make_clip):
     item = only(dataset(make_clip("long", samples=ramp(20000))))
     assert int(item["n_samples"]) == 8000
     assert torch.equal(item["waveform"], torch.from_numpy(ramp(20000)[6000:14000]))
 
 
-def test_a_clip_of_another_rate_is_resampled(make_clip: MakeClip) -> None:
+def test_a_clip_of_another_rate_is_resampled(make_clip):
     tone = np.sin(2 * np.pi * 440 * np.arange(16000 * 3) / 16000)
     item = only(dataset(make_clip("tone", samples=tone, rate=16000)))
     assert item["waveform"].shape == (8000,)
@@ -69,7 +69,7 @@ def test_a_clip_of_another_rate_is_resampled(make_clip: MakeClip) -> None:
     assert np.argmax(spectrum) == 440
 
 
-def test_a_short_clip_of_another_rate_is_padded(make_clip: MakeClip) -> None:
+def test_a_short_clip_of_another_rate_is_padded(make_clip):
     item = only(dataset(make_clip("low", samples=np.ones(2000), rate=4000)))
     assert abs(int(item["n_samples"]) - 4000) <= 1
     assert not item["waveform"][4000:].any()
@@ -79,12 +79,12 @@ def test_a_short_clip_of_another_rate_is_padded(make_clip: MakeClip) -> None:
 # ---- random crops ----
 
 
-def test_the_same_seed_gives_the_same_crop(make_clip: MakeClip) -> None:
+def test_the_same_seed_gives_the_same_crop(make_clip):
     clips = dataset(make_clip("long", samples=ramp(40000)), random_crop=True)
     assert torch.equal(only(clips, Draw(0, 5))["waveform"], only(clips, Draw(0, 5))["waveform"])
 
 
-def test_other_seeds_give_other_crops_all_over_the_clip(make_clip: MakeClip) -> None:
+def test_other_seeds_give_other_crops_all_over_the_clip(make_clip):
     clips = dataset(make_clip("long", samples=ramp(40000)), random_crop=True)
     starts = [start_of(only(clips, Draw(0, seed))["waveform"]) for seed in range(60)]
     assert len(set(starts)) > 50
@@ -92,7 +92,7 @@ def test_other_seeds_give_other_crops_all_over_the_clip(make_clip: MakeClip) -> 
     assert 26000 < max(starts) <= 32000
 
 
-def test_a_random_crop_is_a_full_stretch_of_the_clip(make_clip: MakeClip) -> None:
+def test_a_random_crop_is_a_full_stretch_of_the_clip(make_clip):
     clips = dataset(make_clip("long", samples=ramp(40000)), random_crop=True)
     for seed in range(10):
         item = only(clips, Draw(0, seed))
@@ -101,7 +101,7 @@ def test_a_random_crop_is_a_full_stretch_of_the_clip(make_clip: MakeClip) -> Non
         assert torch.equal(item["waveform"], torch.from_numpy(ramp(40000)[start : start + 8000]))
 
 
-def test_without_random_crop_the_seed_changes_nothing(make_clip: MakeClip) -> None:
+def test_without_random_crop_the_seed_changes_nothing(make_clip):
     clips = dataset(make_clip("long", samples=ramp(40000)))
     assert (
         start_of(only(clips, Draw(0, 1))["waveform"])
@@ -110,7 +110,7 @@ def test_without_random_crop_the_seed_changes_nothing(make_clip: MakeClip) -> No
     )
 
 
-def test_a_random_crop_leaves_short_clips_alone(make_clip: MakeClip) -> None:
+def test_a_random_crop_leaves_short_clips_alone(make_clip):
     clip = make_clip("short", samples=ramp(5000) + 1)
     cropped = only(dataset(clip, random_crop=True), Draw(0, 3))
     assert torch.equal(cropped["waveform"], only(dataset(clip))["waveform"])
@@ -120,13 +120,13 @@ def test_a_random_crop_leaves_short_clips_alone(make_clip: MakeClip) -> None:
 
 
 @pytest.mark.parametrize("labels", [(2,), (0, 3), (3, 1, 0), ()])
-def test_targets_are_multi_hot(make_clip: MakeClip, labels: tuple[int, ...]) -> None:
+def test_targets_are_multi_hot(make_clip, labels):
     targets = only(dataset(make_clip("clip", labels=labels)))["targets"]
     assert targets.dtype == torch.float32
     assert targets.tolist() == [float(i in labels) for i in range(4)]
 
 
-def test_mel_frames_are_those_of_the_padded_waveform(make_clip: MakeClip) -> None:
+def test_mel_frames_are_those_of_the_padded_waveform(make_clip):
     clips = [make_clip("a short one", 0.4), make_clip("b long one", 1.5)]
     as_waveforms, as_mel = dataset(*clips), dataset(*clips, content="analysis")
     for index in range(2):
@@ -139,7 +139,7 @@ def test_mel_frames_are_those_of_the_padded_waveform(make_clip: MakeClip) -> Non
         assert int(item["n_slices"]) == int(n_expected) == FEATURES.n_slices((3200, 8000)[index])
 
 
-def test_an_item_has_either_mel_frames_or_a_waveform(make_clip: MakeClip) -> None:
+def test_an_item_has_either_mel_frames_or_a_waveform(make_clip):
     clip = make_clip("clip")
     assert set(only(dataset(clip))) == {"index", "seed", "targets", "waveform", "n_samples"}
     assert set(only(dataset(clip, content="analysis"))) == {
@@ -152,7 +152,7 @@ def test_an_item_has_either_mel_frames_or_a_waveform(make_clip: MakeClip) -> Non
 
 
 @pytest.mark.parametrize("content", ["waveform", "analysis"])
-def test_an_item_knows_the_seed_of_its_visit(make_clip: MakeClip, content: str) -> None:
+def test_an_item_knows_the_seed_of_its_visit(make_clip, content):
     clips = dataset(make_clip("a"), content=content)
     assert [
         only(clips, Draw(0, 2**32 - 1))["seed"],
@@ -165,7 +165,7 @@ def test_an_item_knows_the_seed_of_its_visit(make_clip: MakeClip, content: str) 
     ]
 
 
-def test_a_random_crop_is_also_one_of_mel_frames(make_clip: MakeClip) -> None:
+def test_a_random_crop_is_also_one_of_mel_frames(make_clip):
     clip = make_clip("long", 5.0)
     as_waveforms, as_mel = (dataset(clip, random_crop=True, content=c) for c in ("waveform", "analysis"))
     crops = [only(as_waveforms, Draw(0, seed)) for seed in range(3)]
@@ -175,14 +175,14 @@ def test_a_random_crop_is_also_one_of_mel_frames(make_clip: MakeClip) -> None:
     assert not torch.equal(mels[0], mels[1])
 
 
-def test_an_item_knows_its_index(make_clip: MakeClip) -> None:
+def test_an_item_knows_its_index(make_clip):
     clips = dataset(make_clip("a"), make_clip("b"), make_clip("c"))
     assert len(clips) == 3
     assert [only(clips, 2)["index"], only(clips, Draw(1, 99))["index"]] == [2, 1]
 
 
 @pytest.mark.parametrize("content", ["waveform", "analysis"])
-def test_a_batch_is_its_clips_one_by_one_in_the_order_asked_for(make_clip: MakeClip, content: str) -> None:
+def test_a_batch_is_its_clips_one_by_one_in_the_order_asked_for(make_clip, content):
     made = [
         make_clip(name, seconds, (i,))
         for i, (name, seconds) in enumerate(zip("abc", (0.5, 1.7, 1.0), strict=True))
@@ -201,7 +201,7 @@ def test_a_batch_is_its_clips_one_by_one_in_the_order_asked_for(make_clip: MakeC
 # ---- files that change after inspection ----
 
 
-def test_a_file_that_vanished_after_inspection_is_one_sentence(make_clip: MakeClip) -> None:
+def test_a_file_that_vanished_after_inspection_is_one_sentence(make_clip):
     clip = make_clip("gone")
     clips = dataset(clip)
     path_of(clip).unlink()
@@ -213,7 +213,7 @@ def test_a_file_that_vanished_after_inspection_is_one_sentence(make_clip: MakeCl
         only(clips, 0)
 
 
-def test_a_file_that_broke_after_inspection_is_one_sentence(make_clip: MakeClip) -> None:
+def test_a_file_that_broke_after_inspection_is_one_sentence(make_clip):
     clip = make_clip("broken")
     clips = dataset(clip)
     path_of(clip).write_bytes(b"no sound")

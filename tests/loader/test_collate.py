@@ -1,12 +1,9 @@
-from typing import Any
-
 import pytest
 import torch
 from tiny import build_tiny_recipe
 from torch import Tensor
 
 from audiotok.augment import words
-from audiotok.augment.recipe import Recipe
 from audiotok.augment.words import MASKED
 from audiotok.loader.collate import Collate
 from audiotok.tokens.tokenizer import Tokenizer
@@ -47,7 +44,7 @@ def assert_same(one: dict[str, Tensor], other: dict[str, Tensor]) -> None:
 
 
 @every_stage
-def test_without_a_recipe_clips_are_left_alone(tokenizer: Tokenizer, given: Batch, stage: str) -> None:
+def test_without_a_recipe_clips_are_left_alone(tokenizer, given, stage):
     batch = Collate(tokenizer, stage, None)(given)
     inputs, lengths = tokenizer.read(given["analysis"], given["n_slices"], stage)
     assert torch.equal(batch["inputs"], inputs)
@@ -57,16 +54,14 @@ def test_without_a_recipe_clips_are_left_alone(tokenizer: Tokenizer, given: Batc
 
 
 @every_stage
-def test_a_recipe_that_is_off_leaves_clips_alone(tokenizer: Tokenizer, given: Batch, stage: str) -> None:
+def test_a_recipe_that_is_off_leaves_clips_alone(tokenizer, given, stage):
     off = Collate(tokenizer, stage, build_tiny_recipe())(given)
     assert_same(off, Collate(tokenizer, stage, None)(given))
 
 
 @with_and_without
 @pytest.mark.parametrize("dtype", [torch.uint8, torch.uint16])
-def test_tokens_give_what_their_mel_frames_give(
-    tokenizer: Tokenizer, given: Batch, recipe: Recipe | None, dtype: torch.dtype
-) -> None:
+def test_tokens_give_what_their_mel_frames_give(tokenizer, given, recipe, dtype):
     """Where sound is left alone, as it is where tokens are kept."""
     recipe = recipe and build_tiny_recipe(words={"mask_time": 0.3, "mask_codebooks": 0.1, "noise": 0.3})
     preparation = Collate(tokenizer, "tokens", recipe)
@@ -77,9 +72,7 @@ def test_tokens_give_what_their_mel_frames_give(
     assert kept["inputs"].dtype == torch.int64
 
 
-def test_neighbours_are_found_once_for_all_batches(
-    tokenizer: Tokenizer, given: Batch, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_neighbours_are_found_once_for_all_batches(tokenizer, given, monkeypatch):
     found: list[Tensor] = []
     nearest_neighbors = words.nearest_neighbors
     monkeypatch.setattr(
@@ -91,7 +84,7 @@ def test_neighbours_are_found_once_for_all_batches(
     assert len(found) == 1
 
 
-def test_another_device_has_a_tokenizer_of_its_own(tokenizer: Tokenizer) -> None:
+def test_another_device_has_a_tokenizer_of_its_own(tokenizer):
     preparation = Collate(tokenizer, "tokens", BOTH)
     assert preparation.on(torch.device("cpu")) is preparation
     elsewhere = preparation.on(torch.device("meta"))
@@ -103,9 +96,7 @@ def test_another_device_has_a_tokenizer_of_its_own(tokenizer: Tokenizer) -> None
 
 @every_stage
 @with_and_without
-def test_waveforms_give_what_their_mel_frames_give(
-    tokenizer: Tokenizer, given: Batch, stage: str, recipe: Recipe | None
-) -> None:
+def test_waveforms_give_what_their_mel_frames_give(tokenizer, given, stage, recipe):
     preparation = Collate(tokenizer, stage, recipe)
     from_waveforms, from_mel = preparation(waveforms()), preparation(given)
     for key in ("index", "targets", "lengths"):
@@ -115,9 +106,7 @@ def test_waveforms_give_what_their_mel_frames_give(
 
 
 @every_stage
-def test_the_first_visits_seed_decides_how_a_batch_is_changed(
-    tokenizer: Tokenizer, given: Batch, stage: str
-) -> None:
+def test_the_first_visits_seed_decides_how_a_batch_is_changed(tokenizer, given, stage):
     preparation = Collate(tokenizer, stage, BOTH)
     first = preparation(given)
     torch.manual_seed(123)
@@ -130,22 +119,20 @@ def test_the_first_visits_seed_decides_how_a_batch_is_changed(
     assert all(not torch.equal(one, other) for i, one in enumerate(inputs) for other in inputs[:i])
 
 
-def test_preparing_leaves_the_global_generator_alone(tokenizer: Tokenizer, given: Batch) -> None:
+def test_preparing_leaves_the_global_generator_alone(tokenizer, given):
     state = torch.get_rng_state()
     Collate(tokenizer, "tokens", BOTH)(given)
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_preparing_does_not_change_what_it_is_handed(tokenizer: Tokenizer, given: Batch) -> None:
+def test_preparing_does_not_change_what_it_is_handed(tokenizer, given):
     before = {key: value.clone() for key, value in given.items()}
     Collate(tokenizer, "analysis", BOTH)(given)
     assert all(torch.equal(given[key], before[key]) for key in before)
 
 
 @every_stage
-def test_sound_is_changed_for_every_model_and_words_for_those_that_read_them(
-    tokenizer: Tokenizer, given: Batch, stage: str
-) -> None:
+def test_sound_is_changed_for_every_model_and_words_for_those_that_read_them(tokenizer, given, stage):
     plain, sound, both = (
         Collate(tokenizer, stage, recipe)(given)["inputs"] for recipe in (None, SOUND, BOTH)
     )
@@ -154,16 +141,14 @@ def test_sound_is_changed_for_every_model_and_words_for_those_that_read_them(
     assert (both == MASKED).any() == (stage == "tokens")
 
 
-def test_sound_is_changed_before_it_is_normalized(tiny_tokenizer: Any, given: Batch) -> None:
+def test_sound_is_changed_before_it_is_normalized(tiny_tokenizer, given):
     tokenizer = tiny_tokenizer(features={"normalization": "clip_max"})
     batch = Collate(tokenizer, "analysis", build_tiny_recipe(sound={"gain_db": 20.0}))(given)
     for clip, n_mel in zip(batch["inputs"], batch["lengths"].tolist(), strict=True):
         assert clip[:n_mel].max() == 0
 
 
-def test_clips_that_are_mixed_have_the_labels_and_the_length_of_both(
-    tokenizer: Tokenizer, given: Batch
-) -> None:
+def test_clips_that_are_mixed_have_the_labels_and_the_length_of_both(tokenizer, given):
     plain = Collate(tokenizer, "analysis", None)(given)
     batch = Collate(tokenizer, "analysis", build_tiny_recipe(sound={"mix": 1.0}))(given)
     assert (batch["targets"] >= plain["targets"]).all()
@@ -172,13 +157,13 @@ def test_clips_that_are_mixed_have_the_labels_and_the_length_of_both(
         assert length == plain["lengths"][heard].max()
 
 
-def test_no_bin_becomes_softer_than_the_floor(tokenizer: Tokenizer, given: Batch) -> None:
+def test_no_bin_becomes_softer_than_the_floor(tokenizer, given):
     recipe = build_tiny_recipe(sound={"gain_db": 60.0, "equalizer_db": 30.0})
     inputs = Collate(tokenizer, "analysis", recipe)(given)["inputs"]
     assert inputs.min() == -100
 
 
 @every_stage
-def test_what_is_prepared_has_no_gradient(tokenizer: Tokenizer, given: Batch, stage: str) -> None:
+def test_what_is_prepared_has_no_gradient(tokenizer, given, stage):
     assert torch.is_grad_enabled()
     assert not Collate(tokenizer, stage, BOTH)(given)["inputs"].requires_grad

@@ -11,7 +11,6 @@ import torch
 from tiny import build_tiny_recipe, dataset_of, path_of, targets_of
 from torch import Tensor
 
-from audiotok.augment.recipe import Recipe
 from audiotok.data.corpus.corpus import Corpus
 from audiotok.errors import UserError
 from audiotok.loader.datamodule import ClipDataModule, default_workers
@@ -111,7 +110,7 @@ def fit(datamodule: ClipDataModule, folder: Path, n_epochs: int, ckpt_path: Path
 
 
 @pytest.mark.parametrize("tokenize_on", ["workers", "accelerator"])
-def test_a_batch_has_tokens_targets_and_indices(build: Build, tokenizer: Tokenizer, tokenize_on: str) -> None:
+def test_a_batch_has_tokens_targets_and_indices(build, tokenizer, tokenize_on):
     batch = batches(build(tokenize_on=tokenize_on), "train")[0]
     assert {key: (value.dtype, tuple(value.shape)) for key, value in batch.items()} == {
         "inputs": (torch.int64, (3, tokenizer.n_tokens(1.0), 1)),
@@ -125,9 +124,7 @@ def test_a_batch_has_tokens_targets_and_indices(build: Build, tokenizer: Tokeniz
     ("stage", "shape"), [("analysis", (63, 16)), ("frames", (32, 8)), ("tokens", (32, 1))]
 )
 @pytest.mark.parametrize("tokenize_on", ["workers", "accelerator"])
-def test_inputs_are_what_the_model_reads(
-    build: Build, tokenizer: Tokenizer, corpus: Corpus, stage: str, shape: tuple[int, int], tokenize_on: str
-) -> None:
+def test_inputs_are_what_the_model_reads(build, tokenizer, corpus, stage, shape, tokenize_on):
     [batch] = batches(build(stage=stage, tokenize_on=tokenize_on), "test")
     assert batch["inputs"].shape == (3, *shape)
     dataset = dataset_of(corpus, "test", tokenizer.features)
@@ -140,9 +137,7 @@ def test_inputs_are_what_the_model_reads(
 @pytest.mark.parametrize("cache", ["none", "tokens", "frames"])
 @pytest.mark.parametrize("recipe", [None, RECIPE], ids=["as they are", "augmented"])
 @pytest.mark.parametrize("split", ["train", "val", "test"])
-def test_tokens_made_in_workers_equal_those_made_on_the_accelerator(
-    build: Build, corpus: Corpus, split: str, recipe: Recipe | None, cache: str
-) -> None:
+def test_tokens_made_in_workers_equal_those_made_on_the_accelerator(build, corpus, split, recipe, cache):
     clips = replace(corpus, cache=cache)
     in_workers = batches(build(clips, recipe=recipe, tokenize_on="workers"), split)
     on_accelerator = batches(build(clips, recipe=recipe, tokenize_on="accelerator"), split)
@@ -153,9 +148,7 @@ def test_tokens_made_in_workers_equal_those_made_on_the_accelerator(
 @pytest.mark.parametrize("cache", ["none", "tokens", "frames"])
 @pytest.mark.parametrize("stage", ["tokens", "analysis"])
 @pytest.mark.parametrize("tokenize_on", ["workers", "accelerator"])
-def test_other_processes_give_the_same_batches(
-    build: Build, corpus: Corpus, tokenize_on: str, stage: str, cache: str
-) -> None:
+def test_other_processes_give_the_same_batches(build, corpus, tokenize_on, stage, cache):
     settings = {"stage": stage, "tokenize_on": tokenize_on, "random_crop": True, "recipe": RECIPE}
     alone = build(corpus, **settings)
     helped = build(replace(corpus, cache=cache), **settings, n_workers=2)
@@ -166,7 +159,7 @@ def test_other_processes_give_the_same_batches(
 # ---- augmentation ----
 
 
-def test_only_training_clips_are_augmented(build: Build, corpus: Corpus) -> None:
+def test_only_training_clips_are_augmented(build, corpus):
     corpus.clips["val"] = corpus.clips["train"]
     for tokenize_on in ("workers", "accelerator"):
         changed, plain = (build(recipe=r, tokenize_on=tokenize_on) for r in (RECIPE, None))
@@ -176,11 +169,11 @@ def test_only_training_clips_are_augmented(build: Build, corpus: Corpus) -> None
             assert not torch.equal(batch["inputs"], expected["inputs"])
 
 
-def test_a_recipe_that_is_off_changes_nothing(build: Build) -> None:
+def test_a_recipe_that_is_off_changes_nothing(build):
     assert_same(batches(build(recipe=build_tiny_recipe()), "train"), batches(build(), "train"))
 
 
-def test_every_epoch_augments_anew_and_repeatably(build: Build) -> None:
+def test_every_epoch_augments_anew_and_repeatably(build):
     def inputs(epoch: int) -> Tensor:
         return torch.cat([batch["inputs"] for batch in batches(build(recipe=RECIPE), "train", epoch)])
 
@@ -190,9 +183,7 @@ def test_every_epoch_augments_anew_and_repeatably(build: Build) -> None:
 
 
 @pytest.mark.parametrize("tokenize_on", ["workers", "accelerator"])
-def test_lightning_augments_in_training_and_nowhere_else(
-    build: Build, tmp_path: Path, tokenize_on: str
-) -> None:
+def test_lightning_augments_in_training_and_nowhere_else(build, tmp_path, tokenize_on):
     trainer = fit(build(recipe=RECIPE, tokenize_on=tokenize_on), tmp_path, n_epochs=2)
     recorder = trainer.lightning_module
     expected = [batch for epoch in range(2) for batch in batches(build(recipe=RECIPE), "train", epoch)]
@@ -201,13 +192,13 @@ def test_lightning_augments_in_training_and_nowhere_else(
     assert_same(recorder.validated, [*plain, *plain, *plain])  # before training, and after each epoch
 
 
-def test_targets_are_those_of_the_corpus(build: Build, corpus: Corpus) -> None:
+def test_targets_are_those_of_the_corpus(build, corpus):
     for batch in batches(build(), "train"):
         expected = targets_of(corpus.clips["train"], 4)[batch["index"].numpy()]
         assert torch.equal(batch["targets"], torch.from_numpy(expected).float())
 
 
-def test_the_last_batch_holds_what_is_left(build: Build) -> None:
+def test_the_last_batch_holds_what_is_left(build):
     assert [len(batch["index"]) for batch in batches(build(), "train")] == [3, 3, 1]
 
 
@@ -215,26 +206,26 @@ def test_the_last_batch_holds_what_is_left(build: Build) -> None:
 
 
 @pytest.mark.parametrize(("split", "n_clips"), [("val", 5), ("test", 3)])
-def test_validation_and_test_clips_come_in_order_and_complete(build: Build, split: str, n_clips: int) -> None:
+def test_validation_and_test_clips_come_in_order_and_complete(build, split, n_clips):
     datamodule = build(random_crop=True)
     assert visited(datamodule, split) == visited(datamodule, split) == list(range(n_clips))
 
 
-def test_training_clips_come_complete_and_in_another_order_each_epoch(build: Build) -> None:
+def test_training_clips_come_complete_and_in_another_order_each_epoch(build):
     datamodule = build()
     orders = [visited(datamodule, "train", epoch) for epoch in range(4)]
     assert [sorted(order) for order in orders] == [list(range(7))] * 4
     assert len({tuple(order) for order in orders}) == 4
 
 
-def test_the_order_of_training_clips_follows_from_the_seed(build: Build) -> None:
+def test_the_order_of_training_clips_follows_from_the_seed(build):
     first = batches(build(random_crop=True, seed=1), "train")
     assert_same(first, batches(build(random_crop=True, seed=1), "train"))
     assert visited(build(seed=2), "train") != visited(build(seed=1), "train")
 
 
 @pytest.mark.parametrize("cache", ["none", "tokens", "frames"])
-def test_only_training_clips_are_cropped_at_random(build: Build, corpus: Corpus, cache: str) -> None:
+def test_only_training_clips_are_cropped_at_random(build, corpus, cache):
     corpus.clips["val"] = corpus.clips["train"]
     clips = replace(corpus, cache=cache)
     read = {"none": "waveform", "tokens": "analysis", "frames": "analysis"}[cache]
@@ -251,9 +242,7 @@ def test_only_training_clips_are_cropped_at_random(build: Build, corpus: Corpus,
 @pytest.mark.parametrize(
     "changes", [{}, {"sampling": "balanced", "recipe": RECIPE}], ids=["plain", "balanced and augmented"]
 )
-def test_a_resumed_run_sees_what_it_would_have_seen_without_a_stop(
-    build: Build, tmp_path: Path, n_workers: int, changes: dict[str, Any]
-) -> None:
+def test_a_resumed_run_sees_what_it_would_have_seen_without_a_stop(build, tmp_path, n_workers, changes):
     changes = {"random_crop": True, "n_workers": n_workers, **changes}
     whole = fit(build(**changes), tmp_path, n_epochs=3)
     stopped = fit(build(**changes), tmp_path, n_epochs=1)
@@ -267,7 +256,7 @@ def test_a_resumed_run_sees_what_it_would_have_seen_without_a_stop(
 # ---- balanced sampling ----
 
 
-def test_balanced_sampling_visits_clips_of_rare_classes_more_often(build: Build, corpus: Corpus) -> None:
+def test_balanced_sampling_visits_clips_of_rare_classes_more_often(build, corpus):
     expected = balancing_weights(corpus.clips["train"])
     datamodule = build(sampling="balanced")
     sampler = datamodule.train_dataloader().sampler
@@ -285,21 +274,21 @@ def test_balanced_sampling_visits_clips_of_rare_classes_more_often(build: Build,
 # ---- where tokens are made ----
 
 
-def test_auto_makes_tokens_in_workers_on_a_cpu(build: Build) -> None:
+def test_auto_makes_tokens_in_workers_on_a_cpu(build):
     datamodule = build(tokenize_on="auto")
     assert datamodule.in_workers
     assert not build(tokenize_on="auto", device=torch.device("cuda")).in_workers
     assert "inputs" in next(iter(datamodule.val_dataloader()))
 
 
-def test_the_accelerator_is_handed_waveforms(build: Build) -> None:
+def test_the_accelerator_is_handed_waveforms(build):
     batch = next(iter(build(tokenize_on="accelerator").val_dataloader()))
     assert batch["waveform"].shape == (3, 8000)
     assert batch["n_samples"].tolist() == [4800, 8000, 8000]
     assert "inputs" not in batch
 
 
-def test_the_accelerator_is_handed_kept_mel_frames(build: Build, corpus: Corpus) -> None:
+def test_the_accelerator_is_handed_kept_mel_frames(build, corpus):
     clips = replace(corpus, cache="frames")
     batch = next(iter(build(clips, stage="frames", tokenize_on="accelerator").val_dataloader()))
     assert (batch["analysis"].dtype, tuple(batch["analysis"].shape)) == (torch.float16, (3, 63, 16))
@@ -307,7 +296,7 @@ def test_the_accelerator_is_handed_kept_mel_frames(build: Build, corpus: Corpus)
     assert not batch.keys() & {"inputs", "waveform"}
 
 
-def test_the_accelerator_is_handed_kept_tokens(build: Build, corpus: Corpus) -> None:
+def test_the_accelerator_is_handed_kept_tokens(build, corpus):
     clips = replace(corpus, cache="tokens")
     batch = next(iter(build(clips, tokenize_on="accelerator").val_dataloader()))
     assert (batch["tokens"].dtype, tuple(batch["tokens"].shape)) == (torch.uint8, (3, 32, 1))
@@ -315,7 +304,7 @@ def test_the_accelerator_is_handed_kept_tokens(build: Build, corpus: Corpus) -> 
     assert not batch.keys() & {"inputs", "waveform", "analysis"}
 
 
-def test_workers_are_done_without_once_all_tokens_are_kept(build: Build, corpus: Corpus) -> None:
+def test_workers_are_done_without_once_all_tokens_are_kept(build, corpus):
     datamodule = build(replace(corpus, cache="tokens"), n_workers=None)
     for split in ("train", "val"):
         loader = getattr(datamodule, f"{split}_dataloader")()
@@ -334,29 +323,25 @@ def test_workers_are_done_without_once_all_tokens_are_kept(build: Build, corpus:
         ("none", {"n_workers": None}),
     ],
 )
-def test_workers_stay_where_they_have_work(
-    build: Build, corpus: Corpus, cache: str, settings: dict[str, Any]
-) -> None:
+def test_workers_stay_where_they_have_work(build, corpus, cache, settings):
     loader = build(replace(corpus, cache=cache), **settings).train_dataloader()
     for _ in range(2):
         list(loader)
         assert loader.num_workers == (settings["n_workers"] or default_workers())
 
 
-def test_a_run_without_workers_named_takes_the_default(build: Build) -> None:
+def test_a_run_without_workers_named_takes_the_default(build):
     assert build(n_workers=None).n_workers == default_workers()
     assert build(n_workers=0).n_workers == 0
 
 
 @pytest.mark.parametrize(("n_cores", "n_workers"), [(1, 1), (2, 1), (6, 5), (9, 8), (64, 8)])
-def test_default_workers_are_the_cores_but_one_at_most_eight(
-    monkeypatch: pytest.MonkeyPatch, n_cores: int, n_workers: int
-) -> None:
+def test_default_workers_are_the_cores_but_one_at_most_eight(monkeypatch, n_cores, n_workers):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(n_cores)), raising=False)
     assert default_workers() == n_workers
 
 
-def test_jobs_that_share_a_machine_share_out_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_jobs_that_share_a_machine_share_out_its_cores(monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(16)), raising=False)
     monkeypatch.setenv("AUDIOTOK_JOBS", "4")
     assert default_workers() == 3
@@ -366,22 +351,20 @@ def test_jobs_that_share_a_machine_share_out_its_cores(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("batch_size", [0, -1])
-def test_a_batch_size_below_one_is_refused(build: Build, batch_size: int) -> None:
+def test_a_batch_size_below_one_is_refused(build, batch_size):
     sentence = rf"^loader\.batch_size={batch_size} is too small; choose 1 or more\.$"
     with pytest.raises(UserError, match=sentence):
         build(batch_size=batch_size)
 
 
-def test_a_negative_number_of_workers_is_refused(build: Build) -> None:
+def test_a_negative_number_of_workers_is_refused(build):
     sentence = r"^loader\.n_workers=-1 is negative; choose 0 or more, or null\.$"
     with pytest.raises(UserError, match=sentence):
         build(n_workers=-1)
 
 
 @pytest.mark.parametrize("n_workers", [0, 1])
-def test_a_file_that_vanished_stops_training_with_one_sentence(
-    build: Build, corpus: Corpus, tmp_path: Path, n_workers: int
-) -> None:
+def test_a_file_that_vanished_stops_training_with_one_sentence(build, corpus, tmp_path, n_workers):
     path_of(corpus.clips["train"][3]).unlink()
     with pytest.raises(UserError, match=r"train3\.wav could be read when it was inspected") as caught:
         fit(build(n_workers=n_workers), tmp_path, n_epochs=1)
@@ -395,9 +378,7 @@ def test_a_file_that_vanished_stops_training_with_one_sentence(
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.mark.parametrize("cache", ["none", "tokens", "frames"])
 @pytest.mark.parametrize("recipe", [None, RECIPE], ids=["as they are", "augmented"])
-def test_tokens_made_on_the_gpu_equal_those_made_on_the_cpu(
-    build: Build, corpus: Corpus, tokenizer: Tokenizer, recipe: Recipe | None, cache: str
-) -> None:
+def test_tokens_made_on_the_gpu_equal_those_made_on_the_cpu(build, corpus, tokenizer, recipe, cache):
     on_cpu = batches(build(batch_size=7, recipe=recipe), "train")[0]
     clips = replace(corpus, cache=cache)
     datamodule = build(clips, batch_size=7, tokenize_on="accelerator", recipe=recipe)

@@ -42,7 +42,7 @@ def lengths(rows: Rows) -> list[int]:
     return rows.read(np.arange(len(rows)))[1].tolist()
 
 
-def test_what_is_written_is_read(rows: Rows) -> None:
+def test_what_is_written_is_read(rows):
     rows.write(3, values(1), 2)
     rows.write(0, values(2), 4)
     found, n = rows.read(np.array([0, 3, 3, 1]))
@@ -53,13 +53,13 @@ def test_what_is_written_is_read(rows: Rows) -> None:
     assert rows.lengths().tolist() == [4, 0, 0, 2, 0]
 
 
-def test_what_was_not_written_is_absent(rows: Rows) -> None:
+def test_what_was_not_written_is_absent(rows):
     assert lengths(rows) == [0] * 5
     assert rows.damaged() == []
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float16])
-def test_rows_are_of_any_type_and_open_in_numpy(tmp_path: Path, dtype: type) -> None:
+def test_rows_are_of_any_type_and_open_in_numpy(tmp_path, dtype):
     rows = create(tmp_path / "rows", dtype=dtype)
     rows.write(1, np.arange(12).reshape(4, 3), 4)
     plain = np.load(rows.folder / ROWS, mmap_mode="r")
@@ -68,27 +68,27 @@ def test_rows_are_of_any_type_and_open_in_numpy(tmp_path: Path, dtype: type) -> 
     assert np.load(rows.folder / INDEX)["length"].tolist() == [0, 4, 0, 0, 0]
 
 
-def test_what_is_read_may_be_changed(rows: Rows) -> None:
+def test_what_is_read_may_be_changed(rows):
     rows.write(1, values(), 3)
     rows.read(np.array([1]))[0][:] = 0
     np.testing.assert_array_equal(rows.read(np.array([1]))[0][0], values())
 
 
-def test_rows_that_are_absent_take_no_room(tmp_path: Path) -> None:
+def test_rows_that_are_absent_take_no_room(tmp_path):
     rows = create(tmp_path / "rows", n_rows=100_000)
     paths = list(rows.folder.iterdir())
     assert sum(path.stat().st_size for path in paths) > 3_000_000
     assert sum(512 * path.stat().st_blocks for path in paths) < 100_000
 
 
-def test_rows_that_are_open_see_what_others_write(rows: Rows) -> None:
+def test_rows_that_are_open_see_what_others_write(rows):
     again = Rows(rows.folder)
     rows.write(2, values(), 3)
     assert lengths(again) == [0, 0, 3, 0, 0]
     np.testing.assert_array_equal(again.read(np.array([2]))[0][0], values())
 
 
-def test_another_process_is_handed_the_folder_and_not_the_rows(tmp_path: Path) -> None:
+def test_another_process_is_handed_the_folder_and_not_the_rows(tmp_path):
     rows = create(tmp_path / "rows", n_rows=100_000)
     rows.write(99_999, values(), 3)
     pickled = pickle.dumps(rows)
@@ -98,9 +98,7 @@ def test_another_process_is_handed_the_folder_and_not_the_rows(tmp_path: Path) -
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(1, 4), st.integers(0, 9)), max_size=20))
 @settings(max_examples=30)
-def test_the_last_that_was_written_is_read(
-    tmp_path_factory: pytest.TempPathFactory, written: list[tuple[int, int, int]]
-) -> None:
+def test_the_last_that_was_written_is_read(tmp_path_factory, written):
     rows = create(tmp_path_factory.mktemp("rows"))
     for row, length, seed in written:
         rows.write(row, values(seed), length)
@@ -114,7 +112,7 @@ def test_the_last_that_was_written_is_read(
 # ---- never half ----
 
 
-def test_a_half_written_row_is_not_read(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_half_written_row_is_not_read(rows, monkeypatch):
     def killed(file: FileIO, content: bytes) -> None:
         file.write(content[: len(content) // 2])
         raise KeyboardInterrupt
@@ -129,14 +127,14 @@ def test_a_half_written_row_is_not_read(rows: Rows, monkeypatch: pytest.MonkeyPa
     np.testing.assert_array_equal(rows.read(np.array([2]))[0][0], values(1))
 
 
-def test_a_row_is_written_before_its_place_in_the_index(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_row_is_written_before_its_place_in_the_index(rows, monkeypatch):
     written: list[str] = []
     monkeypatch.setattr(loader_rows, "_write", lambda path, *_: written.append(path.name))
     rows.write(2, values(), 4)
     assert written == [ROWS, INDEX]
 
 
-def test_what_the_system_takes_in_parts_is_written_whole(tmp_path: Path) -> None:
+def test_what_the_system_takes_in_parts_is_written_whole(tmp_path):
     class Slow(FileIO):
         def write(self, content: Any) -> int:
             return super().write(content[:7])
@@ -154,9 +152,7 @@ def flip(path: Path, offset: int) -> None:
 
 
 @pytest.mark.parametrize(("name", "offset"), [(ROWS, -25), (INDEX, -9)])
-def test_a_row_whose_sum_does_not_fit_is_absent_until_it_is_written_again(
-    rows: Rows, name: str, offset: int
-) -> None:
+def test_a_row_whose_sum_does_not_fit_is_absent_until_it_is_written_again(rows, name, offset):
     for row in range(5):
         rows.write(row, values(row), 4)
     flip(rows.folder / name, offset)
@@ -168,7 +164,7 @@ def test_a_row_whose_sum_does_not_fit_is_absent_until_it_is_written_again(
     np.testing.assert_array_equal(again.read(np.array([3]))[0][0], values(3))
 
 
-def test_a_full_disk_is_an_error_and_no_signal(rows: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_an_error_and_no_signal(rows, monkeypatch):
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
@@ -190,7 +186,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
-def test_files_that_are_not_what_was_created_are_stale(rows: Rows, damage: Callable[[Path], object]) -> None:
+def test_files_that_are_not_what_was_created_are_stale(rows, damage):
     damage(rows.folder)
     with pytest.raises(StaleError):
         Rows(rows.folder)
@@ -226,7 +222,7 @@ def assert_filled(rows: Rows) -> None:
         np.testing.assert_array_equal(found[row], values(row))
 
 
-def test_processes_that_fill_the_same_rows_at_once_fill_them_whole(tmp_path: Path) -> None:
+def test_processes_that_fill_the_same_rows_at_once_fill_them_whole(tmp_path):
     rows = create(tmp_path / "rows", N_ROWS)
     barrier = SPAWN.Barrier(3)
     processes = [SPAWN.Process(target=fill, args=(rows.folder, barrier, order)) for order in range(3)]
@@ -238,7 +234,7 @@ def test_processes_that_fill_the_same_rows_at_once_fill_them_whole(tmp_path: Pat
     assert_filled(rows)
 
 
-def test_a_process_that_is_killed_while_it_fills_leaves_rows_whole_or_absent(tmp_path: Path) -> None:
+def test_a_process_that_is_killed_while_it_fills_leaves_rows_whole_or_absent(tmp_path):
     rows = create(tmp_path / "rows", N_ROWS)
     victim = SPAWN.Process(target=fill_for_ever, args=(rows.folder,))
     victim.start()

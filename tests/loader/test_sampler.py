@@ -19,53 +19,53 @@ def order(**arguments: int) -> list[int]:
     return [draw.clip for draw in draws(**arguments)]
 
 
-def test_every_epoch_visits_every_clip_once() -> None:
+def test_every_epoch_visits_every_clip_once():
     for epoch in range(5):
         assert sorted(order(epoch=epoch)) == list(range(30))
 
 
-def test_the_length_is_the_number_of_clips() -> None:
+def test_the_length_is_the_number_of_clips():
     assert len(EpochSampler(30, 0)) == len(draws()) == 30
 
 
-def test_clips_are_shuffled() -> None:
+def test_clips_are_shuffled():
     assert order() != list(range(30))
 
 
-def test_the_same_seed_and_epoch_give_the_same_draws() -> None:
+def test_the_same_seed_and_epoch_give_the_same_draws():
     assert draws(seed=3, epoch=4) == draws(seed=3, epoch=4)
 
 
-def test_every_epoch_has_an_order_of_its_own() -> None:
+def test_every_epoch_has_an_order_of_its_own():
     assert len({tuple(order(epoch=epoch)) for epoch in range(10)}) == 10
 
 
-def test_every_seed_has_an_order_of_its_own() -> None:
+def test_every_seed_has_an_order_of_its_own():
     assert len({tuple(order(seed=seed)) for seed in range(10)}) == 10
 
 
-def test_epochs_of_one_seed_are_not_those_of_another() -> None:
+def test_epochs_of_one_seed_are_not_those_of_another():
     assert order(seed=1, epoch=2) != order(seed=2, epoch=1)
 
 
-def test_a_visits_seed_changes_from_clip_to_clip_and_from_epoch_to_epoch() -> None:
+def test_a_visits_seed_changes_from_clip_to_clip_and_from_epoch_to_epoch():
     seeds = {draw.seed for epoch in range(3) for draw in draws(epoch=epoch)}
     assert len(seeds) == 90
 
 
-def test_the_order_does_not_depend_on_global_randomness() -> None:
+def test_the_order_does_not_depend_on_global_randomness():
     torch.manual_seed(1)
     first = draws()
     torch.manual_seed(2)
     assert draws() == first
 
 
-def test_iterating_twice_without_a_new_epoch_repeats_the_order() -> None:
+def test_iterating_twice_without_a_new_epoch_repeats_the_order():
     sampler = EpochSampler(30, 0)
     assert list(sampler) == list(sampler)
 
 
-def test_epochs_need_not_come_in_order() -> None:
+def test_epochs_need_not_come_in_order():
     sampler = EpochSampler(30, 0)
     sampler.set_epoch(2)
     list(sampler)
@@ -87,8 +87,8 @@ def shares(n_clips: int, n_ranks: int, epoch: int = 0) -> list[list[Draw]]:
 @given(st.integers(1, 40), st.integers(1, 5), st.integers(1, 6), st.integers(0, 3))
 @settings(max_examples=60)
 def test_processes_together_have_the_batches_of_one_with_as_many_times_the_clips(
-    n_clips: int, n_ranks: int, batch_size: int, epoch: int
-) -> None:
+    n_clips, n_ranks, batch_size, epoch
+):
     parts = shares(n_clips, n_ranks, epoch)
     whole = draws(n_clips=n_clips, epoch=epoch)[: n_clips // n_ranks * n_ranks]
     for first in range(0, len(parts[0]), batch_size):
@@ -96,13 +96,13 @@ def test_processes_together_have_the_batches_of_one_with_as_many_times_the_clips
         assert together == set(whole[first * n_ranks : (first + batch_size) * n_ranks])
 
 
-def test_all_processes_have_as_many_visits_and_no_visit_is_had_twice() -> None:
+def test_all_processes_have_as_many_visits_and_no_visit_is_had_twice():
     parts = shares(31, 4)
     assert [len(part) for part in parts] == [7, 7, 7, 7]
     assert len({draw for part in parts for draw in part}) == 28
 
 
-def test_what_is_left_out_of_one_epoch_is_in_another() -> None:
+def test_what_is_left_out_of_one_epoch_is_in_another():
     left_out = [
         set(range(31)) - {d.clip for part in shares(31, 4, epoch) for d in part} for epoch in range(30)
     ]
@@ -122,7 +122,7 @@ def weighted(weights: np.ndarray, n_epochs: int, seed: int = 0) -> np.ndarray:
     return visits
 
 
-def test_clips_are_visited_as_often_as_their_weights_say() -> None:
+def test_clips_are_visited_as_often_as_their_weights_say():
     weights = np.array([1.0, 2.0, 4.0, 8.0, 0.0])
     visits = weighted(weights, n_epochs=2000)
     assert visits.sum() == 10_000
@@ -130,17 +130,17 @@ def test_clips_are_visited_as_often_as_their_weights_say() -> None:
     assert visits[4] == 0
 
 
-def test_a_weighted_epoch_has_as_many_visits_as_there_are_clips() -> None:
+def test_a_weighted_epoch_has_as_many_visits_as_there_are_clips():
     sampler = EpochSampler(30, 0, np.linspace(1, 5, 30))
     assert len(sampler) == len(list(sampler)) == 30
 
 
-def test_only_the_ratios_of_weights_matter() -> None:
+def test_only_the_ratios_of_weights_matter():
     weights = np.linspace(1, 5, 30)
     assert list(EpochSampler(30, 3, weights)) == list(EpochSampler(30, 3, 1024 * weights))
 
 
-def test_weighted_draws_follow_from_seed_and_epoch_alone() -> None:
+def test_weighted_draws_follow_from_seed_and_epoch_alone():
     def weighted_draws(seed: int, epoch: int) -> list[Draw]:
         sampler = EpochSampler(30, seed, np.linspace(1, 5, 30))
         sampler.set_epoch(epoch)
@@ -155,7 +155,7 @@ def test_weighted_draws_follow_from_seed_and_epoch_alone() -> None:
     assert len({tuple(weighted_draws(seed, epoch)) for seed in range(4) for epoch in range(4)}) == 16
 
 
-def test_every_visit_to_a_clip_has_a_seed_of_its_own() -> None:
+def test_every_visit_to_a_clip_has_a_seed_of_its_own():
     visits = list(EpochSampler(30, 0, np.array([1.0] + 29 * [0.0])))
     assert {draw.clip for draw in visits} == {0}
     assert len({draw.seed for draw in visits}) == 30
@@ -172,7 +172,7 @@ def test_every_visit_to_a_clip_has_a_seed_of_its_own() -> None:
     )
 )
 @settings(max_examples=80)
-def test_a_clip_weighs_the_sum_over_its_labels_of_one_by_the_clips_with_them(rows: list[list[bool]]) -> None:
+def test_a_clip_weighs_the_sum_over_its_labels_of_one_by_the_clips_with_them(rows):
     found = balancing_weights(clips_with(np.array(rows)))
     expected = [
         sum(1 / sum(other[c] for other in rows) for c, is_heard in enumerate(row) if is_heard) for row in rows
@@ -181,7 +181,7 @@ def test_a_clip_weighs_the_sum_over_its_labels_of_one_by_the_clips_with_them(row
     np.testing.assert_allclose(found, [weight or least for weight in expected])
 
 
-def test_a_clip_without_labels_weighs_as_little_as_the_least_of_the_others() -> None:
+def test_a_clip_without_labels_weighs_as_little_as_the_least_of_the_others():
     targets = np.array([[1, 1, 0], [0, 0, 1], [0, 0, 1], [0, 0, 0]], bool)
     assert balancing_weights(clips_with(targets)).tolist() == [2, 0.5, 0.5, 0.5]
     assert balancing_weights(clips_with(np.array([[1, 1], [0, 0]], bool))).tolist() == [2, 2]
@@ -189,14 +189,14 @@ def test_a_clip_without_labels_weighs_as_little_as_the_least_of_the_others() -> 
 
 
 @pytest.mark.parametrize("n_rare", [1, 5, 20])
-def test_balancing_makes_single_labels_equally_frequent(n_rare: int) -> None:
+def test_balancing_makes_single_labels_equally_frequent(n_rare):
     is_rare = np.arange(100) < n_rare
     visits = weighted(balancing_weights(clips_with(np.stack([is_rare, ~is_rare], 1))), n_epochs=100)
     assert visits[is_rare].sum() / visits.sum() == pytest.approx(0.5, abs=0.02)
     assert visits[is_rare].min() > visits[~is_rare].max()
 
 
-def test_balancing_visits_rare_classes_of_many_labels_more() -> None:
+def test_balancing_visits_rare_classes_of_many_labels_more():
     rng = np.random.default_rng(0)
     targets = rng.random((200, 4)) < np.array([0.02, 0.1, 0.4, 0.9])
     targets[0, 0] = True

@@ -34,8 +34,8 @@ def histograms(tokens: Tensor, lengths: Tensor, n_clusters: int) -> np.ndarray:
     seed=st.integers(0, 1000),
 )
 def test_a_clip_is_the_square_roots_of_how_often_each_token_occurs(
-    n_clips: int, n_positions: int, n_codebooks: int, n_clusters: int, seed: int
-) -> None:
+    n_clips, n_positions, n_codebooks, n_clusters, seed
+):
     generator = torch.Generator().manual_seed(seed)
     tokens = torch.randint(-1, n_clusters, (n_clips, n_positions, n_codebooks), generator=generator)
     lengths = torch.randint(1, n_positions + 1, (n_clips,), generator=generator)
@@ -47,7 +47,7 @@ def test_a_clip_is_the_square_roots_of_how_often_each_token_occurs(
 
 
 @torch.no_grad()
-def test_without_hidden_layers_logits_are_linear_in_the_histogram() -> None:
+def test_without_hidden_layers_logits_are_linear_in_the_histogram():
     model = build_awake("bag", hidden_sizes=[])
     tokens = random_inputs("tokens")
     linear = LogisticRegression()  # an oracle of the algebra, not of the training
@@ -59,28 +59,28 @@ def test_without_hidden_layers_logits_are_linear_in_the_histogram() -> None:
 
 
 @torch.no_grad()
-def test_hidden_layers_are_as_wide_as_was_asked_for() -> None:
+def test_hidden_layers_are_as_wide_as_was_asked_for():
     model = build("bag", hidden_sizes=[7, 3])
     shapes = [tuple(p.shape) for p in model.parameters() if p.ndim == 2]
     assert shapes == [(7, 40), (3, 7), (5, 3)]
 
 
 @torch.no_grad()
-def test_inputs_of_the_classifier_have_a_mean_square_of_one() -> None:
+def test_inputs_of_the_classifier_have_a_mean_square_of_one():
     model = build("bag", hidden_sizes=[])
     vectors = model.embed(random_inputs("tokens"), LENGTHS) * model.scale
     torch.testing.assert_close(vectors.square().mean(1), torch.ones(3))
 
 
 @torch.no_grad()
-def test_all_logits_begin_at_the_prior_for_whatever_clip() -> None:
+def test_all_logits_begin_at_the_prior_for_whatever_clip():
     model = build("bag")
     logits = model(random_inputs("tokens"), LENGTHS)
     assert not logits.any()
 
 
 @torch.no_grad()
-def test_a_codebook_that_is_masked_throughout_counts_nothing() -> None:
+def test_a_codebook_that_is_masked_throughout_counts_nothing():
     model = build("bag")
     tokens = random_inputs("tokens")
     tokens[..., 1] = -1
@@ -90,7 +90,7 @@ def test_a_codebook_that_is_masked_throughout_counts_nothing() -> None:
 
 
 @torch.no_grad()
-def test_how_long_a_clip_is_matters_only_by_its_shares() -> None:
+def test_how_long_a_clip_is_matters_only_by_its_shares():
     model = build_awake("bag")
     tokens = random_inputs("tokens")
     twice = torch.cat([tokens, tokens], 1)
@@ -100,7 +100,7 @@ def test_how_long_a_clip_is_matters_only_by_its_shares() -> None:
 
 
 @pytest.mark.parametrize("sizes", [[0], [8, -1]])
-def test_a_hidden_layer_without_width_is_refused(sizes: list[int]) -> None:
+def test_a_hidden_layer_without_width_is_refused(sizes):
     place, value = len(sizes) - 1, sizes[-1]
     with pytest.raises(
         UserError, match=rf"^model\.hidden_sizes\[{place}\]={value} is too small; choose .*\.$"

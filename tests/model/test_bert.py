@@ -42,7 +42,7 @@ def expected_n_parameters(n_layers: int, width: int, positions: int, n_words: in
 
 
 @torch.no_grad()
-def test_one_codebook_reads_as_transformers_own_bert_reads_ids() -> None:
+def test_one_codebook_reads_as_transformers_own_bert_reads_ids():
     sizes = Sizes(10, 6, 1, 20, 9, 5)
     model = build_awake("bert", sizes=sizes, pooling="cls")
     tokens = random_inputs("tokens", sizes=sizes)
@@ -67,7 +67,7 @@ def test_one_codebook_reads_as_transformers_own_bert_reads_ids() -> None:
 
 
 @torch.no_grad()
-def test_logits_are_a_linear_layer_on_what_the_encoder_pools() -> None:
+def test_logits_are_a_linear_layer_on_what_the_encoder_pools():
     model = build_awake("bert")
     tokens = random_inputs("tokens")
     pooled = model.encoder(model.words(tokens), LENGTHS)
@@ -76,14 +76,14 @@ def test_logits_are_a_linear_layer_on_what_the_encoder_pools() -> None:
 
 
 @torch.no_grad()
-def test_order_enters_by_the_position_embeddings_alone() -> None:
+def test_order_enters_by_the_position_embeddings_alone():
     model = build_awake("bert")
     nn.init.zeros_(model.encoder.bert.embeddings.position_embeddings.weight)
     tokens, full = random_inputs("tokens"), torch.tensor([9, 9, 9])
     torch.testing.assert_close(model(tokens.flip(1), full), model(tokens, full), rtol=1e-4, atol=1e-4)
 
 
-def test_only_the_words_of_the_batch_learn() -> None:
+def test_only_the_words_of_the_batch_learn():
     model = build_awake("bert")
     tokens = random_inputs("tokens")
     model(tokens, torch.tensor([9, 9, 9])).square().sum().backward()
@@ -92,14 +92,14 @@ def test_only_the_words_of_the_batch_learn() -> None:
     assert set(learning) == heard
 
 
-def test_dropout_acts_before_the_logits() -> None:
+def test_dropout_acts_before_the_logits():
     model = build_awake("bert", dropout=0.9).train()
     model.encoder.eval()
     tokens = random_inputs("tokens")
     assert not torch.equal(model(tokens, LENGTHS), model(tokens, LENGTHS))
 
 
-def test_attention_dropout_acts_in_training_alone() -> None:
+def test_attention_dropout_acts_in_training_alone():
     model = build_awake("bert", attention_dropout=0.5)
     tokens = random_inputs("tokens")
     assert torch.equal(model(tokens, LENGTHS), model(tokens, LENGTHS))
@@ -107,7 +107,7 @@ def test_attention_dropout_acts_in_training_alone() -> None:
     assert not torch.equal(model(tokens, LENGTHS), model(tokens, LENGTHS))
 
 
-def test_stochastic_depth_acts_in_training_alone() -> None:
+def test_stochastic_depth_acts_in_training_alone():
     model = build_awake("bert", stochastic_depth=0.5)
     tokens = random_inputs("tokens")
     assert torch.equal(model(tokens, LENGTHS), model(tokens, LENGTHS))
@@ -118,7 +118,7 @@ def test_stochastic_depth_acts_in_training_alone() -> None:
 # ---- what the weights begin at ----
 
 
-def test_all_weights_but_those_of_words_begin_at_random_also_with_centroids() -> None:
+def test_all_weights_but_those_of_words_begin_at_random_also_with_centroids():
     at_random, at_centroids = build("bert"), build("bert", embedding="centroids")
     at_centroids.start_from(random_start())
     different = {
@@ -129,7 +129,7 @@ def test_all_weights_but_those_of_words_begin_at_random_also_with_centroids() ->
     assert different == {"words.table.weight"}
 
 
-def test_a_started_model_learns_its_words_and_its_prior() -> None:
+def test_a_started_model_learns_its_words_and_its_prior():
     model = build("bert", embedding="centroids", start_at_prior=True).train()
     model.start_from(random_start())
     model(random_inputs("tokens"), LENGTHS).square().sum().backward()
@@ -140,7 +140,7 @@ def test_a_started_model_learns_its_words_and_its_prior() -> None:
 # ---- sizes ----
 
 
-def test_parameters_of_the_default_size_are_counted_by_formula() -> None:
+def test_parameters_of_the_default_size_are_counted_by_formula():
     settings = shipped("bert")
     with torch.device("meta"):
         model = Bert(**settings, sizes=Sizes(64, 64, 8, 256, 108, 24))
@@ -151,7 +151,7 @@ def test_parameters_of_the_default_size_are_counted_by_formula() -> None:
     assert n_parameters(model) == expected
 
 
-def test_bert_base_has_86_million_parameters() -> None:
+def test_bert_base_has_86_million_parameters():
     with torch.device("meta"):
         model = Bert(**shipped("bert_base"), sizes=Sizes(64, 64, 1, 50, 431, 527))
     assert n_parameters(model) == expected_n_parameters(12, 768, 512, 52, 527)
@@ -164,20 +164,20 @@ transformers = pytest.mark.parametrize("kind", ["bert", "frames"])
 
 
 @transformers
-def test_a_clip_may_fill_all_positions_but_that_of_cls(kind: str) -> None:
+def test_a_clip_may_fill_all_positions_but_that_of_cls(kind):
     model = build(kind, max_position_embeddings=10)
     assert model(random_inputs(model.reads), torch.tensor([9, 9, 9])).shape == (3, 5)
 
 
 @transformers
-def test_too_few_positions_are_refused(kind: str) -> None:
+def test_too_few_positions_are_refused(kind):
     sentence = r"^model\.max_position_embeddings=9 is smaller than the 9 tokens and \[CLS\] .*; raise it, or "
     with pytest.raises(UserError, match=sentence):
         build(kind, max_position_embeddings=9)
 
 
 @transformers
-def test_heads_that_do_not_divide_the_width_are_refused(kind: str) -> None:
+def test_heads_that_do_not_divide_the_width_are_refused(kind):
     sentence = r"^model\.hidden_size=16 is not a multiple of model\.num_heads=3; change one\.$"
     with pytest.raises(UserError, match=sentence):
         build(kind, num_heads=3)
@@ -188,7 +188,7 @@ def test_heads_that_do_not_divide_the_width_are_refused(kind: str) -> None:
     "key", ["num_layers", "hidden_size", "num_heads", "intermediate_size", "max_position_embeddings"]
 )
 @transformers
-def test_sizes_below_one_are_refused(kind: str, key: str, value: int) -> None:
+def test_sizes_below_one_are_refused(kind, key, value):
     changes: dict[str, Any] = {key: value}
     with pytest.raises(UserError, match=rf"^model\.{key}={value} is .*; \w+.*\.$"):
         build(kind, **changes)
@@ -197,7 +197,7 @@ def test_sizes_below_one_are_refused(kind: str, key: str, value: int) -> None:
 @pytest.mark.parametrize("value", [-0.1, 1.0, 1.5])
 @pytest.mark.parametrize("key", ["dropout", "attention_dropout", "stochastic_depth"])
 @transformers
-def test_numbers_that_are_no_shares_are_refused(kind: str, key: str, value: float) -> None:
+def test_numbers_that_are_no_shares_are_refused(kind, key, value):
     changes: dict[str, Any] = {key: value}
     with pytest.raises(UserError, match=rf"^model\.{key}={value} is not a share; \w+.*\.$"):
         build(kind, **changes)

@@ -9,7 +9,7 @@ from audiotok.model.dropout import ClipDropout, Dropout
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
-def test_a_share_is_dropped_and_the_rest_scaled_up(share: float) -> None:
+def test_a_share_is_dropped_and_the_rest_scaled_up(share):
     torch.manual_seed(0)
     states = torch.ones(101, 103)  # no multiple of 4
     dropped = Dropout(share)(states)
@@ -18,21 +18,21 @@ def test_a_share_is_dropped_and_the_rest_scaled_up(share: float) -> None:
         assert (part == 0).float().mean().item() == pytest.approx(share, abs=0.03)
 
 
-def test_entries_are_dropped_independently() -> None:
+def test_entries_are_dropped_independently():
     torch.manual_seed(0)
     kept = (Dropout(0.5)(torch.ones(20_000, 8)) > 0).float()
     correlation = torch.corrcoef(kept.T) - torch.eye(8)
     assert correlation.abs().max() < 0.04
 
 
-def test_the_gradient_is_of_what_was_kept() -> None:
+def test_the_gradient_is_of_what_was_kept():
     states = torch.ones(50, 7, requires_grad=True)
     dropped = Dropout(0.3)(states)
     dropped.sum().backward()
     assert torch.equal(states.grad, dropped.detach())
 
 
-def test_a_seed_repeats_it() -> None:
+def test_a_seed_repeats_it():
     layer, states = Dropout(0.3), torch.ones(50, 7)
     torch.manual_seed(3)
     first = layer(states)
@@ -41,23 +41,23 @@ def test_a_seed_repeats_it() -> None:
     assert not torch.equal(layer(states), first)
 
 
-def test_nothing_is_dropped_in_use_or_for_a_share_of_zero() -> None:
+def test_nothing_is_dropped_in_use_or_for_a_share_of_zero():
     states = torch.randn(5, 7)
     assert torch.equal(Dropout(0.3).eval()(states), states)
     assert torch.equal(Dropout(0.0)(states), states)
 
 
-def test_half_precision_stays_what_it_is() -> None:
+def test_half_precision_stays_what_it_is():
     assert Dropout(0.3)(torch.ones(9, dtype=torch.bfloat16)).dtype == torch.bfloat16
 
 
-def test_every_layer_of_bert_drops_by_it() -> None:
+def test_every_layer_of_bert_drops_by_it():
     kinds = [type(part) for part in build("bert", dropout=0.3).modules() if isinstance(part, nn.Dropout)]
     assert kinds.count(Dropout) == 1 + 2 * 3 + 1  # embeddings, three in each of two layers, logits
     assert nn.Dropout not in kinds
 
 
-def test_clips_are_dropped_as_a_whole_and_the_others_scaled_up() -> None:
+def test_clips_are_dropped_as_a_whole_and_the_others_scaled_up():
     torch.manual_seed(0)
     dropped = ClipDropout(0.75)(torch.ones(1000, 3, 4))
     assert set(dropped.unique().tolist()) == {0.0, 4.0}

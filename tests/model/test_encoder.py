@@ -63,7 +63,7 @@ def reference_states(encoder: Encoder, vectors: Tensor, lengths: Tensor) -> Tens
 # ---- the library as the oracle ----
 
 
-def test_weights_of_the_library_load_by_their_names_and_are_read_as_by_the_library() -> None:
+def test_weights_of_the_library_load_by_their_names_and_are_read_as_by_the_library():
     """In training mode, too, with gradients; dropout is 0."""
     torch.manual_seed(1)
     theirs, ours = library_model("sdpa").train(), build().train()
@@ -82,7 +82,7 @@ def test_weights_of_the_library_load_by_their_names_and_are_read_as_by_the_libra
         torch.testing.assert_close(parameter.grad, gradients[name], rtol=1e-3, atol=1e-3)
 
 
-def test_initial_weights_are_those_that_the_library_draws() -> None:
+def test_initial_weights_are_those_that_the_library_draws():
     torch.manual_seed(0)
     expected = {n: w for n, w in library_model().state_dict().items() if "word_embeddings" not in n}
     cls = torch.randn(16) * INIT_STD
@@ -97,7 +97,7 @@ def test_initial_weights_are_those_that_the_library_draws() -> None:
 
 
 @torch.no_grad()
-def test_states_are_those_of_transformers_own_bert() -> None:
+def test_states_are_those_of_transformers_own_bert():
     encoder, vectors = build(), random_vectors()
     expected = reference_states(encoder, vectors, LENGTHS)
     inside = inside_with_cls(LENGTHS)
@@ -107,14 +107,14 @@ def test_states_are_those_of_transformers_own_bert() -> None:
 
 
 @torch.no_grad()
-def test_cls_pooling_takes_the_first_state() -> None:
+def test_cls_pooling_takes_the_first_state():
     encoder, vectors = build(pooling="cls"), random_vectors()
     expected = reference_states(encoder, vectors, LENGTHS)[:, 0]
     torch.testing.assert_close(encoder(vectors, LENGTHS), expected)
 
 
 @torch.no_grad()
-def test_mean_pooling_averages_cls_and_the_positions_that_are_no_padding() -> None:
+def test_mean_pooling_averages_cls_and_the_positions_that_are_no_padding():
     encoder, vectors = build(pooling="mean"), random_vectors()
     states = reference_states(encoder, vectors, LENGTHS)
     expected = torch.stack([states[i, : 1 + n].mean(0) for i, n in enumerate(LENGTHS.tolist())])
@@ -122,7 +122,7 @@ def test_mean_pooling_averages_cls_and_the_positions_that_are_no_padding() -> No
 
 
 @torch.no_grad()
-def test_attention_pooling_weighs_states_by_a_softmax_of_learnt_scores() -> None:
+def test_attention_pooling_weighs_states_by_a_softmax_of_learnt_scores():
     encoder, vectors = build(pooling="attention"), random_vectors()
     states = reference_states(encoder, vectors, LENGTHS)
     assert encoder.attention is not None
@@ -134,7 +134,7 @@ def test_attention_pooling_weighs_states_by_a_softmax_of_learnt_scores() -> None
 
 
 @torch.no_grad()
-def test_attention_pooling_without_preferences_is_mean_pooling() -> None:
+def test_attention_pooling_without_preferences_is_mean_pooling():
     encoder, vectors = build(pooling="attention"), random_vectors()
     assert encoder.attention is not None
     nn.init.zeros_(encoder.attention.weight)
@@ -144,7 +144,7 @@ def test_attention_pooling_without_preferences_is_mean_pooling() -> None:
 
 
 @torch.no_grad()
-def test_mean_max_pooling_adds_the_maximum_over_positions_that_are_no_padding() -> None:
+def test_mean_max_pooling_adds_the_maximum_over_positions_that_are_no_padding():
     encoder, vectors = build(pooling="mean_max"), random_vectors()
     states = encoder.states(vectors, LENGTHS)
     rows = [clip[: 1 + n] for clip, n in zip(states, LENGTHS.tolist(), strict=True)]
@@ -170,31 +170,31 @@ def layer_outputs(encoder: Encoder, vectors: Tensor) -> list[tuple[Tensor, Tenso
 
 
 @torch.no_grad()
-def test_no_layer_is_skipped_in_evaluation() -> None:
+def test_no_layer_is_skipped_in_evaluation():
     vectors = random_vectors()
     assert torch.equal(build(stochastic_depth=0.9)(vectors, LENGTHS), build()(vectors, LENGTHS))
 
 
 @torch.no_grad()
-def test_no_layer_is_skipped_in_training_at_a_share_of_zero() -> None:
+def test_no_layer_is_skipped_in_training_at_a_share_of_zero():
     vectors = random_vectors()
     assert torch.equal(build().train()(vectors, LENGTHS), build()(vectors, LENGTHS))
 
 
-def test_clips_that_skip_the_last_layer_leave_it_as_they_came() -> None:
+def test_clips_that_skip_the_last_layer_leave_it_as_they_came():
     encoder = build(stochastic_depth=1 - 1e-7).train()
     before, after = layer_outputs(encoder, random_vectors())[-1]
     assert torch.equal(before, after)
 
 
-def test_earlier_layers_are_skipped_less_in_proportion() -> None:
+def test_earlier_layers_are_skipped_less_in_proportion():
     encoder = build(num_layers=3, stochastic_depth=0.6).train()
     outputs = layer_outputs(encoder, random_vectors(2000, 3))
     skipped = [(before == after).all((1, 2)).float().mean().item() for before, after in outputs]
     assert skipped == pytest.approx([0.2, 0.4, 0.6], abs=0.04)
 
 
-def test_a_clip_skips_as_a_whole() -> None:
+def test_a_clip_skips_as_a_whole():
     encoder = build(stochastic_depth=0.5).train()
     before, after = layer_outputs(encoder, random_vectors(200, 3))[-1]
     is_same = (before == after).all(2)  # (B, 1 + T)
@@ -202,7 +202,7 @@ def test_a_clip_skips_as_a_whole() -> None:
     assert 0 < is_same.all(1).sum() < 200
 
 
-def test_the_change_of_clips_that_are_kept_is_scaled_up() -> None:
+def test_the_change_of_clips_that_are_kept_is_scaled_up():
     encoder = build(num_layers=1, stochastic_depth=0.6)
     vectors = random_vectors(50, 3)
     ((before, full),) = layer_outputs(encoder, vectors)
@@ -211,7 +211,7 @@ def test_the_change_of_clips_that_are_kept_is_scaled_up() -> None:
     torch.testing.assert_close((after - before)[kept], (full - before)[kept] / 0.4, rtol=1e-4, atol=1e-4)
 
 
-def test_states_are_in_expectation_those_of_the_whole_layer() -> None:
+def test_states_are_in_expectation_those_of_the_whole_layer():
     encoder = build(num_layers=1, stochastic_depth=0.5)
     vectors = random_vectors(1, 3).expand(20000, -1, -1)
     ((_, expected),) = layer_outputs(encoder, vectors[:1])
@@ -220,7 +220,7 @@ def test_states_are_in_expectation_those_of_the_whole_layer() -> None:
     assert ((drawn.mean(0) - expected[0]).abs() < 5 * deviation + 1e-5).all()
 
 
-def test_gradient_of_clips_that_skip_goes_past_the_layer() -> None:
+def test_gradient_of_clips_that_skip_goes_past_the_layer():
     encoder = build(num_layers=1, stochastic_depth=1 - 1e-7).train()
     vectors = random_vectors().requires_grad_()
     encoder(vectors, torch.tensor([9, 9, 9])).square().sum().backward()
@@ -230,7 +230,7 @@ def test_gradient_of_clips_that_skip_goes_past_the_layer() -> None:
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_layers_are_skipped_in_half_precision_too(dtype: torch.dtype) -> None:
+def test_layers_are_skipped_in_half_precision_too(dtype):
     encoder = build(stochastic_depth=0.5).train()
     with torch.autocast("cpu", dtype=dtype):
         pooled = encoder(random_vectors(), LENGTHS)
@@ -242,22 +242,22 @@ def test_layers_are_skipped_in_half_precision_too(dtype: torch.dtype) -> None:
 # ---- sizes and refusals ----
 
 
-def test_no_vector_is_kept_for_words() -> None:
+def test_no_vector_is_kept_for_words():
     assert not [name for name, _ in build().named_parameters() if "word_embeddings" in name]
 
 
-def test_the_numbers_of_the_transformer_are_what_was_asked_for() -> None:
+def test_the_numbers_of_the_transformer_are_what_was_asked_for():
     encoder = build(num_layers=3, intermediate_size=24)
     assert len(encoder.bert.layers) == 3
     assert encoder.bert.layers[0].intermediate.dense.out_features == 24
     assert encoder.hidden_size == 16
 
 
-def test_intermediate_size_of_none_is_four_times_the_width() -> None:
+def test_intermediate_size_of_none_is_four_times_the_width():
     assert build().bert.layers[0].intermediate.dense.out_features == 64
 
 
 @pytest.mark.parametrize("share", [-0.1, 1.0, 1.5])
-def test_a_stochastic_depth_that_is_no_share_is_refused(share: float) -> None:
+def test_a_stochastic_depth_that_is_no_share_is_refused(share):
     with pytest.raises(UserError, match=rf"^model\.stochastic_depth={share} is not a share; choose .*\.$"):
         build(stochastic_depth=share)

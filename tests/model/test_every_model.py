@@ -33,7 +33,7 @@ every_variant = pytest.mark.parametrize(
 
 @every_variant
 @torch.no_grad()
-def test_what_lies_behind_the_lengths_changes_no_logit(kind: str, changes: dict[str, Any]) -> None:
+def test_what_lies_behind_the_lengths_changes_no_logit(kind, changes):
     model = build_awake(kind, **changes)
     inputs = random_inputs(model.reads)
     other = with_other_padding(inputs, LENGTHS)
@@ -42,7 +42,7 @@ def test_what_lies_behind_the_lengths_changes_no_logit(kind: str, changes: dict[
 
 
 @every_model
-def test_what_lies_behind_the_lengths_changes_no_logit_in_training_either(kind: str) -> None:
+def test_what_lies_behind_the_lengths_changes_no_logit_in_training_either(kind):
     model = build_awake(kind).train()
     inputs = random_inputs(model.reads)
     expected = model(inputs, LENGTHS)
@@ -51,7 +51,7 @@ def test_what_lies_behind_the_lengths_changes_no_logit_in_training_either(kind: 
 
 @every_variant
 @torch.no_grad()
-def test_what_lies_before_the_lengths_changes_logits(kind: str, changes: dict[str, Any]) -> None:
+def test_what_lies_before_the_lengths_changes_logits(kind, changes):
     model = build_awake(kind, **changes)
     inputs = random_inputs(model.reads)
     changed = inputs.clone()
@@ -65,9 +65,7 @@ def test_what_lies_before_the_lengths_changes_logits(kind: str, changes: dict[st
 @every_variant
 @pytest.mark.parametrize("length", range(1, 10))
 @torch.no_grad()
-def test_a_clip_in_a_batch_has_the_logits_of_the_clip_alone_and_unpadded(
-    kind: str, changes: dict[str, Any], length: int
-) -> None:
+def test_a_clip_in_a_batch_has_the_logits_of_the_clip_alone_and_unpadded(kind, changes, length):
     model = build_awake(kind, **changes)
     inputs = random_inputs(model.reads)
     together = model(inputs, torch.tensor([9, length, 4]))
@@ -77,7 +75,7 @@ def test_a_clip_in_a_batch_has_the_logits_of_the_clip_alone_and_unpadded(
 
 @every_model
 @torch.no_grad()
-def test_the_other_clips_of_a_batch_change_nothing(kind: str) -> None:
+def test_the_other_clips_of_a_batch_change_nothing(kind):
     model = build_awake(kind)
     inputs = random_inputs(model.reads)
     expected = model(inputs, LENGTHS)
@@ -90,7 +88,7 @@ def test_the_other_clips_of_a_batch_change_nothing(kind: str) -> None:
 
 @every_model
 @torch.no_grad()
-def test_padding_adds_nothing_to_a_mixture(kind: str) -> None:
+def test_padding_adds_nothing_to_a_mixture(kind):
     model = build_awake(kind)
     inputs = random_inputs(model.reads)
     targets = torch.eye(3, 5)
@@ -103,7 +101,7 @@ def test_padding_adds_nothing_to_a_mixture(kind: str) -> None:
 
 @every_model
 @torch.no_grad()
-def test_vectors_of_positions_are_zero_behind_the_lengths(kind: str) -> None:
+def test_vectors_of_positions_are_zero_behind_the_lengths(kind):
     model = build_awake(kind)
     vectors = model.embed(random_inputs(model.reads), LENGTHS)
     if kind == "bag":
@@ -117,7 +115,7 @@ def test_vectors_of_positions_are_zero_behind_the_lengths(kind: str) -> None:
 
 @every_model
 @torch.no_grad()
-def test_order_of_positions_matters_to_all_but_the_bag(kind: str) -> None:
+def test_order_of_positions_matters_to_all_but_the_bag(kind):
     model = build_awake(kind)
     inputs, full = random_inputs(model.reads), torch.tensor([9, 9, 9])
     shuffled = inputs[:, torch.randperm(9, generator=torch.Generator().manual_seed(5))]
@@ -127,7 +125,7 @@ def test_order_of_positions_matters_to_all_but_the_bag(kind: str) -> None:
 
 @every_variant
 @torch.no_grad()
-def test_a_clip_of_one_position_has_finite_logits(kind: str, changes: dict[str, Any]) -> None:
+def test_a_clip_of_one_position_has_finite_logits(kind, changes):
     model = build_awake(kind, **changes)
     logits = model(random_inputs(model.reads)[:1, :1], torch.tensor([1]))
     assert logits.shape == (1, 5)
@@ -136,7 +134,7 @@ def test_a_clip_of_one_position_has_finite_logits(kind: str, changes: dict[str, 
 
 @every_model
 @torch.no_grad()
-def test_logits_are_float32_of_clips_by_classes(kind: str) -> None:
+def test_logits_are_float32_of_clips_by_classes(kind):
     model = build(kind)
     logits = model(random_inputs(model.reads), LENGTHS)
     assert logits.shape == (3, 5)
@@ -146,7 +144,7 @@ def test_logits_are_float32_of_clips_by_classes(kind: str) -> None:
 
 @every_model
 @torch.no_grad()
-def test_reading_leaves_inputs_and_lengths_as_they_are(kind: str) -> None:
+def test_reading_leaves_inputs_and_lengths_as_they_are(kind):
     model = build_awake(kind)
     inputs, lengths = random_inputs(model.reads), LENGTHS.clone()
     before = inputs.clone()
@@ -160,7 +158,7 @@ def test_reading_leaves_inputs_and_lengths_as_they_are(kind: str) -> None:
 
 @every_model
 @torch.no_grad()
-def test_probabilities_begin_at_how_often_each_class_is_heard(kind: str) -> None:
+def test_probabilities_begin_at_how_often_each_class_is_heard(kind):
     model = build(kind, start_at_prior=True)
     model.start_from(random_start())
     nn.init.zeros_(model.classifier.weight)
@@ -171,7 +169,7 @@ def test_probabilities_begin_at_how_often_each_class_is_heard(kind: str) -> None
 
 @every_model
 @torch.no_grad()
-def test_probabilities_begin_at_one_half_without_the_prior(kind: str) -> None:
+def test_probabilities_begin_at_one_half_without_the_prior(kind):
     model = build(kind, start_at_prior=False)
     model.start_from(random_start())
     nn.init.zeros_(model.classifier.weight)
@@ -180,7 +178,7 @@ def test_probabilities_begin_at_one_half_without_the_prior(kind: str) -> None:
 
 
 @every_model
-def test_a_model_that_begins_at_random_takes_nothing_from_the_clips(kind: str) -> None:
+def test_a_model_that_begins_at_random_takes_nothing_from_the_clips(kind):
     before, model = build(kind).state_dict(), build(kind)
     model.start_from(random_start())
     assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())
@@ -190,7 +188,7 @@ def test_a_model_that_begins_at_random_takes_nothing_from_the_clips(kind: str) -
 
 
 @every_variant
-def test_gradient_reaches_every_parameter(kind: str, changes: dict[str, Any]) -> None:
+def test_gradient_reaches_every_parameter(kind, changes):
     model = build_awake(kind, **changes).double().train()
     inputs = random_inputs(model.reads)
     if model.reads == "tokens":
@@ -208,7 +206,7 @@ def test_gradient_reaches_every_parameter(kind: str, changes: dict[str, Any]) ->
 
 
 @every_model
-def test_a_model_learns_to_tell_two_batches_of_clips_apart(kind: str) -> None:
+def test_a_model_learns_to_tell_two_batches_of_clips_apart(kind):
     model = build(kind).train()
     inputs, lengths = random_inputs(model.reads, n_clips=8), torch.full((8,), 9)
     targets = torch.eye(2, 5).repeat(4, 1)
@@ -225,7 +223,7 @@ def test_a_model_learns_to_tell_two_batches_of_clips_apart(kind: str) -> None:
 
 @every_model
 @torch.no_grad()
-def test_dropout_acts_in_training_alone(kind: str) -> None:
+def test_dropout_acts_in_training_alone(kind):
     model = build_awake(kind, dropout=0.5)
     inputs, full = random_inputs(model.reads), torch.tensor([9, 9, 9])
     assert torch.equal(model(inputs, full), model(inputs, full))
@@ -234,7 +232,7 @@ def test_dropout_acts_in_training_alone(kind: str) -> None:
 
 
 @every_model
-def test_with_dropout_disabled_training_is_deterministic(kind: str) -> None:
+def test_with_dropout_disabled_training_is_deterministic(kind):
     all_of_it = {"stochastic_depth": 0.5, "attention_dropout": 0.5} if kind in ("bert", "frames") else {}
     model = build_awake(kind, dropout=0.5, **all_of_it).train()
     model.disable_dropout()
@@ -243,7 +241,7 @@ def test_with_dropout_disabled_training_is_deterministic(kind: str) -> None:
 
 
 @every_variant
-def test_training_in_bfloat16_gives_logits_near_those_of_float32(kind: str, changes: dict[str, Any]) -> None:
+def test_training_in_bfloat16_gives_logits_near_those_of_float32(kind, changes):
     model = build(kind, **changes).train()
     inputs = random_inputs(model.reads)
     expected = model(inputs, LENGTHS)
@@ -260,7 +258,7 @@ def test_training_in_bfloat16_gives_logits_near_those_of_float32(kind: str, chan
 
 @pytest.mark.parametrize("kind", ["bert", "bag", "lstm"])
 @torch.no_grad()
-def test_a_clip_of_masked_tokens_has_finite_logits_whatever_was_masked(kind: str) -> None:
+def test_a_clip_of_masked_tokens_has_finite_logits_whatever_was_masked(kind):
     model = build_awake(kind)
     logits = model(torch.full((3, 9, 2), -1), torch.tensor([9, 9, 9]))
     assert logits.isfinite().all()
@@ -272,12 +270,12 @@ def test_a_clip_of_masked_tokens_has_finite_logits_whatever_was_masked(kind: str
 
 @pytest.mark.parametrize("value", [-0.1, 1.0, 1.5])
 @every_model
-def test_dropout_that_is_no_share_is_refused(kind: str, value: float) -> None:
+def test_dropout_that_is_no_share_is_refused(kind, value):
     with pytest.raises(UserError, match=rf"^model\.dropout={value} is not a share; choose .* less than 1\.$"):
         build(kind, dropout=value)
 
 
-def test_a_model_that_lacks_a_step_cannot_be_built() -> None:
+def test_a_model_that_lacks_a_step_cannot_be_built():
     class HalfAModel(Model):
         reads = "tokens"
 
@@ -288,7 +286,7 @@ def test_a_model_that_lacks_a_step_cannot_be_built() -> None:
         HalfAModel()  # type: ignore[abstract]
 
 
-def test_sizes_stay_as_they_are_derived() -> None:
+def test_sizes_stay_as_they_are_derived():
     with pytest.raises(AttributeError):
         SIZES.n_classes = 6  # type: ignore[misc]
     assert Sizes(1, 2, 3, 4, 5, 6).n_classes == 6
@@ -301,7 +299,7 @@ def test_sizes_stay_as_they_are_derived() -> None:
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @every_model
 @torch.no_grad()
-def test_logits_on_the_gpu_equal_those_on_the_cpu(kind: str) -> None:
+def test_logits_on_the_gpu_equal_those_on_the_cpu(kind):
     model = build_awake(kind)
     inputs = random_inputs(model.reads)
     expected = model(inputs, LENGTHS)

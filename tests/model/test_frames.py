@@ -6,7 +6,7 @@ from audiotok.model.model import Sizes
 
 
 @torch.no_grad()
-def test_vectors_are_a_linear_layer_on_normalised_frames() -> None:
+def test_vectors_are_a_linear_layer_on_normalised_frames():
     model, frames = build_awake("frames"), random_inputs("frames")
     normalize = model.normalize
     normal = (frames - normalize.running_mean) / (normalize.running_var + 1e-5).sqrt()
@@ -17,7 +17,7 @@ def test_vectors_are_a_linear_layer_on_normalised_frames() -> None:
 
 
 @torch.no_grad()
-def test_positions_are_read_by_the_transformer_of_bert() -> None:
+def test_positions_are_read_by_the_transformer_of_bert():
     frames_model, bert = build_awake("frames"), build_awake("bert")
     bert.encoder.load_state_dict(frames_model.encoder.state_dict())
     bert.classifier.load_state_dict(frames_model.classifier.state_dict())
@@ -25,7 +25,7 @@ def test_positions_are_read_by_the_transformer_of_bert() -> None:
     assert torch.equal(frames_model.classify(vectors, LENGTHS), bert.classify(vectors, LENGTHS))
 
 
-def test_without_words_frames_and_bert_have_the_same_parameters() -> None:
+def test_without_words_frames_and_bert_have_the_same_parameters():
     def shapes(model: nn.Module) -> dict[str, torch.Size]:
         inputs = ("words.", "normalize.", "project.")
         return {n: p.shape for n, p in model.named_parameters() if not n.startswith(inputs)}
@@ -34,7 +34,7 @@ def test_without_words_frames_and_bert_have_the_same_parameters() -> None:
 
 
 @torch.no_grad()
-def test_frames_of_any_number_of_dimensions_are_read() -> None:
+def test_frames_of_any_number_of_dimensions_are_read():
     for n_dimensions in (1, 2, 33):
         sizes = Sizes(10, n_dimensions, 2, 20, 9, 5)
         model = build("frames", sizes=sizes)

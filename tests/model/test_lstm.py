@@ -24,14 +24,14 @@ def one_by_one(model: LSTM, tokens: Tensor, lengths: Tensor) -> Tensor:
 @pytest.mark.parametrize("num_layers", [1, 2, 3])
 @pytest.mark.parametrize("lengths", [[9, 9, 9], [9, 6, 1], [1, 4, 9], [3, 3, 2]], ids=str)
 @torch.no_grad()
-def test_a_batch_is_read_as_torchs_own_lstm_reads_its_clips(num_layers: int, lengths: list[int]) -> None:
+def test_a_batch_is_read_as_torchs_own_lstm_reads_its_clips(num_layers, lengths):
     model, tokens = build_awake("lstm", num_layers=num_layers), random_inputs("tokens")
     expected = one_by_one(model, tokens, torch.tensor(lengths))
     torch.testing.assert_close(model(tokens, torch.tensor(lengths)), expected)
 
 
 @torch.no_grad()
-def test_both_directions_are_read() -> None:
+def test_both_directions_are_read():
     """What changes last reaches the first state, and what changes first reaches the last."""
     model, tokens = build_awake("lstm", num_layers=1), random_inputs("tokens")[:1]
     states = model.lstm(model.words(tokens))[0]
@@ -44,19 +44,19 @@ def test_both_directions_are_read() -> None:
 
 @pytest.mark.parametrize("hidden_size", [2, 7, 16])
 @torch.no_grad()
-def test_an_odd_width_is_halved_downwards(hidden_size: int) -> None:
+def test_an_odd_width_is_halved_downwards(hidden_size):
     model = build("lstm", hidden_size=hidden_size)
     assert model.lstm.hidden_size == hidden_size // 2
     assert model(random_inputs("tokens"), LENGTHS).shape == (3, 5)
 
 
 @pytest.mark.filterwarnings("error")
-def test_one_layer_with_dropout_builds_without_a_warning() -> None:
+def test_one_layer_with_dropout_builds_without_a_warning():
     assert build("lstm", num_layers=1, dropout=0.3).lstm.dropout == 0
     assert build("lstm", num_layers=2, dropout=0.3).lstm.dropout == 0.3
 
 
-def test_tokens_begin_at_centroids_where_asked_for() -> None:
+def test_tokens_begin_at_centroids_where_asked_for():
     at_random, at_centroids = build("lstm"), build("lstm", embedding="centroids")
     at_centroids.start_from(random_start())
     different = {
@@ -69,13 +69,13 @@ def test_tokens_begin_at_centroids_where_asked_for() -> None:
 
 
 @pytest.mark.parametrize("hidden_size", [1, 0, -4])
-def test_a_width_without_two_halves_is_refused(hidden_size: int) -> None:
+def test_a_width_without_two_halves_is_refused(hidden_size):
     with pytest.raises(
         UserError, match=rf"^model\.hidden_size={hidden_size} is too small .*; choose 2 or more\.$"
     ):
         build("lstm", hidden_size=hidden_size)
 
 
-def test_no_layers_are_refused() -> None:
+def test_no_layers_are_refused():
     with pytest.raises(UserError, match=r"^model\.num_layers=0 is too small; choose 1 or more\.$"):
         build("lstm", num_layers=0)

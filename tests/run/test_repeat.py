@@ -60,7 +60,7 @@ def test_a_repeat_exchanges_no_options(tmp_path, override):
 
 
 def test_a_repeat_takes_values_and_launchers():
-    check_values(
+    assert not check_values(
         ["hydra/launcher=joblib", "-m", "~logger", "logger=null", "model={dropout: 0.1}", "seed=1,2"]
     )
 

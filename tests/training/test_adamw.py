@@ -36,7 +36,7 @@ def take_steps(model: nn.Module, optimizer: torch.optim.Optimizer, n_steps: int 
         optimizer.step()
 
 
-def test_norms_and_biases_are_spared_from_decay() -> None:
+def test_norms_and_biases_are_spared_from_decay():
     model = small_model()
     assert decay_of(model, build(model)) == {
         "0.weight": 0.1,
@@ -47,25 +47,25 @@ def test_norms_and_biases_are_spared_from_decay() -> None:
     }
 
 
-def test_every_parameter_decays_if_asked_for() -> None:
+def test_every_parameter_decays_if_asked_for():
     model = small_model()
     decay = decay_of(model, build(model, decay_norms_and_biases=True))
     assert decay == dict.fromkeys(dict(model.named_parameters()), 0.1)
 
 
-def test_every_parameter_is_optimised_once() -> None:
+def test_every_parameter_is_optimised_once():
     model = small_model()
     chosen = [id(p) for group in build(model).param_groups for p in group["params"]]
     assert sorted(chosen) == sorted(id(p) for p in model.parameters())
 
 
-def test_frozen_parameters_are_left_out() -> None:
+def test_frozen_parameters_are_left_out():
     model = small_model()
     model[0].weight.requires_grad_(False)
     assert "0.weight" not in decay_of(model, build(model))
 
 
-def test_steps_equal_those_of_torchs_adamw() -> None:
+def test_steps_equal_those_of_torchs_adamw():
     ours, theirs = small_model(), small_model()
     take_steps(ours, build(ours, decay_norms_and_biases=True))
     take_steps(theirs, torch.optim.AdamW(theirs.parameters(), lr=0.01, weight_decay=0.1, betas=(0.8, 0.95)))
@@ -73,7 +73,7 @@ def test_steps_equal_those_of_torchs_adamw() -> None:
         torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-7)
 
 
-def test_sparing_changes_norms_and_biases_alone_in_the_first_step() -> None:
+def test_sparing_changes_norms_and_biases_alone_in_the_first_step():
     spared = small_model()
     nn.init.ones_(spared[2].bias)
     decayed = copy.deepcopy(spared)
@@ -89,6 +89,6 @@ def test_sparing_changes_norms_and_biases_alone_in_the_first_step() -> None:
     ("key", "value"),
     [("lr", 0.0), ("lr", -0.1), ("weight_decay", -0.1), ("betas", [0.9]), ("betas", [0.9, 1.5])],
 )
-def test_numbers_that_do_not_train_are_refused(key: str, value: object) -> None:
+def test_numbers_that_do_not_train_are_refused(key, value):
     with pytest.raises(UserError, match=rf"^optimizer\.{key}=.+; \w+.*\.$"):
         build(small_model(), **{key: value})

@@ -32,7 +32,7 @@ def runs_of(row: Tensor) -> list[int]:
 
 
 @given(share=st.floats(0.1, 0.8), span=st.sampled_from([1, 2, 3, 5, 10]))
-def test_about_the_share_is_hidden_whatever_the_span(share: float, span: int) -> None:
+def test_about_the_share_is_hidden_whatever_the_span(share, span):
     _, _, hidden = hide(MaskedTokens(share, span), [400] * 200)
     assert float(hidden.float().mean()) == pytest.approx(share, abs=0.03)
 
@@ -43,9 +43,7 @@ def test_about_the_share_is_hidden_whatever_the_span(share: float, span: int) ->
     lengths=st.lists(st.integers(1, 40), min_size=1, max_size=6),
     seed=st.integers(0, 99),
 )
-def test_every_clip_hides_something_and_no_padding(
-    share: float, span: int, lengths: list[int], seed: int
-) -> None:
+def test_every_clip_hides_something_and_no_padding(share, span, lengths, seed):
     _, masked, hidden = hide(MaskedTokens(share, span), lengths, n_positions=45, seed=seed)
     for row, clip, length in zip(hidden, masked, lengths, strict=True):
         assert row[:length].any()
@@ -54,9 +52,7 @@ def test_every_clip_hides_something_and_no_padding(
 
 
 @given(share=shares, span=spans, seed=st.integers(0, 99))
-def test_hidden_are_all_codebooks_of_a_position_and_nothing_else_changes(
-    share: float, span: int, seed: int
-) -> None:
+def test_hidden_are_all_codebooks_of_a_position_and_nothing_else_changes(share, span, seed):
     tokens, masked, hidden = hide(MaskedTokens(share, span), [30, 12, 1], seed=seed)
     assert hidden.dtype == torch.bool
     assert hidden.shape == tokens.shape[:2]
@@ -65,50 +61,50 @@ def test_hidden_are_all_codebooks_of_a_position_and_nothing_else_changes(
 
 
 @given(share=st.floats(0.02, 0.5), span=st.integers(2, 8), seed=st.integers(0, 99))
-def test_what_is_hidden_are_spans(share: float, span: int, seed: int) -> None:
+def test_what_is_hidden_are_spans(share, span, seed):
     _, _, hidden = hide(MaskedTokens(share, span), [60] * 4, seed=seed)
     for row in hidden:
         ended_by_the_clip = row[-1]
         assert all(n >= span for n in (runs_of(row)[:-1] if ended_by_the_clip else runs_of(row)))
 
 
-def test_a_rare_span_has_its_length() -> None:
+def test_a_rare_span_has_its_length():
     _, _, hidden = hide(MaskedTokens(0.001, 4), [200] * 50)
     found = [n for row in hidden for n in runs_of(row)]
     assert np.median(found) == 4
 
 
-def test_a_span_of_one_hides_positions_one_by_one() -> None:
+def test_a_span_of_one_hides_positions_one_by_one():
     _, _, hidden = hide(MaskedTokens(0.3, 1), [1000] * 20)
     pairs = (hidden[:, 1:] & hidden[:, :-1]).float().mean()
     assert float(pairs) == pytest.approx(0.3**2, abs=0.01)
 
 
-def test_every_position_is_hidden_sooner_or_later() -> None:
+def test_every_position_is_hidden_sooner_or_later():
     _, _, hidden = hide(MaskedTokens(0.2, 3), [20] * 400)
     assert hidden.any(0).all()
 
 
-def test_tokens_are_not_changed_in_place() -> None:
+def test_tokens_are_not_changed_in_place():
     tokens, masked, _ = hide(MaskedTokens(0.5, 3), [20, 20])
     expected = torch.randint(N_CLUSTERS, tokens.shape, generator=Generator().manual_seed(9))
     assert torch.equal(tokens, expected)
     assert masked.data_ptr() != tokens.data_ptr()
 
 
-def test_one_seed_hides_the_same_and_another_seed_other_tokens() -> None:
+def test_one_seed_hides_the_same_and_another_seed_other_tokens():
     objective = MaskedTokens(0.4, 3)
     first, again, other = (hide(objective, [50] * 4, seed=seed)[2] for seed in (1, 1, 2))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
 
 
-def test_clips_of_a_batch_hide_different_positions() -> None:
+def test_clips_of_a_batch_hide_different_positions():
     _, _, hidden = hide(MaskedTokens(0.4, 3), [50] * 2)
     assert not torch.equal(hidden[0], hidden[1])
 
 
-def test_only_the_generator_decides() -> None:
+def test_only_the_generator_decides():
     torch.manual_seed(0)
     state = torch.get_rng_state()
     hide(MaskedTokens(0.4, 3), [50] * 2)
@@ -124,20 +120,20 @@ def logits_and_tokens() -> tuple[Tensor, Tensor]:
     return logits, torch.randint(N_CLUSTERS, (20, N_CODEBOOKS), generator=generator)
 
 
-def test_the_loss_is_scikit_learns_log_loss() -> None:
+def test_the_loss_is_scikit_learns_log_loss():
     logits, tokens = logits_and_tokens()
     probabilities = logits.double().softmax(-1).flatten(0, 1)
     expected = log_loss(tokens.flatten(), probabilities, labels=range(N_CLUSTERS))
     assert float(MaskedTokens(0.4, 3).loss(logits, tokens)) == pytest.approx(expected, rel=1e-5)
 
 
-def test_logits_that_are_all_alike_lose_the_logarithm_of_the_number_of_clusters() -> None:
+def test_logits_that_are_all_alike_lose_the_logarithm_of_the_number_of_clusters():
     _, tokens = logits_and_tokens()
     loss = MaskedTokens(0.4, 3).loss(torch.zeros(20, N_CODEBOOKS, N_CLUSTERS), tokens)
     assert float(loss) == pytest.approx(np.log(N_CLUSTERS), rel=1e-6)
 
 
-def test_tokens_that_are_masked_already_are_not_asked_for() -> None:
+def test_tokens_that_are_masked_already_are_not_asked_for():
     logits, tokens = logits_and_tokens()
     logits.requires_grad_()
     known = torch.rand(tokens.shape, generator=Generator().manual_seed(1)) < 0.6
@@ -149,7 +145,7 @@ def test_tokens_that_are_masked_already_are_not_asked_for() -> None:
     assert logits.grad[known].any(-1).all()
 
 
-def test_where_all_tokens_are_masked_already_the_loss_is_nothing() -> None:
+def test_where_all_tokens_are_masked_already_the_loss_is_nothing():
     logits, tokens = logits_and_tokens()
     logits.requires_grad_()
     loss = MaskedTokens(0.4, 3).loss(logits, torch.full_like(tokens, MASKED))
@@ -162,14 +158,14 @@ def test_where_all_tokens_are_masked_already_the_loss_is_nothing() -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -0.1, 1.5, float("nan")])
-def test_a_share_that_is_none_is_refused_in_a_sentence(share: float) -> None:
+def test_a_share_that_is_none_is_refused_in_a_sentence(share):
     with pytest.raises(UserError) as refused:
         MaskedTokens(share, 3)
     assert str(refused.value).startswith(f"objective.share={share} is not a share; choose ")
 
 
 @pytest.mark.parametrize("span", [0, -2])
-def test_a_span_of_nothing_is_refused_in_a_sentence(span: int) -> None:
+def test_a_span_of_nothing_is_refused_in_a_sentence(span):
     with pytest.raises(UserError) as refused:
         MaskedTokens(0.4, span)
     assert str(refused.value) == f"objective.span={span} is too small; choose 1 or more."

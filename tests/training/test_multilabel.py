@@ -62,25 +62,25 @@ def sklearn_f1(scores: Tensor, targets: Tensor, threshold: float) -> tuple[float
 
 @given(clips())
 @settings(max_examples=60)
-def test_map_is_scikit_learns_over_the_classes_that_occur(case: tuple[Tensor, Tensor]) -> None:
+def test_map_is_scikit_learns_over_the_classes_that_occur(case):
     assert measure(*case)["val/mAP"] == pytest.approx(sklearn_map(*case), abs=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_map_of_weak_scores_is_that_of_strong_ones(seed: int) -> None:
+def test_map_of_weak_scores_is_that_of_strong_ones(seed):
     scores, targets = random_clips(seed, n_clips=300)
     weak, _ = random_clips(seed, n_clips=300, strength=0.01)
     assert measure(weak, targets)["val/mAP"] == pytest.approx(measure(scores, targets)["val/mAP"], abs=1e-6)
 
 
-def test_a_class_without_a_positive_does_not_lower_map() -> None:
+def test_a_class_without_a_positive_does_not_lower_map():
     scores, targets = random_clips(0)
     assert measure(scores, targets)["val/mAP"] == pytest.approx(
         measure(scores[:, :-1], targets[:, :-1])["val/mAP"], abs=1e-6
     )
 
 
-def test_per_class_average_precision_is_scikit_learns_and_nan_for_absent_classes() -> None:
+def test_per_class_average_precision_is_scikit_learns_and_nan_for_absent_classes():
     scores, targets = random_clips(1)
     metrics = TaggingMetrics(7, 0.5, "test/")
     metrics.update(scores, targets)
@@ -91,7 +91,7 @@ def test_per_class_average_precision_is_scikit_learns_and_nan_for_absent_classes
     np.testing.assert_allclose(per_class[:-1], expected, atol=1e-6)
 
 
-def test_precision_keeps_every_probability_and_target_in_order() -> None:
+def test_precision_keeps_every_probability_and_target_in_order():
     scores, targets = random_clips(2)
     metrics = TaggingMetrics(7, 0.5, "test/")
     for batch in zip(scores.split(25), targets.split(25), strict=True):
@@ -106,7 +106,7 @@ def test_precision_keeps_every_probability_and_target_in_order() -> None:
 
 @thresholds
 @pytest.mark.parametrize("strength", [1.0, 0.01])
-def test_f1_is_scikit_learns(threshold: float, strength: float) -> None:
+def test_f1_is_scikit_learns(threshold, strength):
     scores, targets = random_clips(3, strength=strength)
     measured = measure(scores, targets, threshold)
     micro, macro = sklearn_f1(scores, targets, threshold)
@@ -116,14 +116,14 @@ def test_f1_is_scikit_learns(threshold: float, strength: float) -> None:
 
 @given(clips(), st.sampled_from([0.005, 0.2, 0.5, 0.7]))
 @settings(max_examples=60)
-def test_f1_of_any_clips_is_scikit_learns(case: tuple[Tensor, Tensor], threshold: float) -> None:
+def test_f1_of_any_clips_is_scikit_learns(case, threshold):
     measured = measure(*case, threshold)
     assert [measured["val/f1_micro"], measured["val/f1_macro"]] == pytest.approx(
         sklearn_f1(*case, threshold), abs=1e-6
     )
 
 
-def test_a_predicted_class_without_a_positive_lowers_micro_but_not_macro_f1() -> None:
+def test_a_predicted_class_without_a_positive_lowers_micro_but_not_macro_f1():
     scores, targets = random_clips(4)
     scores[:, -1] = 0.9
     measured, without = measure(scores, targets), measure(scores[:, :-1], targets[:, :-1])
@@ -132,7 +132,7 @@ def test_a_predicted_class_without_a_positive_lowers_micro_but_not_macro_f1() ->
 
 
 @thresholds
-def test_hamming_loss_is_scikit_learns(threshold: float) -> None:
+def test_hamming_loss_is_scikit_learns(threshold):
     scores, targets = random_clips(5)
     expected = hamming_loss(targets, scores > threshold)
     assert measure(scores, targets, threshold)["val/hamming_loss"] == pytest.approx(expected, abs=1e-6)
@@ -143,7 +143,7 @@ def test_hamming_loss_is_scikit_learns(threshold: float) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("strength", [1.0, 1e-4])
-def test_top1_of_single_labels_is_scikit_learns_accuracy(seed: int, strength: float) -> None:
+def test_top1_of_single_labels_is_scikit_learns_accuracy(seed, strength):
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 10, 200)
     scores = (rng.random((200, 10)) + 0.5 * np.eye(10)[labels]) * strength / 2
@@ -155,19 +155,19 @@ def test_top1_of_single_labels_is_scikit_learns_accuracy(seed: int, strength: fl
 
 @given(clips())
 @settings(max_examples=40)
-def test_top1_is_how_often_the_most_probable_class_is_among_the_labels(case: tuple[Tensor, Tensor]) -> None:
+def test_top1_is_how_often_the_most_probable_class_is_among_the_labels(case):
     scores, targets = case
     hits = [row[best] for row, best in zip(targets.tolist(), scores.argmax(1).tolist(), strict=True)]
     assert measure(*case)["val/top1"] == pytest.approx(sum(hits) / len(hits), abs=1e-6)
 
 
-def test_top1_counts_clips_without_a_label_as_missed() -> None:
+def test_top1_counts_clips_without_a_label_as_missed():
     scores = torch.tensor([[0.9, 0.1], [0.9, 0.1], [0.1, 0.9], [0.2, 0.1]])
     targets = torch.tensor([[1, 0], [0, 0], [0, 1], [1, 1]])
     assert measure(scores, targets)["val/top1"] == 0.75
 
 
-def test_top1_of_a_class_that_is_always_guessed_is_its_share() -> None:
+def test_top1_of_a_class_that_is_always_guessed_is_its_share():
     scores = torch.tensor([[0.6, 0.4]] * 10)
     targets = torch.zeros(10, 2).int()
     targets[:3, 0], targets[3:, 1] = 1, 1
@@ -177,7 +177,7 @@ def test_top1_of_a_class_that_is_always_guessed_is_its_share() -> None:
 # ---- number of classes ----
 
 
-def test_scored_classes_are_those_with_a_positive() -> None:
+def test_scored_classes_are_those_with_a_positive():
     scores, targets = random_clips(6)
     targets[:, 2] = 0
     assert measure(scores, targets)["val/n_scored_classes"] == 5
@@ -185,12 +185,12 @@ def test_scored_classes_are_those_with_a_positive() -> None:
 
 @given(clips(), st.integers(2, 6))
 @settings(max_examples=40)
-def test_several_updates_give_what_one_gives(case: tuple[Tensor, Tensor], n_batches: int) -> None:
+def test_several_updates_give_what_one_gives(case, n_batches):
     n_batches = len(case[0].chunk(n_batches))  # torch gives fewer where clips are few
     assert measure(*case, n_batches=n_batches) == pytest.approx(measure(*case), abs=1e-6, nan_ok=True)
 
 
-def test_reset_forgets_all_clips() -> None:
+def test_reset_forgets_all_clips():
     metrics = TaggingMetrics(7, 0.5, "val/")
     metrics.update(*random_clips(7))
     metrics.compute()
@@ -200,7 +200,7 @@ def test_reset_forgets_all_clips() -> None:
     assert {name: float(value) for name, value in metrics.compute().items()} == measure(*case)
 
 
-def test_names_carry_the_prefix() -> None:
+def test_names_carry_the_prefix():
     assert set(measure(*random_clips(9))) == {
         "val/mAP",
         "val/f1_micro",
@@ -212,7 +212,7 @@ def test_names_carry_the_prefix() -> None:
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1.0, -0.1, 1.5])
-def test_a_threshold_that_is_no_probability_is_refused(threshold: float) -> None:
+def test_a_threshold_that_is_no_probability_is_refused(threshold):
     with pytest.raises(
         UserError, match=rf"^metrics\.threshold={threshold} is not a probability; choose .*\.$"
     ):
@@ -223,7 +223,7 @@ def test_a_threshold_that_is_no_probability_is_refused(threshold: float) -> None
 
 
 @thresholds
-def test_f1_at_a_threshold_is_scikit_learns(threshold: float) -> None:
+def test_f1_at_a_threshold_is_scikit_learns(threshold):
     scores, targets = random_clips(11)
     tuned = f1_at(threshold, scores, targets)
     micro, macro = sklearn_f1(scores, targets, threshold)
@@ -242,29 +242,29 @@ def best_micro_f1(scores: Tensor, targets: Tensor) -> float:
 
 @given(clips())
 @settings(max_examples=80)
-def test_no_threshold_has_a_higher_micro_f1_than_the_best(case: tuple[Tensor, Tensor]) -> None:
+def test_no_threshold_has_a_higher_micro_f1_than_the_best(case):
     tuned = f1_at(best_threshold(*case), *case)
     assert float(tuned["f1_micro_tuned"]) == pytest.approx(best_micro_f1(*case), abs=1e-6)
 
 
-def test_best_threshold_lies_midway_between_two_scores() -> None:
+def test_best_threshold_lies_midway_between_two_scores():
     scores = torch.tensor([[0.9, 0.8], [0.4, 0.1]])
     assert best_threshold(scores, torch.tensor([[1, 1], [0, 0]])) == pytest.approx(0.6, abs=1e-6)
 
 
-def test_best_threshold_of_equal_scores_takes_them_all() -> None:
+def test_best_threshold_of_equal_scores_takes_them_all():
     scores = torch.full((4, 3), 0.02)
     threshold = best_threshold(scores, torch.eye(4, 3).int())
     assert 0 < threshold < 0.02
 
 
-def test_best_threshold_does_not_split_ties() -> None:
+def test_best_threshold_does_not_split_ties():
     scores = torch.tensor([[0.7, 0.5], [0.5, 0.5], [0.2, 0.2]])
     targets = torch.tensor([[1, 1], [0, 0], [0, 0]])
     assert not 0.49999 < best_threshold(scores, targets) < 0.50001
 
 
-def test_best_threshold_finds_weak_scores() -> None:
+def test_best_threshold_finds_weak_scores():
     scores, targets = random_clips(12, strength=1e-4)
     threshold = best_threshold(scores, targets)
     assert threshold < 1e-4
@@ -273,7 +273,7 @@ def test_best_threshold_finds_weak_scores() -> None:
 
 
 @pytest.mark.parametrize("upper", [0.9, 0.3, 1e-3])
-def test_best_threshold_separates_neighbouring_floats(upper: float) -> None:
+def test_best_threshold_separates_neighbouring_floats(upper):
     scores = [np.float32(upper)]
     for _ in range(3):
         scores.append(np.nextafter(scores[-1], np.float32(0)))

@@ -20,7 +20,7 @@ def curve(schedule: Constant | Cosine, n_steps: int = 200) -> list[float]:
 
 @both
 @warmups
-def test_warm_up_rises_evenly_to_one(make: type[Constant], warmup: float) -> None:
+def test_warm_up_rises_evenly_to_one(make, warmup):
     n_warmup = round(200 * warmup)
     rise = curve(make(warmup))[: n_warmup + 1]
     assert rise[-1] == 1
@@ -30,35 +30,35 @@ def test_warm_up_rises_evenly_to_one(make: type[Constant], warmup: float) -> Non
 
 @both
 @warmups
-def test_the_first_step_already_trains(make: type[Constant], warmup: float) -> None:
+def test_the_first_step_already_trains(make, warmup):
     assert make(warmup).factor(0, 200) > 0
 
 
 @warmups
-def test_constant_stays_at_one_after_warm_up(warmup: float) -> None:
+def test_constant_stays_at_one_after_warm_up(warmup):
     assert set(curve(Constant(warmup))[round(200 * warmup) :]) == {1.0}
 
 
 @pytest.mark.parametrize("final", [0.0, 0.1, 1.0])
 @warmups
-def test_cosine_ends_at_final(warmup: float, final: float) -> None:
+def test_cosine_ends_at_final(warmup, final):
     assert curve(Cosine(warmup, final))[-1] == pytest.approx(final, abs=1e-12)
 
 
 @pytest.mark.parametrize("final", [0.0, 0.1])
 @warmups
-def test_cosine_falls_without_pause_after_warm_up(warmup: float, final: float) -> None:
+def test_cosine_falls_without_pause_after_warm_up(warmup, final):
     fall = curve(Cosine(warmup, final))[round(200 * warmup) :]
     assert all(after < before for before, after in pairwise(fall))
 
 
 @pytest.mark.parametrize("final", [0.0, 0.2])
-def test_cosine_is_halfway_down_in_the_middle(final: float) -> None:
+def test_cosine_is_halfway_down_in_the_middle(final):
     middle = Cosine(0.5, final).factor(150, 200)
     assert middle == pytest.approx((1 + final) / 2)
 
 
-def test_cosine_stays_at_final_beyond_the_last_step() -> None:
+def test_cosine_stays_at_final_beyond_the_last_step():
     assert Cosine(0.1, 0.3).factor(500, 200) == pytest.approx(0.3)
 
 
@@ -67,12 +67,12 @@ def test_cosine_stays_at_final_beyond_the_last_step() -> None:
     st.floats(0, 1),
     st.integers(1, 10_000).flatmap(lambda n: st.tuples(st.integers(0, n - 1), st.just(n))),
 )
-def test_factors_lie_above_zero_and_not_above_one(warmup: float, final: float, at: tuple[int, int]) -> None:
+def test_factors_lie_above_zero_and_not_above_one(warmup, final, at):
     for schedule in (Constant(warmup), Cosine(warmup, final)):
         assert 0 < schedule.factor(*at) <= 1
 
 
-def test_torch_scales_the_learning_rate_by_the_factor() -> None:
+def test_torch_scales_the_learning_rate_by_the_factor():
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=2.0)
     schedule = Cosine(0.2, 0.0)
     scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: schedule.factor(step, 10))
@@ -87,12 +87,12 @@ def test_torch_scales_the_learning_rate_by_the_factor() -> None:
 
 @both
 @pytest.mark.parametrize("warmup", [-0.1, 1.0, 500])
-def test_a_warm_up_that_is_no_share_is_refused(make: type[Constant], warmup: float) -> None:
+def test_a_warm_up_that_is_no_share_is_refused(make, warmup):
     with pytest.raises(UserError, match=rf"^schedule\.warmup={warmup} .*; \w+.*\.$"):
         make(warmup)
 
 
 @pytest.mark.parametrize("final", [-0.1, 1.5])
-def test_a_final_factor_that_is_no_share_is_refused(final: float) -> None:
+def test_a_final_factor_that_is_no_share_is_refused(final):
     with pytest.raises(UserError, match=rf"^schedule\.final={final} .*; \w+.*\.$"):
         Cosine(0.1, final)

@@ -147,7 +147,7 @@ class Logged(pl.Callback):
 # ---- what is logged ----
 
 
-def test_training_and_validation_scores_are_all_logged(tmp_path: Path) -> None:
+def test_training_and_validation_scores_are_all_logged(tmp_path):
     logged = fit(tagger(), tmp_path).callback_metrics
     assert set(logged) == {
         *(f"train/{name}" for name in SCORES),
@@ -160,13 +160,13 @@ def test_training_and_validation_scores_are_all_logged(tmp_path: Path) -> None:
     }
 
 
-def test_test_scores_are_all_logged(tmp_path: Path) -> None:
+def test_test_scores_are_all_logged(tmp_path):
     module = tagger()
     [logged] = fit(module, tmp_path).test(module, loader(TEST), verbose=False)
     assert set(logged) == {f"test/{name}" for name in (*SCORES, "f1_micro_tuned", "f1_macro_tuned")}
 
 
-def test_validation_scores_equal_scikit_learns(tmp_path: Path) -> None:
+def test_validation_scores_equal_scikit_learns(tmp_path):
     module = tagger()
     logged = fit(module, tmp_path).callback_metrics
     scores, targets = probabilities(module, VAL), VAL.targets
@@ -187,7 +187,7 @@ def test_validation_scores_equal_scikit_learns(tmp_path: Path) -> None:
         assert float(logged[name]) == pytest.approx(float(value), abs=1e-5), name
 
 
-def test_training_scores_are_those_of_all_clips_of_one_epoch(tmp_path: Path) -> None:
+def test_training_scores_are_those_of_all_clips_of_one_epoch(tmp_path):
     frozen = AdamW(lr=1e-12, weight_decay=0.0, betas=[0.9, 0.999], decay_norms_and_biases=False, fused=True)
     module = tagger(dropout=0.0, optimizer=frozen)
     logged = fit(module, tmp_path, max_epochs=2).callback_metrics
@@ -199,7 +199,7 @@ def test_training_scores_are_those_of_all_clips_of_one_epoch(tmp_path: Path) -> 
     assert float(logged["train/hamming_loss"]) == pytest.approx(hamming_loss(targets, scores > 0.5), abs=1e-5)
 
 
-def test_loss_is_binary_cross_entropy(tmp_path: Path) -> None:
+def test_loss_is_binary_cross_entropy(tmp_path):
     class Losses(pl.Callback):
         def __init__(self) -> None:
             self.pairs: list[tuple[Tensor, Tensor]] = []
@@ -219,14 +219,14 @@ def test_loss_is_binary_cross_entropy(tmp_path: Path) -> None:
         torch.testing.assert_close(loss, expected)
 
 
-def test_training_lowers_the_loss(tmp_path: Path) -> None:
+def test_training_lowers_the_loss(tmp_path):
     logged = Logged()
     fit(tagger(dropout=0.0), tmp_path, max_epochs=12, callbacks=[logged])
     assert logged.epochs[-1]["train/loss"] < 0.7 * logged.epochs[0]["train/loss"]
     assert logged.epochs[-1]["train/mAP"] > logged.epochs[0]["train/mAP"] + 0.1
 
 
-def test_the_learning_rate_follows_the_schedule_at_every_step(tmp_path: Path) -> None:
+def test_the_learning_rate_follows_the_schedule_at_every_step(tmp_path):
     class Rates(pl.Callback):
         def __init__(self) -> None:
             self.rates: list[float] = []
@@ -240,7 +240,7 @@ def test_the_learning_rate_follows_the_schedule_at_every_step(tmp_path: Path) ->
     assert rates.rates == pytest.approx([0.02 * schedule.factor(step, 12) for step in range(12)])
 
 
-def test_only_the_model_is_optimised(tmp_path: Path) -> None:
+def test_only_the_model_is_optimised(tmp_path):
     module = tagger()
     result = fit(module, tmp_path, max_epochs=1)
     chosen = {id(p) for group in result.optimizers[0].param_groups for p in group["params"]}
@@ -250,7 +250,7 @@ def test_only_the_model_is_optimised(tmp_path: Path) -> None:
 # ---- the loss and the mixture of clips ----
 
 
-def test_the_loss_is_told_whether_it_trains(tmp_path: Path) -> None:
+def test_the_loss_is_told_whether_it_trains(tmp_path):
     calls: list[tuple[bool, int]] = []
 
     def noted(logits: Tensor, targets: Tensor, training: bool) -> Tensor:
@@ -261,7 +261,7 @@ def test_the_loss_is_told_whether_it_trains(tmp_path: Path) -> None:
     assert calls == [(True, n) for n in (8, 8, 8, 6)] + [(False, n) for n in (8, 8, 5)]
 
 
-def test_label_smoothing_changes_training_and_not_the_loss_of_validation(tmp_path: Path) -> None:
+def test_label_smoothing_changes_training_and_not_the_loss_of_validation(tmp_path):
     frozen = AdamW(lr=1e-12, weight_decay=0.0, betas=[0.9, 0.999], decay_norms_and_biases=False, fused=True)
     module = tagger(dropout=0.0, optimizer=frozen, loss=BCE(label_smoothing=0.4))
     logged = fit(module, tmp_path, max_epochs=1).callback_metrics
@@ -288,7 +288,7 @@ class Halves:
         return self.mixed[-1]
 
 
-def test_training_mixes_the_vectors_of_clips_and_their_targets(tmp_path: Path) -> None:
+def test_training_mixes_the_vectors_of_clips_and_their_targets(tmp_path):
     frozen = AdamW(lr=1e-12, weight_decay=0.0, betas=[0.9, 0.999], decay_norms_and_biases=False, fused=True)
     halves = Halves()
     module = tagger(dropout=0.0, optimizer=frozen, mixup=halves)
@@ -309,7 +309,7 @@ def test_training_mixes_the_vectors_of_clips_and_their_targets(tmp_path: Path) -
 # ---- predictions ----
 
 
-def test_predictions_stand_in_the_order_of_the_split_in_whichever_they_were_made(tmp_path: Path) -> None:
+def test_predictions_stand_in_the_order_of_the_split_in_whichever_they_were_made(tmp_path):
     module = tagger()
     order = torch.randperm(len(TEST), generator=torch.Generator().manual_seed(0)).tolist()
     fit(module, tmp_path).test(module, loader(TEST, sampler=order), verbose=False)
@@ -322,7 +322,7 @@ def test_predictions_stand_in_the_order_of_the_split_in_whichever_they_were_made
     torch.testing.assert_close(precision.double(), torch.from_numpy(expected), rtol=0, atol=1e-5)
 
 
-def test_a_second_test_replaces_the_first(tmp_path: Path) -> None:
+def test_a_second_test_replaces_the_first(tmp_path):
     module = tagger()
     result = fit(module, tmp_path)
     result.test(module, loader(VAL), verbose=False)
@@ -335,7 +335,7 @@ def test_a_second_test_replaces_the_first(tmp_path: Path) -> None:
     )
 
 
-def test_average_precision_is_nan_for_a_class_that_the_test_lacks(tmp_path: Path) -> None:
+def test_average_precision_is_nan_for_a_class_that_the_test_lacks(tmp_path):
     clips = Sentences(19, seed=3)
     clips.targets[:, 1] = 0
     module = tagger()
@@ -349,7 +349,7 @@ def test_average_precision_is_nan_for_a_class_that_the_test_lacks(tmp_path: Path
 # ---- the tuned threshold ----
 
 
-def test_the_threshold_is_tuned_on_validation_and_not_on_test(tmp_path: Path) -> None:
+def test_the_threshold_is_tuned_on_validation_and_not_on_test(tmp_path):
     module = tagger()
     result = fit(module, tmp_path)
     tuned = module.tuned_threshold
@@ -363,7 +363,7 @@ def test_the_threshold_is_tuned_on_validation_and_not_on_test(tmp_path: Path) ->
     )
 
 
-def test_validating_a_checkpoint_tunes_the_threshold_that_it_is_tested_with(tmp_path: Path) -> None:
+def test_validating_a_checkpoint_tunes_the_threshold_that_it_is_tested_with(tmp_path):
     """The threshold is no weight: what is averaged or restored must not bring another one along."""
     checkpoints = ModelCheckpoint(tmp_path, save_top_k=-1, filename="{epoch}")
     module = tagger()
@@ -385,14 +385,14 @@ def test_validating_a_checkpoint_tunes_the_threshold_that_it_is_tested_with(tmp_
 # ---- checkpoints ----
 
 
-def test_a_checkpoint_says_which_centroids_and_classes_it_has(tmp_path: Path) -> None:
+def test_a_checkpoint_says_which_centroids_and_classes_it_has(tmp_path):
     fit(tagger(), tmp_path, max_epochs=1).save_checkpoint(tmp_path / "a.ckpt")
     checkpoint = torch.load(tmp_path / "a.ckpt", weights_only=True)
     assert checkpoint["vocabulary_key"] == "key of these centroids"
     assert checkpoint["classes"] == [[f"/m/{i}", f"class {i}"] for i in range(N_CLASSES)]
 
 
-def test_a_checkpoint_of_other_centroids_is_refused_in_one_sentence(tmp_path: Path) -> None:
+def test_a_checkpoint_of_other_centroids_is_refused_in_one_sentence(tmp_path):
     fit(tagger(), tmp_path, max_epochs=1).save_checkpoint(tmp_path / "a.ckpt")
     sentence = (
         r"^The checkpoint was trained with the centroids key of these centroids, and these settings and "
@@ -410,7 +410,7 @@ with_and_without_mixup = pytest.mark.parametrize("changes", [{}, MIXED], ids=["p
 
 
 @with_and_without_mixup
-def test_two_runs_with_one_seed_are_equal_bit_for_bit(tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_two_runs_with_one_seed_are_equal_bit_for_bit(tmp_path, changes):
     first, second = tagger(**changes), tagger(**changes)
     fit(first, tmp_path)
     torch.rand(7)  # whatever happened before the second run
@@ -418,7 +418,7 @@ def test_two_runs_with_one_seed_are_equal_bit_for_bit(tmp_path: Path, changes: d
     assert_same_weights(first, second)
 
 
-def test_mixup_changes_what_is_trained(tmp_path: Path) -> None:
+def test_mixup_changes_what_is_trained(tmp_path):
     plain, mixed = tagger(), tagger(**MIXED)
     fit(plain, tmp_path, max_epochs=1)
     fit(mixed, tmp_path, max_epochs=1)
@@ -426,7 +426,7 @@ def test_mixup_changes_what_is_trained(tmp_path: Path) -> None:
         assert_same_weights(plain, mixed)
 
 
-def test_another_seed_gives_another_dropout(tmp_path: Path) -> None:
+def test_another_seed_gives_another_dropout(tmp_path):
     first, second = tagger(), tagger()
     second.seed = 1
     fit(first, tmp_path, max_epochs=1)
@@ -436,9 +436,7 @@ def test_another_seed_gives_another_dropout(tmp_path: Path) -> None:
 
 
 @with_and_without_mixup
-def test_a_resumed_run_equals_one_that_never_stopped_bit_for_bit(
-    tmp_path: Path, changes: dict[str, Any]
-) -> None:
+def test_a_resumed_run_equals_one_that_never_stopped_bit_for_bit(tmp_path, changes):
     class Stop(pl.Callback):
         def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
             trainer.should_stop = True
@@ -454,7 +452,7 @@ def test_a_resumed_run_equals_one_that_never_stopped_bit_for_bit(
     assert_same_weights(resumed, whole)
 
 
-def test_every_batch_of_every_epoch_has_a_dropout_of_its_own(tmp_path: Path) -> None:
+def test_every_batch_of_every_epoch_has_a_dropout_of_its_own(tmp_path):
     numbers = []
 
     def draw(*_: Any) -> None:
@@ -482,7 +480,7 @@ def assert_trained_and_scored(module: Tagger, result: pl.Trainer, before: Tensor
     assert (logits - rounded).abs().max() > 1e-3 * logits.abs().max()  # as bf16 they would tie
 
 
-def test_a_bf16_step_trains_and_scores_in_float32(tmp_path: Path) -> None:
+def test_a_bf16_step_trains_and_scores_in_float32(tmp_path):
     module = tagger()
     before = module.model.classifier.weight.detach().clone()
     result = fit(module, tmp_path, max_epochs=1, precision="bf16-mixed", limit_train_batches=1)
@@ -491,7 +489,7 @@ def test_a_bf16_step_trains_and_scores_in_float32(tmp_path: Path) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_a_bf16_step_on_the_gpu_trains_and_scores_in_float32(tmp_path: Path) -> None:
+def test_a_bf16_step_on_the_gpu_trains_and_scores_in_float32(tmp_path):
     module = tagger()
     before = module.model.classifier.weight.detach().clone()
     device = {"accelerator": "gpu", "devices": 1}
