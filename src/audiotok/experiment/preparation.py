@@ -34,7 +34,7 @@ def prepare(config: DictConfig, destination: Destination) -> dict[str, Any]:
         The report, as it is in the run's folder.
 
     Raises:
-        UserError: Something in the configuration or on the disk is for the user to mend.
+        UserError: The configuration or the files on disk are wrong in a way that the user can fix.
     """
     quieten(destination.leads)
     begin(config, destination, PrepareRoot)

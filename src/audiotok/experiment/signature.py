@@ -44,7 +44,7 @@ def check_signature(key: str, node: object, *, imported: bool = True) -> None:
         for i, value in enumerate(node):
             check_signature(f"{key}.{i}", value, imported=imported)
     if isinstance(node, float) and not math.isfinite(node):
-        raise UserError(f"{key}={node} is no finite number; give one.")
+        raise UserError(f"{key}={node} is not a finite number; give one.")
     if not isinstance(node, Mapping):
         return
     for name, value in node.items():

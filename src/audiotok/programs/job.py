@@ -23,20 +23,21 @@ from audiotok.run.plugins import search_current_folder
 from audiotok.run.processes import leads
 
 log = logging.getLogger(__name__)
-_BY_CTRL_C = 130  # exit status, as shells have it
+_BY_CTRL_C = 130  # exit status, by the convention of shells
 
 
 def run(config: DictConfig) -> float:
     """Run one job: the function of `experiment` that has the name of the program's YAML.
 
-    Returns the metric that `optimized_metric` names, for sweepers; of the doctor, how many findings are bad.
+    A job that fails logs one line if the user can fix the cause, and a traceback otherwise. A single run then
+    ends the program. In a sweep the job writes `error.txt` and returns NaN, and the other jobs continue. A
+    job of a sweep that already has results is skipped.
 
-    A job that fails says so in one line where the user can mend it, and with a traceback where not. Alone,
-    it ends the program; in a sweep it leaves `error.txt` and returns NaN, and the others go on. A job of a
-    sweep that has its results already is not done again.
+    Returns:
+        The metric that `optimized_metric` names, for sweepers; for the doctor, the number of bad findings.
     """
     search_current_folder()  # once more: a launcher may have started this process
-    if multiprocessing.get_start_method() == "loky":  # joblib's way, which starts no process that reads clips
+    if multiprocessing.get_start_method() == "loky":  # joblib's method, which cannot start DataLoader workers
         multiprocessing.set_start_method(None, force=True)
     job = HydraConfig.get()
     folder = RunFolder(Path(job.runtime.output_dir))

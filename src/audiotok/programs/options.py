@@ -1,7 +1,7 @@
-"""The configuration groups as they lie on the disk: their options, their keys, and what comments say of them.
+"""Configuration groups on the disk: their options, keys and comments.
 
-Groups of the package lie in `configs/`; `--config-dir` adds a folder of one's own, which may hold further
-options of the same groups. Options that begin with an underscore are parts of others and are left out.
+The groups of the package are in `configs/`; `--config-dir` adds a folder with further options of the same
+groups. Options that begin with an underscore are parts of other options and are left out.
 """
 
 import re
@@ -53,10 +53,10 @@ def groups_of(folders: Sequence[Path]) -> dict[str, list[str]]:
 
 @dataclass
 class Comments:
-    """What the comments of a YAML file, and of the files that it begins with, say.
+    """The comments of a YAML file and of the files in its defaults.
 
     Args:
-        title: The first comment of the file, which says what it is.
+        title: The first comment of the file: its description.
         keys: By dotted keys.
         groups: Of a program, by the groups of its defaults.
     """
@@ -69,7 +69,7 @@ class Comments:
 def read_comments(folders: Sequence[Path], name: str) -> Comments:
     """Read the comments of a YAML file, `clustering/product` for example.
 
-    A comment belongs to the key of its line, or, where it has a line to itself, to the key in the next one.
+    A comment belongs to the key on its line or, if it stands alone, to the key on the next line.
     """
     path = next(path for folder in folders if (path := folder / f"{name}.yaml").is_file())
     lines = path.read_text(encoding="utf-8").splitlines()

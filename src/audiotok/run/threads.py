@@ -3,7 +3,7 @@
 torch starts with a thread for each core. Threads wait for each other at every operation, which slows a small
 model down. `auto` therefore gives a model of fewer than `LARGE_MODEL` parameters one thread, and a larger one
 all cores. With one thread the scores of a run do not depend on the number of cores either.
-`benchmarks/threads.py` measures both sides; docs/PERFORMANCE.md has its figures.
+`benchmarks/threads.py` measures one thread against all; docs/PERFORMANCE.md has its figures.
 
 OMP_NUM_THREADS in the environment comes first. Processes that read clips have one thread each, which is
 torch's own rule. Jobs of a sweep that run at the same time (`hydra/launcher=jobs`) share the cores. A run on
@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # programs note the environment before they import torch
     import torch
 
 Threads = Literal["auto"] | int
-LARGE_MODEL = 10_000_000  # parameters
+LARGE_MODEL = 10_000_000  # parameters; an assumption: no size was measured at which two threads pay
 _ASKED_FOR = "AUDIOTOK_OMP_NUM_THREADS"
 
 
