@@ -37,7 +37,7 @@ def test_a_key_has_its_value_and_its_comment(help_of):
     lines = help_of("model=bag", "clustering.n_clusters=64")
     comments = read_comments(FOLDER, "clustering/product").keys
     assert f"clustering.n_clusters=64 {comments['n_clusters']}" in lines
-    assert f"clustering.sample_clips=4000 {comments['sample_clips']}" in lines, "of a base"
+    assert f"clustering.n_iter=15 {comments['n_iter']}" in lines, "of a base"
     assert f"model=bag {read_comments(FOLDER, 'model/bag').title}" in lines
 
 

@@ -95,7 +95,7 @@ def test_every_train_command_runs(line, tmp_path, roots, first_run, pretrained, 
     _, _, *overrides = shlex.split(line)
     if "--help" in overrides:
         command(*overrides)
-        assert "kmeans, product, random, residual, spherical" in capsys.readouterr().out
+        assert "kmeans, product, random, residual, spherical" in " ".join(capsys.readouterr().out.split())
         return
     given = dict(override.split("=", 1) for override in overrides if "=" in override)
     data = "audioset" if "experiment" in given else given.get("data", "synthetic")

@@ -38,11 +38,11 @@ def suggestions(name: str, overrides: Sequence[str], folders: Sequence[Path]) ->
             continue
         if key in RENAMED[ROOT]:
             now = RENAMED[ROOT][key]
-            yield f"{key}={value} has another name today; write {now}={value}."
+            yield f"{key}={value} was renamed; write {now}={value}."
             continue
         group = key.partition(".")[0]
         beside = [other.removeprefix(f"{group}.") for other in keys if other.startswith(f"{group}.")]
-        if close := closest(key, keys if "." in key else [*keys, *groups]):
+        if close := closest(key, [k for k in keys if "." in k] if "." in key else [*keys, *groups]):
             yield f"{key}={value} is not a key; did you mean {' or '.join(close)}?"
         elif beside:
             option = config["hydra"]["runtime"]["choices"].get(group)
