@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from tiny_models import LENGTHS, build, build_awake, random_inputs
@@ -26,6 +26,7 @@ def histograms(tokens: Tensor, lengths: Tensor, n_clusters: int) -> np.ndarray:
     return np.stack(rows)
 
 
+@settings(max_examples=30)
 @given(
     n_clips=st.integers(1, 4),
     n_positions=st.integers(1, 12),

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_models import build, build_awake
 from torch import Tensor, nn
@@ -46,6 +46,7 @@ def test_a_clip_whose_length_is_a_multiple_of_the_halvings_is_read_as_if_it_were
         torch.testing.assert_close(together[i : i + 1], expected, rtol=1e-4, atol=1e-4)
 
 
+@settings(max_examples=30)
 @given(
     n_bins=st.integers(1, 12), length=st.integers(1, 17), padding=st.integers(0, 9), seed=st.integers(0, 99)
 )

@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -23,6 +23,7 @@ def word_vectors(embedding: TokenEmbedding) -> Tensor:
     return embedding.table.weight.detach()[N_SPECIAL:].unflatten(0, (2, 20))
 
 
+@settings(max_examples=30)
 @given(
     n_codebooks=st.integers(1, 5),
     n_clusters=st.integers(1, 7),

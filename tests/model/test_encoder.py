@@ -9,7 +9,6 @@ from tiny_models import LENGTHS, TRANSFORMER
 from torch import Tensor, nn
 from transformers import BertConfig, BertModel
 
-from audiotok.errors import UserError
 from audiotok.model.bert_encoder import BertEncoder
 from audiotok.model.encoder import INIT_STD, Encoder
 from audiotok.padding import is_position
@@ -255,9 +254,3 @@ def test_the_numbers_of_the_transformer_are_what_was_asked_for():
 
 def test_intermediate_size_of_none_is_four_times_the_width():
     assert build().bert.layers[0].intermediate.dense.out_features == 64
-
-
-@pytest.mark.parametrize("share", [-0.1, 1.0, 1.5])
-def test_a_stochastic_depth_that_is_no_share_is_refused(share):
-    with pytest.raises(UserError, match=rf"^model\.stochastic_depth={share} is not a share; choose .*\.$"):
-        build(stochastic_depth=share)

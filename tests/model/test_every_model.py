@@ -63,7 +63,7 @@ def test_what_lies_before_the_lengths_changes_logits(kind, changes):
 
 
 @every_variant
-@pytest.mark.parametrize("length", range(1, 10))
+@pytest.mark.parametrize("length", [1, 4, 9])
 @torch.no_grad()
 def test_a_clip_in_a_batch_has_the_logits_of_the_clip_alone_and_unpadded(kind, changes, length):
     model = build_awake(kind, **changes)
@@ -268,7 +268,7 @@ def test_a_clip_of_masked_tokens_has_finite_logits_whatever_was_masked(kind):
 # ---- refusals ----
 
 
-@pytest.mark.parametrize("value", [-0.1, 1.0, 1.5])
+@pytest.mark.parametrize("value", [-0.1, 1.0])
 @every_model
 def test_dropout_that_is_no_share_is_refused(kind, value):
     with pytest.raises(UserError, match=rf"^model\.dropout={value} is not a share; choose .* less than 1\.$"):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import log_loss
 from torch import Tensor
@@ -21,6 +21,7 @@ def batch(n_clips: int = 6, n_classes: int = 4, seed: int = 1) -> tuple[Tensor, 
 batches = st.builds(batch, st.integers(1, 8), st.integers(1, 5), st.integers(0, 10**6))
 
 
+@settings(max_examples=25)
 @given(drawn=batches, training=st.booleans())
 def test_the_loss_is_the_mean_of_scikit_learns_log_loss_of_every_class(drawn, training):
     logits, targets = drawn
@@ -31,6 +32,7 @@ def test_the_loss_is_the_mean_of_scikit_learns_log_loss_of_every_class(drawn, tr
     assert BCE(0.0)(logits, targets, training).item() == pytest.approx(expected, rel=1e-4, abs=1e-6)
 
 
+@settings(max_examples=25)
 @given(drawn=batches, smoothing=st.sampled_from([0.0, 0.1, 0.5, 0.9]))
 def test_smoothing_replaces_a_share_of_the_target_by_one_half_in_training_only(drawn, smoothing):
     logits, targets = drawn

@@ -61,7 +61,7 @@ def sklearn_f1(scores: Tensor, targets: Tensor, threshold: float) -> tuple[float
 
 
 @given(clips())
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_map_is_scikit_learns_over_the_classes_that_occur(case):
     assert measure(*case)["val/mAP"] == pytest.approx(sklearn_map(*case), abs=1e-5)
 
@@ -115,7 +115,7 @@ def test_f1_is_scikit_learns(threshold, strength):
 
 
 @given(clips(), st.sampled_from([0.005, 0.2, 0.5, 0.7]))
-@settings(max_examples=60)
+@settings(max_examples=30)
 def test_f1_of_any_clips_is_scikit_learns(case, threshold):
     measured = measure(*case, threshold)
     assert [measured["val/f1_micro"], measured["val/f1_macro"]] == pytest.approx(
@@ -184,7 +184,7 @@ def test_scored_classes_are_those_with_a_positive():
 
 
 @given(clips(), st.integers(2, 6))
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_several_updates_give_what_one_gives(case, n_batches):
     n_batches = len(case[0].chunk(n_batches))  # torch gives fewer where clips are few
     assert measure(*case, n_batches=n_batches) == pytest.approx(measure(*case), abs=1e-6, nan_ok=True)
@@ -241,7 +241,7 @@ def best_micro_f1(scores: Tensor, targets: Tensor) -> float:
 
 
 @given(clips())
-@settings(max_examples=80)
+@settings(max_examples=40)
 def test_no_threshold_has_a_higher_micro_f1_than_the_best(case):
     tuned = f1_at(best_threshold(*case), *case)
     assert float(tuned["f1_micro_tuned"]) == pytest.approx(best_micro_f1(*case), abs=1e-6)
