@@ -185,7 +185,7 @@ def _unused(entry: Entry, sidecar: dict[str, Any], fitted: set[Any]) -> str:
         return "its sidecar is missing"
     if kind in (FRAMES, TOKENS) and sidecar.get("version") != kind.version:
         return f"outdated version {sidecar.get('version')}"
-    if kind is TOKENS and sidecar["made_of"].get("checksum") not in fitted:
+    if kind is TOKENS and sidecar.get("made_of", {}).get("checksum") not in fitted:
         return "its centroids are gone"
     return ""
 
@@ -195,10 +195,7 @@ def _about(kind: str, sidecar: dict[str, Any]) -> str:
     made_of = sidecar.get("made_of", {})
     try:
         if kind == FRAMES.name:
-            return (
-                f"{made_of['n_mels']} mel bins every {made_of['hop_length']} samples at "
-                f"{made_of['sample_rate']} Hz, clips of {made_of['clip_seconds']:g} s"
-            )
+            return f"{_analysis(made_of)}, clips of {made_of['clip_seconds']:g} s"
         if kind == TOKENS.name:
             return f"{_vocabulary(made_of)}, clips of {made_of['clip_seconds']:g} s"
         if kind == CENTROIDS.name:
@@ -209,6 +206,13 @@ def _about(kind: str, sidecar: dict[str, Any]) -> str:
     except (KeyError, TypeError, ValueError):
         return ""
     return ""
+
+
+def _analysis(settings: dict[str, Any]) -> str:
+    rate = f"{settings['sample_rate']} Hz"
+    if "n_mels" in settings:
+        return f"{settings['n_mels']} mel bins every {settings['hop_length']} samples at {rate}"
+    return f"{settings['kind']} at {rate}"  # features from outside the package
 
 
 def _vocabulary(settings: dict[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """The kinds of entry that a store keeps: their folders, sidecars and versions.
 
-An entry lies in `<cache_dir>/<name>/<key>/`. Its version is part of its key, or stands in its sidecar: raise
-it when the content comes to mean something else, so that programs of two versions each read their own.
+An entry is the folder `<cache_dir>/<name>/<key>/`. Its version is part of its key or of its sidecar: raise it
+whenever the meaning of the content changes, so that programs of different versions do not share entries.
 """
 
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ class Kind:
 
     Args:
         name: Folder of the store.
-        version: What its content means.
-        sidecar: JSON file that says what an entry is made of; "" where there is none.
+        version: Version of the meaning of its content.
+        sidecar: JSON file that says what an entry is made of; "" if it has none.
     """
 
     name: str

@@ -78,7 +78,7 @@ def test_clips_lie_by_file_and_by_the_number_of_their_entry(places):
         Clip(f"{n}", Location("tar", path, f"{number}{rest}"), (), "train")
         for n, (path, number, rest) in enumerate(places)
     ]
-    order = Catalogue.of(clips).as_they_lie().tolist()
+    order = Catalogue.of(clips).storage_order().tolist()
     assert sorted(order) == list(range(len(clips)))
     assert [places[i][:2] for i in order] == sorted(place[:2] for place in places)
 
@@ -86,7 +86,7 @@ def test_clips_lie_by_file_and_by_the_number_of_their_entry(places):
 def test_files_that_are_one_clip_lie_by_name():
     paths = ["b/1", "a/2", "a/1"]
     clips = [Clip(f"{n}", Location("folders", path), (), "train") for n, path in enumerate(paths)]
-    assert Catalogue.of(clips).as_they_lie().tolist() == [2, 1, 0]
+    assert Catalogue.of(clips).storage_order().tolist() == [2, 1, 0]
 
 
 def test_slices_and_single_clips_are_those_of_a_list():

@@ -119,7 +119,7 @@ def _parts(cached: ClipRows, corpus: Corpus) -> Iterator[Part]:
         rows = cached.rows_of(clips.digests)
         wanted = cached.rows.lengths(rows) == 0
         rows, absent = rows[wanted], clips.select(wanted)
-        table, order = absent.table(), absent.as_they_lie()
+        table, order = absent.table(), absent.storage_order()
         for chosen in np.split(order, range(PART_CLIPS, len(order), PART_CLIPS)):
             if len(chosen):
                 yield Part.of(table, chosen, rows[chosen])

@@ -42,7 +42,7 @@ class CorpusClips:
 
         A row group of Parquet then serves all of its clips that are chosen.
         """
-        return self.clips.select(chosen).as_they_lie()
+        return self.clips.select(chosen).storage_order()
 
     def analyses(self, clips: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the analysis of clips in batches (B, slices, bins), and how many slices count (B,)."""

@@ -142,7 +142,7 @@ class Catalogue(Sequence[Clip]):
             digest.update(array.tobytes())
         return digest.hexdigest()[:16]
 
-    def as_they_lie(self) -> np.ndarray:
+    def storage_order(self) -> np.ndarray:
         """Return the order of the clips by file and by position in the file, (clips,).
 
         In this order, containers are read from beginning to end. The position is the number that an entry

@@ -73,7 +73,7 @@ def _groups(clips: Sequence[Clip], listed: pa.Table) -> Iterator[list[tuple[int,
         groups[zlib.crc32(clips[row].id.encode()) & mask].append((row, location))
     yield from groups
     inside = [(row, location) for row, location in located if location.entry]
-    order = Catalogue(listed, np.array([row for row, _ in inside], int)).as_they_lie()
+    order = Catalogue(listed, np.array([row for row, _ in inside], int)).storage_order()
     for _, group in groupby((inside[i] for i in order), key=lambda place: place[1].path):
         neighbours = list(group)
         size = parts.PART_CLIPS
