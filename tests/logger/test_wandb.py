@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import wandb
 from runs import SYNTHETIC, TINY, command
 
 from audiotok.logger.wandb import has_api_key
@@ -24,14 +25,18 @@ def no_account(monkeypatch, tmp_path):
 
 def inspect(run_folder: Path, *options: str) -> str:
     """Read an offline run with `wandb leet inspect`."""
-    wandb = shutil.which("wandb", path=str(Path(sys.executable).parent)) or "wandb"
+    program = shutil.which("wandb", path=str(Path(sys.executable).parent)) or "wandb"
     [offline] = run_folder.glob("wandb/offline-run-*")
-    arguments = [wandb, "leet", "inspect", *options, "--json", str(offline)]
+    arguments = [program, "leet", "inspect", *options, "--json", str(offline)]
     return subprocess.run(arguments, capture_output=True, text=True, check=True, timeout=60).stdout
 
 
 def start(folder: Path, *overrides: str) -> str:
-    command(f"hydra.run.dir={folder}", *TINY, *SYNTHETIC, *overrides)
+    """Run one tiny experiment; W&B's service, which writes in the background, has written everything then."""
+    try:
+        command(f"hydra.run.dir={folder}", *TINY, *SYNTHETIC, *overrides)
+    finally:
+        wandb.teardown()
     return str(folder)
 
 
