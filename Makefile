@@ -1,5 +1,7 @@
 # make train    install what training needs into .venv, then train   make train ARGS="model.num_layers=6"
 # make test     install the developer tools as well, then run tests  make test ARGS="-k tokens"
+# make faults   kills, damaged files, full disks and hostile input, a share of the numbers in docs/RELIABILITY.md
+# make soak     half an hour of sweeps with faults at random
 # make check    ruff, mypy, import-linter
 # make gpu-kit  collect the wheels that a GPU machine without a network lacks; see benchmarks/gpu.py
 PYTHON ?= python3
@@ -18,7 +20,7 @@ define install
 	fi
 endef
 
-.PHONY: train test check format gpu-kit clean
+.PHONY: train test faults soak check format gpu-kit clean
 .DEFAULT_GOAL := train
 
 # Both run again when the requirements change. Sizes and times: docs/PERFORMANCE.md.
@@ -37,6 +39,12 @@ train: $(VENV)/.train
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile $(ARGS)
+
+faults: $(VENV)/.test
+	$(BIN)/python -m pytest tests/faults -m faults --numprocesses=auto --dist=worksteal $(ARGS)
+
+soak: $(VENV)/.test
+	$(BIN)/python -m pytest tests/faults -m soak --capture=no $(ARGS)
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .

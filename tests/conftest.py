@@ -21,6 +21,11 @@ settings.register_profile("audiotok", deadline=None, derandomize=True)
 settings.load_profile("audiotok")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let `make faults` say how many of the full number of faults it tries."""
+    parser.addoption("--scale", default=0.05, help="share of the full number of faults (tests/faults)")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def hermetic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep caches in a folder of this session, W&B off the network, and torch on one core."""

@@ -22,19 +22,15 @@ is translated while it is read (see `upgrade`). Importing this module costs mill
 torch nor numpy.
 """
 
-import json
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from audiotok.disk.parsing import read_json, read_yaml
+from audiotok.disk.writing import write_json, write_text
 from audiotok.run.upgrade import upgraded
-
-_YamlLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C, ten times as fast
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +150,7 @@ class RunFolder:
 
     def read_config(self) -> dict[str, Any]:
         """Read the configuration; one of an earlier version is translated into today's."""
-        return upgraded(_as_dictionary(_read_yaml(self.config)))
+        return upgraded(_as_dictionary(read_yaml(self.config)))
 
     def read_metrics(self) -> dict[str, Any]:
         """Read scores and facts."""
@@ -172,34 +168,34 @@ class RunFolder:
 
     def read_overrides(self) -> dict[str, str]:
         """Read what the command line changed: keys and values as they were written there."""
-        overrides = _read_yaml(self.overrides) or ()
+        overrides = read_yaml(self.overrides) or ()
         pairs = [str(override).lstrip("+~").partition("=") for override in overrides]
         return {key: value for key, _, value in pairs}
 
     def write_config(self, text: str) -> None:
         """Write the configuration, given as YAML."""
-        self.config.write_text(text, encoding="utf-8")
+        write_text(self.config, text)
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Write scores and facts."""
-        _write_json(self.metrics, metrics)
+        write_json(self.metrics, metrics)
 
     def write_provenance(self, provenance: Mapping[str, Any]) -> None:
         """Write what the run comes from."""
-        _write_json(self.provenance, provenance)
+        write_json(self.provenance, provenance)
 
     def write_doctor(self, findings: Mapping[str, Any]) -> None:
         """Write the findings of the doctor."""
-        _write_json(self.doctor, findings, allow_nan=False)
+        write_json(self.doctor, findings, allow_nan=False)
 
     def write_report(self, report: Mapping[str, Any]) -> None:
         """Write the report on a corpus."""
-        _write_json(self.report, report)
+        write_json(self.report, report)
 
     def write_error(self, message: str) -> None:
         """Write why the run failed."""
         self.path.mkdir(parents=True, exist_ok=True)
-        self.error.write_text(message + "\n", encoding="utf-8")
+        write_text(self.error, message + "\n")
 
     def clear_results(self) -> None:
         """Create the folder, and remove results and errors of an earlier run from it."""
@@ -242,7 +238,7 @@ class SweepFolder:
             OSError: There are none.
             ValueError: They are damaged.
         """
-        multirun = _as_dictionary(_read_yaml(self.path / "multirun.yaml"))
+        multirun = _as_dictionary(read_yaml(self.path / "multirun.yaml"))
         try:
             return [str(override) for override in multirun["hydra"]["overrides"]["task"]]
         except (LookupError, TypeError) as error:
@@ -258,23 +254,6 @@ def _program_of(config: dict[str, Any]) -> str:
     return "train" if "trainer" in config else "prepare"
 
 
-class _ConfigLoader(_YamlLoader):
-    """Reads YAML as OmegaConf does, for which 1e-3 is a number."""
-
-
-_ConfigLoader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+$"), list("-+0123456789")
-)
-
-
-def _read_yaml(path: Path) -> Any:
-    text = path.read_text(encoding="utf-8")
-    try:
-        return yaml.load(text, _ConfigLoader)
-    except yaml.YAMLError as error:
-        raise ValueError(" ".join(str(error).split())) from error
-
-
 def _as_dictionary(content: Any) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"expected keys and values, found {type(content).__name__}")
@@ -282,8 +261,4 @@ def _as_dictionary(content: Any) -> dict[str, Any]:
 
 
 def _read_json(path: Path) -> dict[str, Any]:
-    return _as_dictionary(json.loads(path.read_text(encoding="utf-8")))
-
-
-def _write_json(path: Path, content: Mapping[str, Any], allow_nan: bool = True) -> None:
-    path.write_text(json.dumps(content, indent=1, allow_nan=allow_nan) + "\n", encoding="utf-8")
+    return _as_dictionary(read_json(path))
