@@ -1,5 +1,6 @@
 """Files on disk: written whole, and read within limits, whoever wrote them.
 
-parsing   JSON and YAML of anybody's, refused beyond limits of size, depth and repetition
+parsing   JSON, YAML and text of anybody's, refused beyond limits of size, depth and repetition
+arrays    NumPy arrays and zip archives of anybody's, whose headers and checksums are compared first
 writing   a file is replaced in one step, and is never seen half written
 """
