@@ -13,16 +13,22 @@ import resource
 import shutil
 import signal
 import statistics
+import sys
 import tempfile
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from runs import SYNTHETIC, TINY, command
 
-pytestmark = [pytest.mark.soak, pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")]
+pytestmark = [
+    pytest.mark.soak,
+    pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="needs Linux"),
+]
 
 BAG = ("model=bag", *(override for override in TINY if not override.startswith("model.")))
+FAULTS = ("kill", "terminate", "full disk", "flip", "none")
 VARIANTS = ((*BAG, "augment=none"), TINY, (*TINY, "data.cache=frames"), (*BAG, "loader.n_workers=1"))
 MOST_BYTES_MORE = 40 * 2**20  # of memory, at the end more than after the first rounds
 
@@ -97,13 +103,12 @@ def inflict(fault, work, cache, draw):
 def state(cache):
     """Count what could grow: bytes of memory, open files, children, temporary files, files of locks."""
     gc.collect()
-    with open("/proc/self/statm") as file:
-        memory = int(file.read().split()[1]) * resource.getpagesize()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
     hidden = [path for path in cache.rglob(".*") if not path.name.endswith(".lock")]
     return {
-        "memory": memory,
-        "open files": len(os.listdir("/proc/self/fd")),
-        "temporary files": len(os.listdir(tempfile.gettempdir())),
+        "memory": pages * resource.getpagesize(),
+        "open files": len(list(Path("/proc/self/fd").iterdir())),
+        "temporary files": len(list(Path(tempfile.gettempdir()).iterdir())),
         "hidden files in the cache": len(hidden),
         "locks": sum(1 for _ in cache.rglob("*.lock")),
     }
@@ -123,7 +128,7 @@ def test_nothing_grows_and_results_stay_equal(tmp_path, monkeypatch, request, ca
     while time.monotonic() < end:
         variant, fault = (
             draw.choice(VARIANTS),
-            draw.choice(["kill", "terminate", "full disk", "flip", "none"]),
+            draw.choice(FAULTS),
         )
         inflict(fault, lambda variant=variant: sweep(folder, variant), cache, draw)
         assert sweep(folder, variant) == expected[variant], (len(states), fault, variant)
@@ -131,7 +136,7 @@ def test_nothing_grows_and_results_stay_equal(tmp_path, monkeypatch, request, ca
         seen[fault] += 1
         states.append(state(cache))
         with capsys.disabled():
-            print(f"{len(states)}: {fault}, {states[-1]}")
+            sys.stdout.write(f"{len(states)}: {fault}, {states[-1]}\n")
     tally("sweeps after a fault, in one process", seen)
     early, late = states[: len(states) // 3], states[-(len(states) // 3) :]
     for what in states[0]:
