@@ -305,3 +305,23 @@ def test_logits_on_the_gpu_equal_those_on_the_cpu(kind):
     expected = model(inputs, LENGTHS)
     logits = model.cuda()(inputs.cuda(), LENGTHS.cuda())
     torch.testing.assert_close(logits.cpu(), expected, rtol=1e-2, atol=1e-2)  # convolutions in TF32
+
+
+@every_model
+@pytest.mark.parametrize("precision", [torch.float64, torch.bfloat16, torch.float16], ids=str)
+def test_every_model_trains_in_every_true_precision(kind, precision):
+    """Lightning's 64-true, bf16-true and 16-true convert weights and inputs, and change torch's default."""
+    model = build_awake(kind)
+    inputs = random_inputs(model.reads)
+    expected = model(inputs, LENGTHS)
+    model.to(precision)
+    torch.set_default_dtype(precision)
+    try:
+        logits = model(inputs.to(precision) if inputs.is_floating_point() else inputs, LENGTHS)
+        logits.float().sum().backward()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    torch.testing.assert_close(
+        logits.float(), expected, rtol=0.1, atol=0.1 * float(expected.detach().abs().max())
+    )
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
