@@ -31,6 +31,12 @@ Kinds = Annotated[
     list[str] | None,
     typer.Option("--kind", help="Only entries of this kind, for example tokens. May be repeated."),
 ]
+Trust = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A module of your own whose classes the run's configuration may name. May be repeated."
+    ),
+]
 
 
 @contextmanager
@@ -108,12 +114,16 @@ for _name, _says in _PROGRAMS.items():
 
 
 @app.command(context_settings=_OVERRIDES)
-def repeat(context: typer.Context, run: Annotated[Path, typer.Argument(help="The folder of a run.")]) -> None:
+def repeat(
+    context: typer.Context,
+    run: Annotated[Path, typer.Argument(help="The folder of a run.")],
+    trust: Trust = None,
+) -> None:
     """Repeat a run from the configuration in its folder. Overrides of single keys may follow."""
     from audiotok.programs.repeating import repeat as hydra_repeat
 
     with _one_sentence():
-        hydra_repeat(run, context.args)
+        hydra_repeat(run, context.args, trust or ())
 
 
 @app.command()
@@ -157,6 +167,7 @@ def predict(
     run: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
     files: Annotated[list[Path], typer.Argument(help="Audio files.")],
     top: Annotated[int, typer.Option(help="The number of tags printed for each file.", min=1)] = 5,
+    trust: Trust = None,
 ) -> None:
     """Tag your own sounds with a trained model."""
     from audiotok.experiment import restore
@@ -165,7 +176,7 @@ def predict(
     console = _console()
     failed = False
     with _one_sentence():
-        restored = restore(run)
+        restored = restore(run, trust or ())
     for file in files:
         try:
             tags = tag(restored, file)[:top]

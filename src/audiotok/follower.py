@@ -1,7 +1,7 @@
-"""A process that follows another one on a device of its own: `python -m audiotok.follower FOLDER`.
+"""A process that follows another one on a device of its own: `python -m audiotok.follower FOLDER MODULE...`.
 
 `audiotok.run.processes` starts it. It does what the leading process does, by the configuration in the run's
-folder, and writes nothing.
+folder, and writes nothing. Modules after the folder are those that the run's configuration may name.
 """
 
 import sys
@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from audiotok import experiment
 from audiotok.errors import UserError
+from audiotok.experiment.trust import check_trust
 from audiotok.run.destination import Destination
 from audiotok.run.folder import RunFolder
 from audiotok.run.plugins import search_current_folder
@@ -19,11 +20,13 @@ from audiotok.run.plugins import search_current_folder
 def main() -> None:
     """Run the program that the leading process runs."""
     search_current_folder()
-    folder = RunFolder(Path(sys.argv[1]))
-    config = OmegaConf.create(folder.read_config())
-    assert isinstance(config, DictConfig)
-    program = folder.program
+    path, *trusted = sys.argv[1:]
+    folder = RunFolder(Path(path))
+    stored, program = folder.read_config(), folder.program
     try:
+        check_trust(folder.config, stored, trusted)
+        config = OmegaConf.create(stored)
+        assert isinstance(config, DictConfig)
         getattr(experiment, program)(
             config, Destination(folder, folder.path.name, None, leads=False, program=program)
         )

@@ -21,6 +21,7 @@ from audiotok.compare.settings import differing
 from audiotok.run.folder import RunFolder
 from audiotok.run.reader import flatten, read_run
 
+TRUST = ("--trust", "my_clustering", "--trust", "my_loss")
 EARLIER = Path(__file__).with_name("earlier_config.yaml")
 
 
@@ -85,7 +86,7 @@ def with_plugin(runs, tmp_path) -> RunFolder:
 
 
 def test_predict_says_in_a_sentence_which_module_is_missing_and_what_to_do(with_plugin, tmp_path):
-    result = CliRunner().invoke(app, ["predict", str(with_plugin), str(tmp_path / "a.wav")])
+    result = CliRunner().invoke(app, ["predict", str(with_plugin), str(tmp_path / "a.wav"), *TRUST])
     assert (result.exit_code, result.output.count("\n")) == (1, 1)
     named = f"{with_plugin.config}: clustering._target_=my_clustering.Mine cannot be imported"
     assert result.output.startswith(named)
@@ -100,7 +101,7 @@ def test_predict_does_without_the_modules_of_training(with_plugin, tmp_path):
 
 
 def test_repeat_says_in_a_sentence_which_module_is_missing(with_plugin, tmp_path):
-    arguments = ["repeat", str(with_plugin), f"hydra.run.dir={tmp_path}/again"]
+    arguments = ["repeat", str(with_plugin), f"hydra.run.dir={tmp_path}/again", *TRUST]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 1
     error = (tmp_path / "again" / "error.txt").read_text()

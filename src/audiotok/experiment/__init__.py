@@ -12,6 +12,7 @@ tagging        the program `train`
 pretraining    the program `pretrain`
 preparation    the program `prepare`
 diagnosis      the program `doctor`
+trust          what a stored configuration may build: no code of strangers
 restoration    the trained parts of a finished run
 
 What is imported from here is imported from its module when it is first used: the checks of a configuration

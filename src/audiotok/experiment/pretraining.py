@@ -9,9 +9,10 @@ from omegaconf import DictConfig
 
 from audiotok.errors import UserError
 from audiotok.experiment.build import build
-from audiotok.experiment.configuration import build_node
+from audiotok.experiment.configuration import build_node, plain
 from audiotok.experiment.fitting import choice, collect, fit, report
 from audiotok.experiment.session import open_session
+from audiotok.experiment.trust import modules_of
 from audiotok.model.model import PretrainableModel
 from audiotok.run.destination import Destination
 from audiotok.run.processes import followers
@@ -51,7 +52,7 @@ def pretrain(config: DictConfig, destination: Destination) -> dict[str, Any]:
             vocabulary_key=parts.vocabulary.key,
             seed=config.seed,
         )
-        with followers(parts.trainer, destination.folder):
+        with followers(parts.trainer, destination.folder, modules_of(plain(config))):
             results = collect(parts, fit(parts, module, logger))
         if destination.leads:
             destination.folder.write_metrics(results)

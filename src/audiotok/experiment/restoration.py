@@ -1,7 +1,10 @@
 """The trained parts of a finished run, restored from its folder."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
@@ -9,7 +12,8 @@ from audiotok.data.clip import SoundClass
 from audiotok.errors import UserError
 from audiotok.experiment.build import build_model, build_tokenizer
 from audiotok.experiment.configuration import plain
-from audiotok.experiment.signature import check_targets
+from audiotok.experiment.signature import check_signature, check_targets, check_value
+from audiotok.experiment.trust import check_trust
 from audiotok.model.model import Model
 from audiotok.run.checkpoint import read_checkpoint
 from audiotok.run.folder import RunFolder
@@ -27,22 +31,44 @@ class Restored:
     clip_seconds: float
 
 
-def restore(path: Path) -> Restored:
-    """Read a run's tokenizer and best model from its folder.
+# Groups of a configuration that are built here; the others may name modules that are missing.
+_BUILT = ("features", "clustering", "sample", "model")
+
+
+def restore(path: Path, trust: Sequence[str] = ()) -> Restored:
+    """Read a run's tokenizer and best model from its folder; no code is called but audiotok's.
+
+    Args:
+        path: The run's folder.
+        trust: Further modules whose classes the run's configuration may name.
 
     Raises:
-        UserError: The folder is not that of a finished run of `audiotok train`.
+        UserError: The folder is not that of a finished run of `audiotok train`, something in it is damaged,
+            or its configuration names other code.
     """
     folder = RunFolder(path)
-    config = _read_config(folder)
+    config = _read_config(folder, trust)
     checkpoint = read_checkpoint(folder, str(folder))
     if "classes" not in checkpoint:
         raise UserError(
             f"{folder} is a run of `audiotok pretrain`, which knows no classes; give a run that started "
             f"from it (model.init_from={folder})."
         )
-    for group in ("features", "clustering", "model"):
+    for group in _BUILT:
         check_targets(f"{folder.config}: {group}", plain(config[group]))  # a plugin may be elsewhere
+    try:
+        return _restored(folder, config, checkpoint)
+    except UserError:
+        raise
+    except Exception as error:  # both files may be anybody's: what fails to fit is theirs to answer for
+        raise UserError(
+            f"{folder}: {folder.config.name} and {folder.best.name} do not fit each other "
+            f"({type(error).__name__}: {shorten(str(error), 200)}); copy both again from where the run was "
+            "made."
+        ) from error
+
+
+def _restored(folder: RunFolder, config: DictConfig, checkpoint: Mapping[str, Any]) -> Restored:
     tokenizer = build_tokenizer(config)
     vocabulary = load_run_vocabulary(tokenizer, folder.vocabulary)
     if vocabulary.key != checkpoint["vocabulary_key"]:
@@ -58,15 +84,30 @@ def restore(path: Path) -> Restored:
     return Restored(tokenizer, model.eval(), classes, config.data.clip_seconds)
 
 
-def _read_config(folder: RunFolder) -> DictConfig:
+def _read_config(folder: RunFolder, trust: Sequence[str]) -> DictConfig:
     for path in (folder.config, folder.best):
         if not path.is_file():
             raise UserError(
                 f"{folder} is not the folder of a trained run: it has no {path.name}; give another."
             )
     try:
-        config = OmegaConf.create(folder.read_config())
+        stored = folder.read_config()
     except (OSError, ValueError) as error:
         raise UserError(f"{folder.config} cannot be read ({error}); copy it again.") from error
-    assert isinstance(config, DictConfig)
-    return config
+    wanted: dict[str, Any] = {group: stored.get(group) for group in _BUILT}
+    data = stored.get("data")
+    wanted["data"] = {"clip_seconds": data.get("clip_seconds") if isinstance(data, dict) else None}
+    wanted["seed"] = stored.get("seed")
+    for group in _BUILT:
+        if not isinstance(wanted[group], dict) or "_target_" not in wanted[group]:
+            raise UserError(f"{folder.config} names no {group}; copy it again.")
+    check_trust(folder.config, wanted, trust)
+    for key, value, hint in (
+        ("data.clip_seconds", wanted["data"]["clip_seconds"], float),
+        ("seed", wanted["seed"], int),
+    ):
+        check_value(f"{folder.config}: {key}", value, hint)
+    wanted["model"].pop("init_from", None)
+    for group in _BUILT:
+        check_signature(f"{folder.config}: {group}", wanted[group])
+    return OmegaConf.create(wanted)

@@ -9,9 +9,10 @@ from typing import Any
 from omegaconf import DictConfig
 
 from audiotok.experiment.build import build, timed
-from audiotok.experiment.configuration import build_node
+from audiotok.experiment.configuration import build_node, plain
 from audiotok.experiment.fitting import choice, collect, fit, report
 from audiotok.experiment.session import open_session
+from audiotok.experiment.trust import modules_of
 from audiotok.run.destination import Destination
 from audiotok.run.gallery import choose_examples
 from audiotok.run.processes import followers
@@ -48,7 +49,7 @@ def train(config: DictConfig, destination: Destination) -> dict[str, Any]:
             vocabulary_key=parts.vocabulary.key,
             seed=config.seed,
         )
-        with followers(parts.trainer, destination.folder):
+        with followers(parts.trainer, destination.folder, modules_of(plain(config))):
             scores = fit(parts, module, logger)
             with timed(parts.seconds, "test"):
                 [tested] = parts.trainer.test(module, parts.datamodule, verbose=False)

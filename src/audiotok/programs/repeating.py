@@ -14,24 +14,26 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from audiotok.errors import UserError
+from audiotok.experiment.trust import check_trust, modules_of_command
 from audiotok.programs.arguments import check_plugins, split
 from audiotok.programs.job import run
-from audiotok.programs.options import config_folder
+from audiotok.programs.options import config_folder, config_folders
 from audiotok.programs.spelling import closest
 from audiotok.run.folder import RunFolder
 from audiotok.run.reader import flatten
 
 
-def repeat(path: Path, arguments: Sequence[str]) -> None:
+def repeat(path: Path, arguments: Sequence[str], trust: Sequence[str] = ()) -> None:
     """Run again what a run's folder says, in a new folder.
 
     Args:
         path: The folder of a run of train or pretrain.
         arguments: Flags and overrides of Hydra that follow it on the command line.
+        trust: Modules outside audiotok that its configuration may name.
 
     Raises:
-        UserError: The folder is not that of such a run, or an override names an option of a group or a key
-            that the run's configuration lacks.
+        UserError: The folder is not that of such a run, its configuration names code that is not trusted, or
+            an override names an option of a group or a key that the configuration lacks.
     """
     folder = RunFolder(path)
     if not folder.config.is_file():
@@ -43,6 +45,8 @@ def repeat(path: Path, arguments: Sequence[str]) -> None:
     if program not in ("train", "pretrain"):
         raise UserError(f"{folder} is not a run of audiotok train or pretrain; give the folder of one.")
     flags, overrides = split(arguments)
+    trusted = {*trust, *modules_of_command(overrides, config_folders(flags)[1:])}
+    check_trust(folder.config, config, sorted(trusted))
     check_plugins(overrides)
     check_values(overrides)
     check_keys(overrides, folder.config, config)

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -45,7 +45,7 @@ def is_first() -> bool:
 
 
 @contextmanager
-def followers(trainer: "pl.Trainer", folder: RunFolder) -> Iterator[None]:
+def followers(trainer: "pl.Trainer", folder: RunFolder, trusted: Iterable[str] = ()) -> Iterator[None]:
     """Run the other processes of this node, if the trainer needs any and no launcher has started them.
 
     They end with the block; if one of them fails, the run fails.
@@ -53,6 +53,7 @@ def followers(trainer: "pl.Trainer", folder: RunFolder) -> Iterator[None]:
     Args:
         trainer: The trainer, not yet fitted.
         folder: The run's folder, with its configuration.
+        trusted: Modules outside audiotok that this configuration may name.
     """
     cluster = getattr(trainer.strategy, "cluster_environment", None)
     if trainer.world_size == 1 or cluster is None or cluster.creates_processes_externally:
@@ -67,7 +68,7 @@ def followers(trainer: "pl.Trainer", folder: RunFolder) -> Iterator[None]:
     }
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
-    command = [sys.executable, "-m", "audiotok.follower", str(folder)]
+    command = [sys.executable, "-m", "audiotok.follower", str(folder), *trusted]
     processes = [
         subprocess.Popen(command, env={**os.environ, "LOCAL_RANK": str(local_rank)})
         for local_rank in range(1, trainer.num_devices)
