@@ -114,6 +114,7 @@ def state(cache):
     }
 
 
+@pytest.mark.skipif(not Path("/proc/self/statm").is_file(), reason="needs Linux")
 def test_nothing_grows_and_results_stay_equal(tmp_path, monkeypatch, request, capsys, tally):
     cache, temporary, folder = tmp_path / "cache", tmp_path / "tmp", tmp_path / "sweep"
     temporary.mkdir()
