@@ -103,3 +103,45 @@ def test_a_best_checkpoint_that_is_gone_is_warned_of(tmp_path, caplog):
         best = fit(tmp_path / "rest", [0.3, 0.2, 0.1], 3, tmp_path / "first" / "last.ckpt")
     assert f"{tmp_path / 'first' / 'best.ckpt'} is missing" in caplog.text
     assert epochs_trained(best.best_model_path) == 3
+
+
+def test_a_run_that_was_moved_finds_its_best_checkpoint(tmp_path):
+    fit(tmp_path / "first", [0.3, 0.2], n_epochs=2)
+    (tmp_path / "first").rename(tmp_path / "moved")
+    best = fit(tmp_path / "rest", [0.3, 0.2, 0.1], 3, tmp_path / "moved" / "last.ckpt")
+    assert epochs_trained(best.best_model_path) == 1
+
+
+def test_no_path_is_taken_from_a_checkpoint(tmp_path):
+    fit(tmp_path / "first", [0.3, 0.2], n_epochs=2)
+    last, secret = tmp_path / "first" / "last.ckpt", tmp_path / "secret.ckpt"
+    secret.write_bytes((tmp_path / "first" / "best.ckpt").read_bytes())
+    (tmp_path / "first" / "best.ckpt").unlink()
+    checkpoint = torch.load(last, weights_only=True)
+    for state in checkpoint["callbacks"].values():
+        state["best_model_path"] = state["kth_best_model_path"] = str(secret)
+    torch.save(checkpoint, last)
+    best = fit(tmp_path / "rest", [0.3, 0.2, 0.1], 3, last)
+    assert epochs_trained(best.best_model_path) == 3
+    assert secret.exists()
+    assert sorted(path.name for path in (tmp_path / "rest").iterdir()) == ["best.ckpt", "last.ckpt"]
+
+
+def test_the_best_of_a_later_epoch_is_not_taken_for_that_of_the_checkpoint(tmp_path, caplog):
+    fit(tmp_path, [0.2], n_epochs=1)
+    (tmp_path / "last.ckpt").rename(tmp_path / "first.ckpt")
+    fit(tmp_path, [0.2, 0.3, 0.1], n_epochs=3)
+    with caplog.at_level(logging.WARNING, "audiotok"):
+        best = fit(tmp_path / "rest", [0.2, 0.25, 0.1], 3, tmp_path / "first.ckpt")
+    assert "best.ckpt is of a later epoch" in caplog.text
+    assert epochs_trained(best.best_model_path) == 2
+
+
+def test_a_damaged_best_checkpoint_is_not_taken_over(tmp_path, caplog):
+    fit(tmp_path, [0.3, 0.2], n_epochs=2)
+    path = tmp_path / "best.ckpt"
+    path.write_bytes(path.read_bytes().replace(b"best_model_score", b"best_model_scorf", 1))
+    with caplog.at_level(logging.WARNING, "audiotok"):
+        best = fit(tmp_path / "rest", [0.3, 0.2, 0.1], 3, tmp_path / "last.ckpt")
+    assert "it is damaged" in caplog.text
+    assert epochs_trained(best.best_model_path) == 3

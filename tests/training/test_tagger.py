@@ -402,6 +402,15 @@ def test_a_checkpoint_of_other_centroids_is_refused_in_one_sentence(tmp_path):
         fit(tagger(vocabulary_key="other key"), tmp_path, ckpt_path=tmp_path / "a.ckpt")
 
 
+def test_a_checkpoint_of_as_many_other_classes_is_refused_in_one_sentence(tmp_path):
+    fit(tagger(), tmp_path, max_epochs=1).save_checkpoint(tmp_path / "a.ckpt")
+    module = tagger()
+    module.classes = [*module.classes[:-1], SoundClass("/m/other", "other")]
+    sentence = rf"^The checkpoint was trained on other classes: class {N_CLASSES} of its {N_CLASSES} is .*\.$"
+    with pytest.raises(UserError, match=sentence):
+        fit(module, tmp_path, ckpt_path=tmp_path / "a.ckpt")
+
+
 # ---- repeating and resuming ----
 
 

@@ -5,8 +5,11 @@ import shutil
 from pathlib import Path
 from typing import Any, Literal
 
+import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities import rank_zero_only
+
+from audiotok.run.checkpoint import load_checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -14,8 +17,9 @@ log = logging.getLogger(__name__)
 class BestCheckpoint(ModelCheckpoint):
     """Save the weights with the best validation score as `best.ckpt`.
 
-    Lightning forgets the best checkpoint of a run that resumes in another folder; here it is copied to that
-    folder, so that the run ends as if it had never been stopped.
+    A run that resumes takes over the `best.ckpt` that lies beside the checkpoint it resumes from, so that it
+    ends as if it had never been stopped. Where that file is, the checkpoint is not asked: it may have been
+    moved, or come from a stranger.
 
     Args:
         monitor: Score that decides.
@@ -29,24 +33,43 @@ class BestCheckpoint(ModelCheckpoint):
         super().__init__(
             dirpath=dirpath, monitor=monitor, mode=mode, filename="best", enable_version_counter=False
         )
+        self._resumed: Path | None = None  # the checkpoint that training resumes from
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Note where the checkpoint lies that training resumes from."""
+        is_fitting = trainer.state.fn == "fit" and trainer.ckpt_path is not None
+        self._resumed = Path(str(trainer.ckpt_path)) if is_fitting else None
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore the best score, and copy the checkpoint that reached it."""
-        best = Path(state_dict["best_model_path"])
-        if not best.is_file():
-            log.warning("%s is missing, so the best checkpoint is chosen among the epochs to come.", best)
+        if self._resumed is None or state_dict["best_model_score"] is None:  # none is saved yet
+            return
+        best = self._resumed.with_name(f"best{self.FILE_EXTENSION}")
+        score = float(state_dict["best_model_score"])
+        problem = self._problem(best, score)
+        if problem:
+            log.warning("%s %s, so the best checkpoint is chosen among the epochs to come.", best, problem)
             return
         path = Path(self.dirpath or ".") / best.name
         _copy(best, path)
-        super().load_state_dict(
-            {
-                **state_dict,
-                "dirpath": self.dirpath,
-                "best_model_path": str(path),
-                "kth_best_model_path": str(path),
-                "best_k_models": {str(path): state_dict["best_model_score"]},
-            }
-        )
+        self.best_model_path = self.kth_best_model_path = str(path)
+        self.best_model_score = self.kth_value = self.current_score = state_dict["best_model_score"]
+        self.best_k_models = {str(path): state_dict["best_model_score"]}
+
+    def _problem(self, best: Path, score: float) -> str:
+        """Say why a file is not the checkpoint that reached a score; "" if it is."""
+        if not best.is_file():
+            return "is missing"
+        try:
+            state = load_checkpoint(best, mmap=True)["callbacks"][self.state_key]
+            held = float(state["best_model_score"])
+        except OSError as error:
+            return f"cannot be read ({error.strerror})"
+        except (ValueError, LookupError, TypeError) as error:
+            return f"cannot be read ({error})"
+        return "" if held == score else "is of a later epoch"
 
 
 @rank_zero_only

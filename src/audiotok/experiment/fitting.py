@@ -2,6 +2,7 @@
 
 import logging
 import os
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
@@ -11,7 +12,8 @@ from audiotok.errors import UserError
 from audiotok.experiment.build import Parts, timed
 from audiotok.experiment.configuration import plain
 from audiotok.logger.logger import RunLogger
-from audiotok.run.checkpoint import check_checkpoint, epoch_of
+from audiotok.run.checkpoint import load_best, load_to_resume
+from audiotok.run.folder import RunFolder
 from audiotok.run.provenance import complete_provenance
 from audiotok.training.pretrainer import Pretrainer
 from audiotok.training.tagger import Tagger
@@ -44,11 +46,12 @@ def fit(parts: Parts, module: Tagger | Pretrainer, logger: RunLogger) -> dict[st
     best = _best_checkpoint(parts)
     if best is None:
         log.warning("No best checkpoint was saved, so the last weights are scored.")
+    facts = {} if best is None else {"best_epoch": _epoch_of(best, folder)}
     with timed(parts.seconds, "validate"):
         [scores] = trainer.validate(
             module, parts.datamodule, ckpt_path=best, verbose=False, weights_only=True
         )
-    return {**scores, **({} if best is None else {"best_epoch": epoch_of(best)})}
+    return {**scores, **facts}
 
 
 def choice(parts: Parts, results: dict[str, Any]) -> str:
@@ -95,7 +98,7 @@ def _check_monitors(config: DictConfig, val_scores: set[str]) -> None:
 def _train(parts: Parts, module: pl.LightningModule) -> None:
     trainer, ckpt_path = parts.trainer, parts.config.ckpt_path
     if ckpt_path is not None:
-        check_checkpoint(ckpt_path)
+        load_to_resume(Path(ckpt_path))
     try:
         trainer.fit(module, parts.datamodule, ckpt_path=ckpt_path, weights_only=True)
     except SystemExit:
@@ -115,6 +118,11 @@ def _train(parts: Parts, module: pl.LightningModule) -> None:
 def _best_checkpoint(parts: Parts) -> str | None:
     """Return the checkpoint that `callbacks.best` has saved; None if there is none."""
     return getattr(parts.callbacks.get("best"), "best_model_path", None) or None
+
+
+def _epoch_of(best: str, folder: RunFolder) -> int:
+    """Return the epoch that a checkpoint is of, counted from 1."""
+    return int(load_best(Path(best), f"hydra.run.dir={folder}")["epoch"]) + 1
 
 
 def _facts(parts: Parts) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import zip_longest
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -146,6 +147,24 @@ class Tagger(Learner):
         """Save the classes, too."""
         super().on_save_checkpoint(checkpoint)
         checkpoint["classes"] = [[sound_class.id, sound_class.name] for sound_class in self.classes]
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Compare the classes of a checkpoint with those of this run, too.
+
+        Raises:
+            UserError: They differ, though they may be as many.
+        """
+        super().on_load_checkpoint(checkpoint)
+        before = [str(id_) for id_, _ in checkpoint.get("classes", ())]
+        ours = [sound_class.id for sound_class in self.classes]
+        if before and before != ours:
+            n = next(n for n, pair in enumerate(zip_longest(before, ours)) if pair[0] != pair[1])
+            theirs, mine = (ids[n] if n < len(ids) else "none" for ids in (before, ours))
+            raise UserError(
+                f"The checkpoint was trained on other classes: class {n + 1} of its {len(before)} is "
+                f"{theirs}, and that of the {len(ours)} of these data is {mine}; use the data of the "
+                "checkpoint's run."
+            )
 
     def _score(self, split: str, batch: dict[str, Tensor]) -> Tensor:
         """Return the loss of a batch, and add its scores to those of a split."""
