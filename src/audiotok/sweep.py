@@ -1,16 +1,17 @@
 """Hydra's callback around the jobs of a multirun: checks before the first job, tables after the last."""
 
-import csv
 import logging
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
+from audiotok.disk.writing import complaint, write_rows
 from audiotok.errors import UserError
 from audiotok.run.folder import SweepFolder
 from audiotok.run.jobs import (
@@ -42,7 +43,7 @@ class Sweep(Callback):
             if is_search(config.hydra):
                 check_direction(config.hydra.sweeper, str(config.optimized_metric))
                 resume_study(config.hydra.sweeper)
-            Path(config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
+            _begin_folder(config)
         except UserError as error:
             log.error("%s", error)
             raise SystemExit(1) from None
@@ -50,7 +51,16 @@ class Sweep(Callback):
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write and print the tables after the last job."""
         folder = SweepFolder(Path(config.hydra.sweep.dir))
-        metric = str(config.optimized_metric)
+        try:
+            self._write_tables(folder, str(config.optimized_metric))
+        except OSError as error:
+            sentence = complaint(error, {"hydra.sweep.dir": folder.path})
+            if sentence is None:
+                raise
+            log.error("%s", sentence)
+            raise SystemExit(1) from None
+
+    def _write_tables(self, folder: SweepFolder, metric: str) -> None:
         jobs = ranked(read_jobs(folder), metric)
         if not jobs:
             log.info("No jobs are left to run.")
@@ -63,6 +73,23 @@ class Sweep(Callback):
             show_means(settings, folder.means)
         if any(job.error for job in jobs):
             raise SystemExit(1)
+
+
+def _begin_folder(config: DictConfig) -> None:
+    """Create the folder of a sweep with Hydra's record of its overrides, which Hydra itself may leave half.
+
+    Raises:
+        UserError: It cannot be written.
+    """
+    HydraConfig.instance().cfg = config  # type: ignore[assignment]  # so that later errors can name the folder
+    folder = SweepFolder(Path(config.hydra.sweep.dir))
+    try:
+        folder.begin(OmegaConf.to_yaml(config))
+    except OSError as error:
+        sentence = complaint(error, {"hydra.sweep.dir": folder.path})
+        if sentence is None:
+            raise
+        raise UserError(sentence) from error
 
 
 def is_search(hydra: DictConfig) -> bool:
@@ -140,13 +167,12 @@ def _names(settings: list[Replicates]) -> list[str]:
 def write_csv(path: Path, jobs: list[Job], metric: str) -> None:
     """Write one row for each job, best first."""
     varied, scores = table_columns(jobs, metric)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["rank", "job", *varied, *scores, "error"])
-        for rank, job in enumerate(jobs, start=1):
-            overrides = [job.overrides.get(key, "") for key in varied]
-            values = [job.scores.get(name, "") for name in scores]
-            writer.writerow([rank, job.folder.path.name, *overrides, *values, job.error])
+    rows: list[list[object]] = [["rank", "job", *varied, *scores, "error"]]
+    for rank, job in enumerate(jobs, start=1):
+        overrides = [job.overrides.get(key, "") for key in varied]
+        values = [job.scores.get(name, "") for name in scores]
+        rows.append([rank, job.folder.path.name, *overrides, *values, job.error])
+    write_rows(path, rows)
 
 
 def show(jobs: list[Job], metric: str, path: Path) -> None:
@@ -189,17 +215,17 @@ def _console() -> Console:
 
 def write_means(path: Path, settings: list[Replicates]) -> None:
     """Write one row for each setting: how many jobs it has, and mean and deviation of every score."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        names = _names(settings)
-        writer.writerow(
-            [*settings[0].overrides, "jobs", *(f"{n} {part}" for n in names for part in ("mean", "sd"))]
-        )
-        for setting in settings:
-            values = [
-                value for n in names for value in (setting.means.get(n, ""), setting.deviations.get(n, ""))
-            ]
-            writer.writerow([*setting.overrides.values(), setting.n_jobs, *values])
+    names = _names(settings)
+    header: list[object] = [
+        *settings[0].overrides,
+        "jobs",
+        *(f"{n} {part}" for n in names for part in ("mean", "sd")),
+    ]
+    rows: list[list[object]] = [header]
+    for setting in settings:
+        values = [value for n in names for value in (setting.means.get(n, ""), setting.deviations.get(n, ""))]
+        rows.append([*setting.overrides.values(), setting.n_jobs, *values])
+    write_rows(path, rows)
 
 
 def show_means(settings: list[Replicates], path: Path) -> None:

@@ -1,17 +1,45 @@
-"""The best checkpoint, also of a run that was stopped and resumes in another folder."""
+"""Checkpoints: written in one step, and the best of them, also of a run that resumes in another folder."""
 
+import io
 import logging
 import shutil
 from pathlib import Path
 from typing import Any, Literal
 
 import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins.io.torch_io import TorchCheckpointIO
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.utilities import rank_zero_only
 
+from audiotok.disk.writing import replacing
 from audiotok.run.checkpoint import load_checkpoint
 
 log = logging.getLogger(__name__)
+
+
+class CheckpointFiles(TorchCheckpointIO):
+    """Write checkpoints beside their place and rename them, so that a kill leaves the one of before.
+
+    Lightning writes them to TMPDIR and moves them, which is not one step if that is on another disk.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None
+    ) -> None:
+        """Write a checkpoint; one at a URL is written as Lightning does.
+
+        Raises:
+            OSError: The folder cannot be written, or the disk is full.
+        """
+        if "://" in str(path):
+            super().save_checkpoint(checkpoint, path, storage_options)
+            return
+        content = io.BytesIO()  # torch tells of a full disk without saying that it is full
+        torch.save(checkpoint, content)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        with replacing(Path(path)) as temporary:
+            temporary.write_bytes(content.getbuffer())
 
 
 class BestCheckpoint(ModelCheckpoint):
@@ -74,7 +102,8 @@ class BestCheckpoint(ModelCheckpoint):
 
 @rank_zero_only
 def _copy(file: Path, path: Path) -> None:
-    """Copy a file to a path whose folder may not exist, unless the path is that file."""
+    """Copy a file in one step to a path whose folder may not exist, unless the path is that file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not (path.exists() and path.samefile(file)):
-        shutil.copy2(file, path)
+        with replacing(path) as temporary:
+            shutil.copyfile(file, temporary)

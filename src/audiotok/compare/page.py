@@ -20,6 +20,7 @@ import numpy as np
 from audiotok.compare.bootstrap import N_RESAMPLES, draw_resamples, resampled_map
 from audiotok.compare.importance import MIN_RUNS, importance
 from audiotok.compare.settings import Setting, differing
+from audiotok.disk.writing import write_text
 from audiotok.errors import UserError
 from audiotok.run.jobs import COLUMNS
 from audiotok.run.reader import Run, find_runs, read_runs
@@ -54,7 +55,7 @@ def compare(folders: Iterable[Path], to: Path, metric: str) -> list[Run]:
         raise UserError(f"--metric={metric} is in none of the {len(runs)} runs; {known}.")
     html = render(contents(runs, metric))
     try:
-        to.write_text(html, encoding="utf-8")
+        write_text(to, html)
     except OSError as error:
         raise UserError(
             f"--to={to} cannot be written ({error.strerror}); give a file in a folder that exists."

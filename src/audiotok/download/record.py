@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from audiotok.disk.writing import write_json
 from audiotok.errors import UserError
 
 NAME = "download.json"
@@ -52,7 +53,4 @@ class Record:
         self._write()
 
     def _write(self) -> None:
-        temporary = self.path.with_name(f".{NAME}.part")
-        content = {"files": self.files, "folders": self.folders}
-        temporary.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
-        temporary.replace(self.path)
+        write_json(self.path, {"files": self.files, "folders": self.folders})

@@ -5,8 +5,10 @@ from collections.abc import Iterable
 
 import pytorch_lightning as pl
 from omegaconf import DictConfig
+from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
+from audiotok.callbacks.checkpoint import CheckpointFiles
 from audiotok.callbacks.history import History
 from audiotok.callbacks.one_run import OneRun
 from audiotok.callbacks.progress import Progress
@@ -58,6 +60,8 @@ def build_trainer(
         message = " ".join(str(error).split()).rstrip(".")
         raise UserError(f"trainer: {message}.") from error
     assert isinstance(trainer, pl.Trainer)
+    if isinstance(trainer.strategy, SingleDeviceStrategy | DDPStrategy):  # others write in a way of their own
+        trainer.strategy.checkpoint_io = CheckpointFiles()
     return trainer
 
 

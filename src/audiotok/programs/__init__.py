@@ -6,6 +6,7 @@ composition  what a program would run with
 help         --help: groups, options, and every key with its comment
 spelling     what a misspelt override may have meant
 job          one run, and what becomes of its errors
+unwritable   what becomes of errors of Hydra's own files, and of the log
 command      the programs themselves
 repeating    `audiotok repeat`: a run's own configuration instead of `configs/`
 """

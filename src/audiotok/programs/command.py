@@ -71,11 +71,13 @@ def _run(name: str, job: str, overrides: Sequence[str], folders: Sequence[Path])
     from hydra.core.hydra_config import HydraConfig
 
     from audiotok.programs import job as jobs
+    from audiotok.programs.unwritable import disk_errors_in_a_sentence
 
     HydraConfig.instance().cfg = None
     main = hydra.main(config_name=name, version_base="1.3", config_path=str(config_folder()))
     try:
-        main(getattr(jobs, job))()
+        with disk_errors_in_a_sentence():
+            main(getattr(jobs, job))()
     except SystemExit as end:
         if end.code == 1 and not HydraConfig.initialized():  # Hydra has refused the overrides
             _suggest(name, overrides, folders)

@@ -1,6 +1,5 @@
 """One job of a program: a run, or one run of a sweep."""
 
-import errno
 import logging
 import math
 import multiprocessing
@@ -15,6 +14,7 @@ from omegaconf import DictConfig
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from audiotok import experiment
+from audiotok.disk.writing import complaint
 from audiotok.errors import UserError
 from audiotok.experiment.configuration import PrepareRoot, Root, check_early
 from audiotok.run.destination import Destination
@@ -68,8 +68,10 @@ def run(config: DictConfig) -> float:
         if not in_sweep:
             raise SystemExit(1) from None
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}:
-            log.error("hydra.run.dir=%s cannot be written (%s); free some space.", folder, error.strerror)
+        places = {"hydra.run.dir": folder.path, "cache_dir": Path(str(config.cache_dir)).expanduser()}
+        sentence = complaint(error, places) if isinstance(error, OSError) else None
+        if sentence:
+            log.error("%s", sentence)
             raise SystemExit(1) from None  # also of a sweep: its other jobs would find the disk as full
         if not in_sweep:
             raise

@@ -19,6 +19,7 @@ from audiotok.programs.arguments import check_plugins, split
 from audiotok.programs.job import run
 from audiotok.programs.options import config_folder, config_folders
 from audiotok.programs.spelling import closest
+from audiotok.programs.unwritable import disk_errors_in_a_sentence
 from audiotok.run.folder import RunFolder
 from audiotok.run.reader import flatten
 
@@ -51,7 +52,7 @@ def repeat(path: Path, arguments: Sequence[str], trust: Sequence[str] = ()) -> N
     check_values(overrides)
     check_keys(overrides, folder.config, config)
     sys.argv = [f"audiotok {program}", *flags, *overrides]
-    with _stored(program, {**config, "hydra": _hydra_settings(program)}):
+    with _stored(program, {**config, "hydra": _hydra_settings(program)}), disk_errors_in_a_sentence():
         hydra.main(config_name=program, version_base="1.3", config_path=None)(run)()
 
 

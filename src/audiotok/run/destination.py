@@ -27,10 +27,11 @@ class Destination:
     program: str = "train"
 
     def begin(self) -> None:
-        """Create the folder, remove results of an earlier run, and write what this run comes from.
+        """Create the folder, write what this run comes from, and remove results of an earlier run.
 
-        A process that follows another one leaves the folder as it is.
+        A folder that cannot be written keeps those results. A process that follows another one leaves the
+        folder as it is.
         """
         if self.leads:
-            self.folder.clear_results()
             self.folder.write_provenance(begin_provenance(self.program))
+            self.folder.clear_results()

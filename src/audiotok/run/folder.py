@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from audiotok.disk.parsing import read_json, read_yaml
-from audiotok.disk.writing import write_json, write_text
+from audiotok.disk.writing import clear_parts, write_json, write_text
 from audiotok.run.upgrade import upgraded
 
 
@@ -181,7 +181,8 @@ class RunFolder:
         write_json(self.metrics, metrics)
 
     def write_provenance(self, provenance: Mapping[str, Any]) -> None:
-        """Write what the run comes from."""
+        """Create the folder, and write what the run comes from."""
+        self.path.mkdir(parents=True, exist_ok=True)
         write_json(self.provenance, provenance)
 
     def write_doctor(self, findings: Mapping[str, Any]) -> None:
@@ -198,8 +199,10 @@ class RunFolder:
         write_text(self.error, message + "\n")
 
     def clear_results(self) -> None:
-        """Create the folder, and remove results and errors of an earlier run from it."""
+        """Create the folder, and remove from it results, errors and unfinished files of an earlier run."""
         self.path.mkdir(parents=True, exist_ok=True)
+        for folder in (self.path, self.checkpoints):
+            clear_parts(folder)
         for path in (self.metrics, self.error, self.doctor, self.report):
             path.unlink(missing_ok=True)
 
@@ -224,6 +227,17 @@ class SweepFolder:
         """The settings, averaged over replicates."""
         return self.path / "means.csv"
 
+    @property
+    def multirun(self) -> Path:
+        """The configuration that the sweep began with, which Hydra writes, too."""
+        return self.path / "multirun.yaml"
+
+    def begin(self, multirun: str) -> None:
+        """Create the folder with the configuration, as YAML, and remove what a kill has left there."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        clear_parts(self.path)
+        write_text(self.multirun, multirun)
+
     def jobs(self) -> list[RunFolder]:
         """Return the folders of the jobs, in the order of their numbers."""
         if not self.path.is_dir():
@@ -238,7 +252,7 @@ class SweepFolder:
             OSError: There are none.
             ValueError: They are damaged.
         """
-        multirun = _as_dictionary(read_yaml(self.path / "multirun.yaml"))
+        multirun = _as_dictionary(read_yaml(self.multirun))
         try:
             return [str(override) for override in multirun["hydra"]["overrides"]["task"]]
         except (LookupError, TypeError) as error:

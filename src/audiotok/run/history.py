@@ -4,14 +4,13 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
+from audiotok.disk.writing import write_rows
+
 
 def write_history(path: Path, rows: Sequence[dict[str, float]]) -> None:
-    """Write one row an epoch; a score that an epoch lacks is an empty cell."""
+    """Write one row an epoch, in one step; a score that an epoch lacks is an empty cell."""
     names = dict.fromkeys(name for row in rows for name in row)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names)
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(path, [names, *([row.get(name, "") for name in names] for row in rows)])
 
 
 def read_history(path: Path) -> list[dict[str, float]]:

@@ -1,12 +1,12 @@
 """The results of a run, for people and other programs to read: predictions, scores, and a summary line."""
 
-import csv
 import math
 from typing import Any
 
 import numpy as np
 
 from audiotok.data.corpus.corpus import Corpus
+from audiotok.disk.writing import replacing, write_rows
 from audiotok.run.folder import RunFolder
 from audiotok.training.tagger import Predictions
 
@@ -26,15 +26,15 @@ def write_results(
         predictions: The predictions for the test clips.
         results: One flat dictionary.
     """
-    np.savez_compressed(
-        folder.predictions,
-        ids=np.array(corpus.clips["test"].ids(predictions.clips.numpy())),
-        classes=np.array([sound_class.id for sound_class in corpus.classes]),
-        scores=predictions.scores.numpy().astype(np.float32),
-        targets=predictions.targets.numpy(),
-    )
-    with folder.per_class.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([COLUMNS, *per_class(corpus, predictions)])
+    with replacing(folder.predictions) as temporary, temporary.open("wb") as file:
+        np.savez_compressed(
+            file,
+            ids=np.array(corpus.clips["test"].ids(predictions.clips.numpy())),
+            classes=np.array([sound_class.id for sound_class in corpus.classes]),
+            scores=predictions.scores.numpy().astype(np.float32),
+            targets=predictions.targets.numpy(),
+        )
+    write_rows(folder.per_class, [COLUMNS, *per_class(corpus, predictions)])
     folder.write_metrics(results)
 
 

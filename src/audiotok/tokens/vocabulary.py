@@ -5,9 +5,9 @@ array of the clustering and of the features (`mean.npy` and `components.npy` of 
 `vocabulary.json`, which describes them. No pickles are written or read.
 """
 
+import io
 import json
 import logging
-import shutil
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from audiotok.disk.writing import naming, replacing_folder
 from audiotok.errors import UserError
 from audiotok.kinds import CENTROIDS
 from audiotok.store import StaleError, Store, content_key, first_difference
@@ -70,7 +71,10 @@ class Vocabulary:
         """Write the vocabulary to a folder, from which `load_vocabulary` reads it."""
         folder.mkdir(parents=True, exist_ok=True)
         for name, array in self.tokenizer.arrays().items():
-            np.save(folder / f"{name}.npy", array, allow_pickle=False)
+            content = io.BytesIO()  # numpy tells of a full disk without saying that it is full
+            np.save(content, array, allow_pickle=False)
+            with naming(folder / f"{name}.npy"):
+                (folder / f"{name}.npy").write_bytes(content.getbuffer())
         sidecar = {
             "key": self.key,
             "shapes": {name: list(array.shape) for name, array in self.tokenizer.arrays().items()},
@@ -180,9 +184,9 @@ def load_run_vocabulary(tokenizer: Tokenizer, folder: Path) -> Vocabulary:
 
 
 def copy_vocabulary(vocabulary: Vocabulary, folder: Path) -> None:
-    """Replace a folder by a vocabulary, so that a run carries what it was trained with."""
-    shutil.rmtree(folder, ignore_errors=True)
-    vocabulary.save(folder)
+    """Replace a folder by a vocabulary in one step, so that a run carries what it was trained with."""
+    with replacing_folder(folder) as temporary:
+        vocabulary.save(temporary)
 
 
 def _fit(tokenizer: Tokenizer, clips: TrainingClips) -> dict[str, object]:

@@ -1,6 +1,5 @@
 """A corpus: the usable clips of a data source by split, and the clips that are skipped."""
 
-import csv
 import logging
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from audiotok.data.clip import SPLITS, Location, SoundClass, Split
 from audiotok.data.corpus.catalogue import USABLE, Catalogue
 from audiotok.data.corpus.manifest import Manifest, open_manifest
 from audiotok.data.source import Cache, Source
+from audiotok.disk.writing import write_rows
 from audiotok.errors import UserError
 from audiotok.store import Store
 
@@ -59,13 +59,12 @@ class Corpus:
 
     def write_skipped(self, path: Path) -> None:
         """Write the id, path and reason of every skipped clip to a CSV."""
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["id", "path", "reason"])
-            columns = self.skipped.table().select(["id", "layout", "path", "entry", "status", "detail"])
-            for id_, layout, place, entry, status, detail in zip(*columns.to_pydict().values(), strict=True):
-                location = "" if layout is None else str(Location(layout, place, entry))
-                writer.writerow([id_, location, f"{status}: {detail}" if detail else status])
+        columns = self.skipped.table().select(["id", "layout", "path", "entry", "status", "detail"])
+        rows = [["id", "path", "reason"]]
+        for id_, layout, place, entry, status, detail in zip(*columns.to_pydict().values(), strict=True):
+            location = "" if layout is None else str(Location(layout, place, entry))
+            rows.append([id_, location, f"{status}: {detail}" if detail else status])
+        write_rows(path, rows)
 
 
 def open_corpus(source: Source, store: Store, skipped_csv: Path | None = None) -> Corpus:
