@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import shutil
 
 import numpy as np
 import pytest
@@ -20,39 +21,78 @@ def sweep(folder, *overrides):
     return list(csv.DictReader((folder / "sweep.csv").open()))
 
 
-def test_three_vocabularies_by_two_depths_fit_three_codebooks(tmp_path):
-    cache = tmp_path / "cache"
-    rows = sweep(
-        tmp_path / "sweep", f"cache_dir={cache}", "clustering.n_clusters=4,5,6", "model.num_layers=1,2"
-    )
-    assert len(rows) == 6
-    codebooks = [path for path in (cache / "centroids").iterdir() if path.is_dir()]
-    assert len(codebooks) == 3
-    keys = set()
-    for job in range(6):
-        metrics = json.loads((tmp_path / "sweep" / str(job) / "metrics.json").read_text())
-        keys.add(metrics["centroid_key"])
-    assert keys == {path.name for path in codebooks}
+GRID = ("clustering.n_clusters=5,6", "optimizer.lr=0.001,0.0001")
 
 
-def test_the_table_ranks_jobs_and_names_what_they_changed(tmp_path, capsys):
-    rows = sweep(tmp_path, "optimizer.lr=0.001,0.0001")
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory):
+    """A finished sweep of two vocabularies by two learning rates, and the cache that it filled."""
+    folder = tmp_path_factory.mktemp("swept")
+    sweep(folder / "sweep", f"cache_dir={folder / 'cache'}", *GRID)
+    return folder
+
+
+@pytest.fixture
+def again(swept, tmp_path):
+    """A copy of the finished sweep, and a function that gives its command again and returns its rows."""
+    folder = tmp_path / "sweep"
+    shutil.copytree(swept / "sweep", folder)
+    return folder, lambda *grid: sweep(folder, f"cache_dir={swept / 'cache'}", *(grid or GRID))
+
+
+@pytest.fixture(scope="module")
+def half_failed(tmp_path_factory):
+    """A sweep of which two jobs of four failed, for three heads do not divide the hidden size."""
+    folder = tmp_path_factory.mktemp("half_failed")
+    with pytest.raises(SystemExit) as exit_:
+        sweep(folder, "model.num_heads=2,3", "seed=0,1")
+    assert exit_.value.code == 1
+    return folder
+
+
+def rows_of(folder):
+    return list(csv.DictReader((folder / "sweep.csv").open()))
+
+
+def test_two_vocabularies_by_two_learning_rates_fit_two_codebooks(swept):
+    assert len(rows_of(swept / "sweep")) == 4
+    codebooks = {path.name for path in (swept / "cache" / "centroids").iterdir() if path.is_dir()}
+    metrics = [json.loads((swept / "sweep" / str(job) / "metrics.json").read_text()) for job in range(4)]
+    assert len(codebooks) == 2
+    assert {of_job["centroid_key"] for of_job in metrics} == codebooks
+
+
+def test_the_table_ranks_jobs_and_names_what_they_changed(swept):
+    rows = rows_of(swept / "sweep")
     scores = [float(row["val/mAP"]) for row in rows]
     assert scores == sorted(scores, reverse=True)
     assert {row["optimizer.lr"] for row in rows} == {"0.001", "0.0001"}
     assert "model.num_layers" not in rows[0]
-    assert "optimizer.lr" in capsys.readouterr().out
 
 
-def test_a_failing_job_does_not_stop_the_others(tmp_path):
-    with pytest.raises(SystemExit) as exit_:
-        sweep(tmp_path, "model.num_heads=2,3,4")
-    assert exit_.value.code == 1
-    rows = list(csv.DictReader((tmp_path / "sweep.csv").open()))
-    assert [row["model.num_heads"] for row in rows][-1] == "3"
-    assert "model.num_heads=3" in rows[-1]["error"]
-    assert "model.num_heads=3" in (tmp_path / "1" / "error.txt").read_text()
-    assert all((tmp_path / job / "metrics.json").is_file() for job in "02")
+def test_a_failing_job_does_not_stop_the_others(half_failed):
+    rows = rows_of(half_failed)
+    assert [row["model.num_heads"] for row in rows] == ["2", "2", "3", "3"]
+    assert all("model.num_heads=3" in row["error"] for row in rows[2:])
+    assert all("model.num_heads=3" in (half_failed / job / "error.txt").read_text() for job in "23")
+    assert all((half_failed / job / "metrics.json").is_file() for job in "01")
+
+
+def test_a_job_that_failed_is_done_again(half_failed, tmp_path):
+    folder = tmp_path / "sweep"
+    shutil.copytree(half_failed, folder)
+    (folder / "2" / "error.txt").unlink()
+    with pytest.raises(SystemExit):
+        sweep(folder, "model.num_heads=2,3", "seed=0,1")
+    assert "model.num_heads=3" in (folder / "2" / "error.txt").read_text()
+
+
+def test_seeds_of_whole_runs_are_averaged(half_failed):
+    [means] = csv.DictReader((half_failed / "means.csv").open())
+    scores = [float(row["test/mAP"]) for row in rows_of(half_failed)[:2]]
+    assert means["jobs"] == "2"
+    assert float(means["test/mAP mean"]) == pytest.approx(np.mean(scores))
+    assert float(means["test/mAP sd"]) == pytest.approx(np.std(scores, ddof=1))
 
 
 def test_losses_rank_lowest_first_and_failures_last(tmp_path):
@@ -288,58 +328,34 @@ def test_jobs_stand_for_their_numbers_and_not_for_their_spelling(tmp_path):
     assert names == [str(number) for number in range(11)]
 
 
-def test_seeds_of_whole_runs_are_averaged(tmp_path, capsys):
-    rows = sweep(tmp_path, "seed=0,1")
-    [means] = csv.DictReader((tmp_path / "means.csv").open())
-    scores = [float(row["test/mAP"]) for row in rows]
-    assert means["jobs"] == "2"
-    assert float(means["test/mAP mean"]) == pytest.approx(np.mean(scores))
-    assert float(means["test/mAP sd"]) == pytest.approx(np.std(scores, ddof=1))
-    assert "Mean ± standard deviation over seed" in capsys.readouterr().out
-
-
-def stop_after(folder, job):
-    """Leave a sweep as one that was stopped while a job of it ran."""
-    (folder / str(job) / "metrics.json").unlink()
-
-
-def test_a_sweep_that_was_stopped_runs_only_what_is_missing(tmp_path):
-    settings = ("clustering.n_clusters=5,6", "seed=0,1")
-    before = sweep(tmp_path, *settings)
-    stop_after(tmp_path, 2)
-    written = {job: (tmp_path / str(job) / "metrics.json").stat().st_mtime_ns for job in (0, 1, 3)}
-    after = sweep(tmp_path, *settings)
+def test_a_sweep_that_was_stopped_runs_only_what_is_missing(again):
+    folder, repeat = again
+    before = rows_of(folder)
+    (folder / "2" / "metrics.json").unlink()  # as if it was stopped while this job ran
+    written = {job: (folder / str(job) / "metrics.json").stat().st_mtime_ns for job in (0, 1, 3)}
+    after = repeat()
     assert [row["val/mAP"] for row in after] == [row["val/mAP"] for row in before]
-    assert (tmp_path / "2" / "metrics.json").is_file()
+    assert (folder / "2" / "metrics.json").is_file()
     for job, time in written.items():
-        assert (tmp_path / str(job) / "metrics.json").stat().st_mtime_ns == time
+        assert (folder / str(job) / "metrics.json").stat().st_mtime_ns == time
 
 
-def test_a_job_whose_settings_have_changed_is_done_again(tmp_path):
-    sweep(tmp_path, "seed=0,1")
-    path = tmp_path / "0" / "config.yaml"
+def test_a_job_whose_settings_have_changed_is_done_again(again):
+    folder, repeat = again
+    path = folder / "0" / "config.yaml"
     path.write_text(path.read_text().replace("lr: 0.001", "lr: 0.002"))
-    (tmp_path / "0" / "metrics.json").write_text('{"val/mAP": 2.0}')
-    rows = sweep(tmp_path, "seed=0,1")
-    assert all(float(row["val/mAP"]) <= 1 for row in rows)
+    (folder / "0" / "metrics.json").write_text('{"val/mAP": 2.0}')
+    assert all(float(row["val/mAP"]) <= 1 for row in repeat())
 
 
-def test_a_job_that_failed_is_done_again(tmp_path):
-    for _ in range(2):
-        with pytest.raises(SystemExit):
-            sweep(tmp_path, "model.num_heads=2,3")
-        assert "model.num_heads=3" in (tmp_path / "1" / "error.txt").read_text()
-
-
-def test_another_sweep_does_not_overwrite_one(tmp_path, capsys):
-    sweep(tmp_path, "seed=0,1")
-    overrides = (tmp_path / "1" / ".hydra" / "overrides.yaml").read_text()
+def test_another_sweep_does_not_overwrite_one(again, capsys):
+    folder, repeat = again
+    overrides = (folder / "1" / ".hydra" / "overrides.yaml").read_text()
     with pytest.raises(SystemExit) as exit_:
-        sweep(tmp_path, "seed=0,2")
+        repeat("seed=0,2")
     assert exit_.value.code == 1
-    said = capsys.readouterr().out
-    assert "contains another sweep (seed=0,1 there, seed=0,2 here)" in said
-    assert (tmp_path / "1" / ".hydra" / "overrides.yaml").read_text() == overrides
+    assert "contains another sweep" in capsys.readouterr().out
+    assert (folder / "1" / ".hydra" / "overrides.yaml").read_text() == overrides
 
 
 def test_two_jobs_at_a_time_fit_one_codebook_once(tmp_path):
