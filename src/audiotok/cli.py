@@ -84,6 +84,17 @@ def _say_in_red(error: UserError) -> None:
     _console(stderr=True).print(str(error), style="red")
 
 
+def _tell_of_changes(run: Path) -> None:
+    """Warn that a run's configuration is not the one that the run has written; it is used as it is."""
+    from audiotok.run.folder import RunFolder
+
+    folder = RunFolder(run)
+    if folder.config_is_changed:
+        _console(stderr=True).print(
+            f"{folder.config} was changed after the run had written it; it is used as it is.", style="yellow"
+        )
+
+
 def _console(stderr: bool = False) -> "Console":
     """Return a console that prints text as it is: names may contain [brackets] and :colons:."""
     from rich.console import Console
@@ -123,6 +134,7 @@ def repeat(
     from audiotok.programs.repeating import repeat as hydra_repeat
 
     with _one_sentence():
+        _tell_of_changes(run)
         hydra_repeat(run, context.args, trust or ())
 
 
@@ -176,6 +188,7 @@ def predict(
     console = _console()
     failed = False
     with _one_sentence():
+        _tell_of_changes(run)
         restored = restore(run, trust or ())
     for file in files:
         try:

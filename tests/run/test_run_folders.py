@@ -15,8 +15,10 @@ from audiotok.run.reader import find_runs, read_run, read_runs
 
 @pytest.fixture
 def folder(twelve_runs, tmp_path) -> Path:
-    """A run that a test may break."""
-    return Path(shutil.copytree(twelve_runs / "000", tmp_path / "run"))
+    """A run of an earlier version, without checksums, that a test may break."""
+    copy = Path(shutil.copytree(twelve_runs / "000", tmp_path / "run"))
+    (copy / "checksums.json").unlink()
+    return copy
 
 
 def test_what_training_leaves_is_read_without_a_note_but_for_its_history(tmp_path):

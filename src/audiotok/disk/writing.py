@@ -90,9 +90,14 @@ def write_text(path: Path, text: str) -> None:
 
 def write_rows(path: Path, rows: Iterable[Iterable[object]]) -> None:
     """Write a table in one step."""
+    write_text(path, rows_as_text(rows))
+
+
+def rows_as_text(rows: Iterable[Iterable[object]]) -> str:
+    """Return a table as the text of a CSV file."""
     text = io.StringIO(newline="")
     csv.writer(text).writerows(rows)
-    write_text(path, text.getvalue())
+    return text.getvalue()
 
 
 def write_json(path: Path, content: Any, allow_nan: bool = True) -> None:

@@ -14,6 +14,7 @@ A run's folder holds
     doctor.json             findings of `audiotok doctor`
     report.json             report of `audiotok prepare`
     error.txt               why the run failed
+    checksums.json          of the text files above (see `sums`)
     .hydra/overrides.yaml   what the command line changed, written by Hydra
 
 depending on the program and on how far it came. Reading trusts nothing: a missing or unreadable file raises
@@ -22,15 +23,20 @@ is translated while it is read (see `upgrade`). Importing this module costs mill
 torch nor numpy.
 """
 
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audiotok.disk.parsing import read_json, read_yaml
-from audiotok.disk.writing import clear_parts, write_json, write_text
+from audiotok.disk.parsing import parse_json, parse_yaml, read_bytes, read_yaml
+from audiotok.disk.writing import clear_parts, write_text
+from audiotok.run.sums import DamagedError, read_summed, record, write_summed
 from audiotok.run.upgrade import upgraded
+
+_MOST_BYTES = 4 * 2**20  # of the files but the tables
+_MOST_SHOWN = 2000  # characters of an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,8 +155,30 @@ class RunFolder:
         return _program_of(self.read_config())
 
     def read_config(self) -> dict[str, Any]:
-        """Read the configuration; one of an earlier version is translated into today's."""
-        return upgraded(_as_dictionary(read_yaml(self.config)))
+        """Read the configuration; one of an earlier version is translated into today's.
+
+        Also one that was changed by hand is read, see `config_is_changed`.
+        """
+        with suppress(DamagedError):
+            return self._configuration(read_summed(self.config, most_bytes=_MOST_BYTES))
+        return self._configuration(read_bytes(self.config, _MOST_BYTES))
+
+    @property
+    def config_is_changed(self) -> bool:
+        """Whether the configuration is no longer what the run wrote."""
+        try:
+            read_summed(self.config, most_bytes=_MOST_BYTES)
+        except DamagedError:
+            return True
+        except (OSError, ValueError):
+            return False
+        return False
+
+    @staticmethod
+    def _configuration(content: bytes) -> dict[str, Any]:
+        config = _as_dictionary(parse_yaml(content.decode()))
+        _check_keys(config)
+        return upgraded(config)
 
     def read_metrics(self) -> dict[str, Any]:
         """Read scores and facts."""
@@ -161,42 +189,52 @@ class RunFolder:
         return _read_json(self.provenance)
 
     def read_error(self) -> str:
-        """Read why the run failed; "" for a run that did not."""
-        if not self.error.is_file():
+        """Read why the run failed; "" for a run that did not. A damaged file gives what is wrong with it."""
+        try:
+            said = read_summed(self.error, most_bytes=_MOST_BYTES).decode(errors="replace").strip()
+        except FileNotFoundError:
             return ""
-        return self.error.read_text(encoding="utf-8", errors="replace").strip()
+        except (OSError, ValueError) as error:
+            return f"{self.error.name} cannot be read ({error})"
+        return said[:_MOST_SHOWN]
 
     def read_overrides(self) -> dict[str, str]:
         """Read what the command line changed: keys and values as they were written there."""
-        overrides = read_yaml(self.overrides) or ()
+        content = read_summed(self.overrides, self.path, _MOST_BYTES)
+        overrides = parse_yaml(content.decode()) or []
+        if not isinstance(overrides, list):
+            raise ValueError(f"expected a list, found {type(overrides).__name__}")
         pairs = [str(override).lstrip("+~").partition("=") for override in overrides]
         return {key: value for key, _, value in pairs}
 
     def write_config(self, text: str) -> None:
-        """Write the configuration, given as YAML."""
-        write_text(self.config, text)
+        """Write the configuration, given as YAML; note the checksum of what Hydra has written."""
+        write_summed(self.config, text)
+        with suppress(OSError, ValueError):
+            name = self.overrides.relative_to(self.path).as_posix()
+            record(self.path, name, read_bytes(self.overrides, _MOST_BYTES))
 
     def write_metrics(self, metrics: Mapping[str, Any]) -> None:
         """Write scores and facts."""
-        write_json(self.metrics, metrics)
+        _write_json(self.metrics, metrics)
 
     def write_provenance(self, provenance: Mapping[str, Any]) -> None:
         """Create the folder, and write what the run comes from."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_json(self.provenance, provenance)
+        _write_json(self.provenance, provenance)
 
     def write_doctor(self, findings: Mapping[str, Any]) -> None:
         """Write the findings of the doctor."""
-        write_json(self.doctor, findings, allow_nan=False)
+        _write_json(self.doctor, findings, allow_nan=False)
 
     def write_report(self, report: Mapping[str, Any]) -> None:
         """Write the report on a corpus."""
-        write_json(self.report, report)
+        _write_json(self.report, report)
 
     def write_error(self, message: str) -> None:
         """Write why the run failed."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_text(self.error, message + "\n")
+        write_summed(self.error, message + "\n")
 
     def clear_results(self) -> None:
         """Create the folder, and remove from it results, errors and unfinished files of an earlier run."""
@@ -274,5 +312,21 @@ def _as_dictionary(content: Any) -> dict[str, Any]:
     return content
 
 
+def _check_keys(node: Any) -> None:
+    """Check that every key in a tree is text, as those of a configuration are."""
+    if isinstance(node, dict):
+        for key, value in node.items():
+            if not isinstance(key, str):
+                raise ValueError(f"the key {key} is not text")
+            _check_keys(value)
+    elif isinstance(node, list):
+        for value in node:
+            _check_keys(value)
+
+
 def _read_json(path: Path) -> dict[str, Any]:
-    return _as_dictionary(read_json(path))
+    return _as_dictionary(parse_json(read_summed(path, most_bytes=_MOST_BYTES)))
+
+
+def _write_json(path: Path, content: Mapping[str, Any], allow_nan: bool = True) -> None:
+    write_summed(path, json.dumps(content, indent=1, allow_nan=allow_nan) + "\n")

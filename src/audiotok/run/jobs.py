@@ -59,11 +59,15 @@ def _read_job(folder: RunFolder) -> Job:
     with suppress(OSError, ValueError):
         overrides = folder.read_overrides()
     with suppress(OSError, ValueError):
-        scores = folder.read_metrics()
+        scores = {name: value for name, value in folder.read_metrics().items() if _is_number(value)}
     error = folder.read_error()  # there may be scores too, that lack the optimized metric
     if not scores and not error:
         error = "it ended without results"
     return Job(folder, overrides, scores, error)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def ranked(jobs: list[Job], metric: str) -> list[Job]:

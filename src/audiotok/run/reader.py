@@ -4,11 +4,10 @@ What is missing or damaged is left empty and noted in a line; no run stops the r
 """
 
 import csv
+import io
 import json
 import math
 import os
-import zipfile
-import zlib
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -17,11 +16,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from audiotok.disk.arrays import read_arrays
 from audiotok.errors import UserError
 from audiotok.run.folder import RunFolder
 from audiotok.run.history import read_history
+from audiotok.run.sums import check_inside, fault_of, read_summed
 
 T = TypeVar("T")
+_MOST_DIGITS = 15  # of a count
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +129,11 @@ def read_run(folder: RunFolder, name: str) -> Run:
     error = folder.read_error()
     if error:
         run.notes.append(f"it failed: {' '.join(error.split())}")
+    if fault := fault_of(folder.path):
+        run.notes.append(fault)
     run.settings = _read(run, folder.config, lambda: flatten(folder.read_config())) or {}
+    if run.settings and folder.config_is_changed:
+        run.notes.append(f"{folder.config.name} was changed after the run had written it")
     with suppress(OSError, ValueError):
         run.program = folder.program
     run.metrics = _read(run, folder.metrics, lambda: _numbers(folder.read_metrics())) or {}
@@ -144,10 +150,8 @@ def _read(run: Run, path: Path, reader: Callable[[], T]) -> T | None:
         return reader()
     except FileNotFoundError:
         run.notes.append(f"{path.name} is missing")
-    except (OSError, ValueError, LookupError, EOFError, TypeError, AttributeError, csv.Error) as error:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, csv.Error) as error:
         run.notes.append(f"{path.name} cannot be read ({_one_line(error)})")
-    except (zipfile.BadZipFile, zlib.error) as error:
-        run.notes.append(f"{path.name} is damaged ({_one_line(error)})")
     return None
 
 
@@ -187,21 +191,31 @@ def _curves(rows: list[dict[str, float]]) -> dict[str, tuple[list[int], list[flo
 
 
 def _read_per_class(path: Path) -> list[ClassScore]:
-    with path.open(newline="", encoding="utf-8") as file:
-        return [
-            ClassScore(
-                row["id"],
-                row["name"],
-                int(row["test_positives"]),
-                float(row["average_precision"]) if row["average_precision"] else None,
-            )
-            for row in csv.DictReader(file)
-        ]
+    return [
+        ClassScore(
+            row["id"],
+            row["name"],
+            _count(row["test_positives"]),
+            float(row["average_precision"]) if row["average_precision"] else None,
+        )
+        for row in csv.DictReader(io.StringIO(read_summed(path).decode(), newline=""))
+    ]
+
+
+def _count(cell: str) -> int:
+    if not cell.isdecimal() or len(cell) > _MOST_DIGITS:
+        raise ValueError(f"{cell[:_MOST_DIGITS]} is not a count")
+    return int(cell)
 
 
 def _read_predictions(path: Path) -> Predictions:
-    with np.load(path) as arrays:
-        ids, classes, scores, targets = (arrays[name] for name in ("ids", "classes", "scores", "targets"))
+    check_inside(path, path.parent)
+    names = ("ids", "classes", "scores", "targets")
+    found = read_arrays(path, names)
+    ids, classes, scores, targets = (found[name] for name in names)
+    kinds = "".join(array.dtype.kind for array in (ids, classes, scores))
+    if kinds != "UUf" or targets.dtype.kind not in "biuf" or (ids.ndim, classes.ndim) != (1, 1):
+        raise ValueError("its arrays are of other types")
     if scores.shape != targets.shape or scores.shape != (len(ids), len(classes)):
         raise ValueError(f"{len(ids)} ids, scores {scores.shape} and targets {targets.shape}")
     if not np.isfinite(scores).all():

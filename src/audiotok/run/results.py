@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from audiotok.data.corpus.corpus import Corpus
-from audiotok.disk.writing import replacing, write_rows
+from audiotok.disk.writing import replacing, rows_as_text
 from audiotok.run.folder import RunFolder
+from audiotok.run.sums import write_summed
 from audiotok.training.tagger import Predictions
 
 _N_WORST = 3  # classes that the summary names
@@ -34,7 +35,7 @@ def write_results(
             scores=predictions.scores.numpy().astype(np.float32),
             targets=predictions.targets.numpy(),
         )
-    write_rows(folder.per_class, [COLUMNS, *per_class(corpus, predictions)])
+    write_summed(folder.per_class, rows_as_text([COLUMNS, *per_class(corpus, predictions)]))
     folder.write_metrics(results)
 
 
