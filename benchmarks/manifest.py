@@ -32,6 +32,7 @@ from audiotok.data.corpus.catalogue import SCHEMA, Catalogue
 from audiotok.data.corpus.corpus import open_corpus
 from audiotok.data.corpus.manifest import made_of, write_manifest
 from audiotok.data.source import Source
+from audiotok.disk.checksum import write_checksums
 from audiotok.store import Store, content_key
 
 CLASSES = tuple(SoundClass(f"/m/{n}", f"class {n}") for n in range(527))
@@ -61,6 +62,7 @@ def measure_manifest(n_clips: int = 2_000_000) -> dict[str, float]:
         place = Store(folder).folder("manifests", content_key(ingredients))
         place.mkdir(parents=True)
         write_manifest(place, synthetic_table(n_clips), Listing(CLASSES, ()), ingredients)
+        write_checksums(place)
         command = [sys.executable, __file__, "--open", folder]
         opened = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     results: dict[str, float] = json.loads(opened.stdout)

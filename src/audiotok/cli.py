@@ -263,6 +263,7 @@ def prune_cache(
 ) -> None:
     """Remove the entries that match every option given; entries in use stay."""
     from audiotok.inventory import chosen, table_of, take
+    from audiotok.kinds import KINDS
     from audiotok.store import Store
 
     if not (kind or days or unused):
@@ -270,11 +271,14 @@ def prune_cache(
         raise typer.Exit(2)
     store = Store(cache_dir)
     with _one_sentence():
-        items = chosen(take(store), kind or (), days, unused)
+        items = chosen(take(store), kind or KINDS, days, unused)  # a folder of another kind is not ours
     if dry_run:
         _console().print(table_of(items, "Would be removed"), soft_wrap=False)
         return
-    removed = [item for item in items if store.remove(item.entry)]
+    with _one_sentence():
+        removed = [item for item in items if store.remove(item.entry)]
+        for name in {item.entry.kind for item in items}.union(kind or KINDS):
+            store.tidy(name)
     _console().print(table_of(removed, "Removed"), soft_wrap=False)
     if len(removed) < len(items):
         typer.echo(f"{len(items) - len(removed)} are in use and were not removed.")

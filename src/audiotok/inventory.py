@@ -1,9 +1,9 @@
 """An inventory of a cache folder: what each entry is made of, whether it is intact, and whether it is in use.
 
-It reads sidecars, not settings, so it needs neither a configuration nor a corpus.
+It reads sidecars, not settings, so it needs neither a configuration nor a corpus. Damaged entries and strange
+files are listed as far as they can be read.
 """
 
-import json
 import time
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
@@ -15,15 +15,14 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from audiotok.data.corpus.conditions import read_part
-from audiotok.data.corpus.manifest import read_manifest
+from audiotok.disk.parsing import read_json
 from audiotok.errors import UserError
 from audiotok.kinds import CENTROIDS, FRAMES, INSPECTIONS, KINDS, MANIFESTS, ROWS, TOKENS
 from audiotok.loader.rows import Rows
-from audiotok.store import Entry, StaleError, Store, arrays_key, readable_size
+from audiotok.store import Entry, StaleError, Store, check_entry, readable_size
 
 _DAY = 24 * 60 * 60  # s
-_TABLES = {MANIFESTS.name: read_manifest, INSPECTIONS.name: read_part}
+_AGAIN = "it will be made again when needed"
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def take(store: Store) -> list[Item]:
     if store.root.is_file():
         raise UserError(f"--cache-dir={store.root} is a file; give a cache folder.")
     entries = store.entries()
-    fitted = {_sidecar(entry).get("checksum") for entry in entries if entry.kind == CENTROIDS.name}
+    fitted = {str(_sidecar(entry).get("checksum")) for entry in entries if entry.kind == CENTROIDS.name}
     items = []
     for entry in entries:
         with suppress(FileNotFoundError):  # another process has just removed it
@@ -72,24 +71,18 @@ def take(store: Store) -> list[Item]:
 def faults_of(item: Item) -> list[str]:
     """Check the content of an entry against its checksums, and describe each fault in a sentence.
 
-    The clips of the embedded dataset have no checksums and are not checked.
+    What killed processes have left, folders of unknown kinds, and an entry that another process removes
+    meanwhile have no faults.
     """
-    folder = item.entry.folder
+    entry = item.entry
+    if entry.is_abandoned or entry.kind not in KINDS:
+        return []
     try:
-        if item.entry.kind in ROWS:
-            damaged = Rows(folder).damaged()
-            return [
-                f"row {row} does not match its checksum; it will be made again when needed" for row in damaged
-            ]
-        if item.entry.kind == CENTROIDS.name:
-            arrays = {path.stem: np.load(path) for path in sorted(folder.glob("*.npy"))}
-            if arrays_key(arrays) != _sidecar(item.entry).get("checksum"):
-                return ["the arrays do not match their checksum; they will be fitted again when needed"]
-        if item.entry.kind in _TABLES:
-            _TABLES[item.entry.kind](folder)
-    except (StaleError, OSError, ValueError, EOFError) as error:
-        return [f"it cannot be read ({error}); it will be made again when needed"]
-    return []
+        check_entry(entry.folder)
+        damaged = Rows(entry.folder).damaged() if entry.kind in ROWS else []
+    except StaleError as error:
+        return [f"{error}; {_AGAIN}"] if entry.folder.is_dir() else []
+    return [f"row {row} does not match its checksum; {_AGAIN}" for row in damaged]
 
 
 def chosen(
@@ -160,7 +153,7 @@ def _describe(entry: Entry, fitted: set[Any]) -> Item:
 def _sidecar(entry: Entry) -> dict[str, Any]:
     """Return the sidecar of an entry, empty if it is missing or cannot be read."""
     try:
-        sidecar = json.loads((entry.folder / KINDS[entry.kind].sidecar).read_text(encoding="utf-8"))
+        sidecar = read_json(entry.folder / KINDS[entry.kind].sidecar)
     except (KeyError, OSError, ValueError):
         return {}
     return sidecar if isinstance(sidecar, dict) else {}
@@ -181,18 +174,28 @@ def _unused(entry: Entry, sidecar: dict[str, Any], fitted: set[Any]) -> str:
     if entry.is_abandoned:
         return "left by a killed process"
     kind = KINDS.get(entry.kind)
-    if kind and kind.sidecar and not sidecar:
+    if kind is None:
+        return ""
+    if kind.sidecar and not sidecar:
         return "its sidecar is missing"
     if kind in (FRAMES, TOKENS) and sidecar.get("version") != kind.version:
         return f"outdated version {sidecar.get('version')}"
-    if kind is TOKENS and sidecar.get("made_of", {}).get("checksum") not in fitted:
+    if not entry.has_checksums:
+        return "an earlier version, without checksums"
+    if kind is TOKENS and str(_part(sidecar, "made_of").get("checksum")) not in fitted:
         return "its centroids are gone"
     return ""
 
 
+def _part(sidecar: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a dictionary inside a sidecar, empty if there is none."""
+    part = sidecar.get(name)
+    return part if isinstance(part, dict) else {}
+
+
 def _about(kind: str, sidecar: dict[str, Any]) -> str:
     """Describe what an entry is made of; "" if its sidecar does not say so."""
-    made_of = sidecar.get("made_of", {})
+    made_of = _part(sidecar, "made_of")
     try:
         if kind == FRAMES.name:
             return f"{_analysis(made_of)}, clips of {made_of['clip_seconds']:g} s"

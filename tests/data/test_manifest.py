@@ -26,8 +26,10 @@ from audiotok.data.corpus.manifest import (
 )
 from audiotok.data.limits import Limits
 from audiotok.data.reading.files import Files
+from audiotok.disk.checksum import write_checksums
 from audiotok.engine.local import Local
 from audiotok.errors import UserError
+from audiotok.kinds import MANIFESTS
 from audiotok.store import Store
 
 
@@ -308,21 +310,34 @@ def test_a_look_that_takes_long_names_the_setting(root, store, caplog, monkeypat
 def age(folder: Path, version: object = 0) -> None:
     sidecar = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps({**sidecar, "version": version}))
+    write_checksums(folder)
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
 
 
 def rewrite(folder: Path, change) -> None:
     import pyarrow.parquet as pq
 
     pq.write_table(change(pq.read_table(folder / "manifest.parquet")), folder / "manifest.parquet")
+    write_checksums(folder)
 
 
 DAMAGE = {
-    "older version": (age, "version 0, not 1.5"),
-    "clips inspected otherwise": (partial(age, version="1.3"), "version 1.3, not 1.5"),
-    "no sidecar": (lambda folder: (folder / "manifest.json").unlink(), "cannot be read"),
-    "sidecar cut": (lambda folder: (folder / "manifest.json").write_text("{"), "cannot be read"),
-    "no table": (lambda folder: (folder / "manifest.parquet").unlink(), "cannot be read"),
-    "table cut": (lambda folder: os.truncate(folder / "manifest.parquet", 500), "cannot be read"),
+    "older version": (age, f"version 0, not {MANIFESTS.version}"),
+    "clips inspected otherwise": (partial(age, version="1.3"), f"version 1.3, not {MANIFESTS.version}"),
+    "no sidecar": (lambda folder: (folder / "manifest.json").unlink(), "manifest.json is missing"),
+    "sidecar cut": (
+        lambda folder: (folder / "manifest.json").write_text("{"),
+        "manifest.json has another size",
+    ),
+    "no table": (lambda folder: (folder / "manifest.parquet").unlink(), "manifest.parquet is missing"),
+    "table cut": (lambda folder: os.truncate(folder / "manifest.parquet", 500), "has another size"),
+    "no checksums": (lambda folder: (folder / "checksums.json").unlink(), "an earlier version made it"),
+    "flipped": (lambda folder: flip(folder / "manifest.parquet"), "manifest.parquet does not match"),
     "a row too few": (lambda folder: rewrite(folder, lambda table: table[1:]), "31 rows"),
     "no column": (lambda folder: rewrite(folder, lambda table: table.drop(["peak"])), "columns"),
 }

@@ -21,12 +21,13 @@ from audiotok.augment.recipe import Recipe
 from audiotok.data.clip import SPLITS, Clip, Location, Split
 from audiotok.data.corpus.catalogue import Catalogue
 from audiotok.data.corpus.corpus import Corpus
+from audiotok.disk.checksum import write_checksums
 from audiotok.errors import UserError
 from audiotok.kinds import KINDS, TOKENS
 from audiotok.loader import cache as loader_cache
 from audiotok.loader.cache import ClipCache
 from audiotok.loader.clips import Batch, ClipDataset, Draw, unchanged
-from audiotok.loader.rows import Rows
+from audiotok.loader.rows import HEADERS, Rows
 from audiotok.store import Store
 from audiotok.tokens.tokenizer import Stage, Tokenizer
 
@@ -584,21 +585,25 @@ def change(**changes: Any) -> Callable[[Path], object]:
     def damage(folder: Path) -> None:
         about = json.loads((folder / TOKENS.sidecar).read_text())
         (folder / TOKENS.sidecar).write_text(json.dumps(about | changes))
+        write_checksums(folder, HEADERS)
 
     return damage
+
+
+def shorten(folder: Path) -> None:
+    np.save(folder / "rows.npy", np.zeros((15, 3, 1), np.uint8))
+    write_checksums(folder, HEADERS)
 
 
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (change(version=0), "the tokens have version 0, not 2"),
-        (lambda folder: (folder / TOKENS.sidecar).unlink(), "about.json cannot be read"),
-        (lambda folder: (folder / TOKENS.sidecar).write_text("[]"), "about.json cannot be read"),
-        (lambda folder: (folder / "rows.npy").unlink(), "the rows cannot be read"),
-        (
-            lambda folder: np.save(folder / "rows.npy", np.zeros((15, 3, 1), np.uint8)),
-            "the shape of these clips",
-        ),
+        (change(version=0), f"the tokens have version 0, not {TOKENS.version}"),
+        (lambda folder: (folder / TOKENS.sidecar).unlink(), "about.json is missing"),
+        (lambda folder: (folder / TOKENS.sidecar).write_text("[]"), "about.json has another size"),
+        (lambda folder: (folder / "rows.npy").unlink(), "rows.npy is missing"),
+        (shorten, "the shape of these clips"),
+        (lambda folder: (folder / "checksums.json").unlink(), "an earlier version made it"),
     ],
 )
 def test_broken_rows_are_ignored_and_this_is_said(

@@ -76,9 +76,55 @@ def test_what_is_read_may_be_changed(rows):
 
 def test_rows_that_are_absent_take_no_room(tmp_path):
     rows = create(tmp_path / "rows", n_rows=100_000)
-    paths = list(rows.folder.iterdir())
-    assert sum(path.stat().st_size for path in paths) > 3_000_000
-    assert sum(512 * path.stat().st_blocks for path in paths) < 100_000
+    assert (rows.folder / ROWS).stat().st_size > 2_000_000
+    assert 512 * (rows.folder / ROWS).stat().st_blocks < 100_000
+
+
+def test_the_index_has_its_room_from_the_start(tmp_path):
+    index = create(tmp_path / "rows", n_rows=100_000).folder / INDEX
+    assert 512 * index.stat().st_blocks >= index.stat().st_size > 800_000
+
+
+def test_rows_that_are_absent_are_not_touched(rows, monkeypatch):
+    class Untouchable(np.ndarray):
+        def __getitem__(self, chosen):
+            assert chosen.tolist() == [3]
+            return super().__getitem__(chosen)
+
+    rows.write(3, values(3), 2)
+    again = Rows(rows.folder)
+    monkeypatch.setattr(np, "asarray", lambda array: array)
+    again._rows = again._rows.view(Untouchable)
+    found, n = again.read(np.array([0, 3, 4]))
+    assert n.tolist() == [0, 2, 0]
+    np.testing.assert_array_equal(found[1], values(3))
+
+
+def test_a_flipped_bit_of_a_length_is_found(rows):
+    for row in range(4):
+        rows.write(row, values(row), 4)
+    path = rows.folder / INDEX
+    sound = path.read_bytes()
+    for place in range(128, len(sound)):
+        for bit in range(8):
+            content = bytearray(sound)
+            content[place] ^= 1 << bit
+            path.write_bytes(content)
+            again = Rows(rows.folder)
+            [row] = again.damaged()
+            assert row == (place - 128) // 8
+            assert lengths(again) == [4 * (other not in (row, 4)) for other in range(5)]
+    path.write_bytes(sound)
+    assert Rows(rows.folder).damaged() == []
+
+
+def test_a_row_in_the_place_of_another_is_damaged(rows):
+    rows.write(0, values(0), 4)
+    for name, size in ((ROWS, 24), (INDEX, 8)):
+        content = bytearray((rows.folder / name).read_bytes())
+        content[128 + size : 128 + 2 * size] = content[128 : 128 + size]
+        (rows.folder / name).write_bytes(content)
+    assert Rows(rows.folder).damaged() == [1]
 
 
 def test_rows_that_are_open_see_what_others_write(rows):

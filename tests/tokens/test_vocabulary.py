@@ -16,6 +16,7 @@ from tiny import CLUSTERINGS, file_at, fit_vocabulary, path_of, tiny_source, wri
 
 from audiotok.data.corpus.catalogue import Catalogue
 from audiotok.data.corpus.corpus import Corpus, open_corpus
+from audiotok.disk.checksum import CHECKSUMS, write_checksums
 from audiotok.errors import UserError
 from audiotok.loader import waveforms
 from audiotok.loader.training_clips import CorpusClips
@@ -370,6 +371,7 @@ def test_damage_to_the_further_arrays_of_a_clustering_is_found(
 def test_warning_names_the_setting_that_differs(store, tiny_tokenizer, tiny_corpus, caplog):
     vocabulary = fit_vocabulary(tiny_tokenizer(), tiny_corpus, store)
     change_a_setting(store.folder("centroids", vocabulary.key))
+    write_checksums(store.folder("centroids", vocabulary.key))
     fit_vocabulary(tiny_tokenizer(), tiny_corpus, store)
     assert "features.hop_length is 64, not 128" in caplog.text
 
@@ -380,7 +382,7 @@ def test_files_are_plain_arrays_and_json(store, tiny_tokenizer, tiny_corpus, clu
     folder = store.folder("centroids", vocabulary.key)
     sidecar = json.loads((folder / SIDECAR).read_text())
     names = {f"{name}.npy" for name in sidecar["shapes"]}
-    assert {path.name for path in folder.iterdir()} == names | {SIDECAR}
+    assert {path.name for path in folder.iterdir()} == names | {SIDECAR, CHECKSUMS}
     for name, shape in sidecar["shapes"].items():
         array = np.load(folder / f"{name}.npy", allow_pickle=False)
         assert list(array.shape) == shape

@@ -13,11 +13,12 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Literal
 
 import numpy as np
 
 from audiotok.disk.parsing import check_regular
+from audiotok.disk.writing import naming
 
 MOST_BYTES = 4 * 2**30  # of all arrays of an archive, which may be compressed to a thousandth
 _KINDS = "biufcU"  # of elements: truth values, numbers, text
@@ -109,8 +110,28 @@ def _said(error: BaseException) -> str:
     return " ".join(str(error).strip("'\"").split()) or type(error).__name__
 
 
-def _read(file: IO[bytes], size: int) -> np.ndarray:
-    """Read an array from a file of `size` bytes, of which its content takes up all after the header."""
+def map_array(path: Path) -> np.memmap:
+    """Map an `.npy` file into memory, read-only; later writes to it are seen. Errors as `read_array`."""
+    check_regular(path)
+    with path.open("rb") as file:
+        shape, order, dtype = _header(file, path.stat().st_size, _KINDS + "V")
+        return np.memmap(path, dtype, "r", file.tell(), shape, order)
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write an `.npy` file; unlike that of `np.save`, the error of a full disk says that it is full.
+
+    Raises:
+        OSError: The file cannot be written, or the disk is full.
+    """
+    array = np.asarray(array, order="C")
+    with naming(path), path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(array))
+        file.write(array.data if array.size else b"")
+
+
+def _header(file: IO[bytes], size: int, kinds: str) -> tuple[tuple[int, ...], Literal["C", "F"], np.dtype]:
+    """Read the header of a file of `size` bytes: shape, order and type of the array that is the rest."""
     try:
         version = np.lib.format.read_magic(file)
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -120,10 +141,17 @@ def _read(file: IO[bytes], size: int) -> np.ndarray:
     except Exception as error:  # numpy evaluates the header as Python's literals, and its errors are many
         raise ValueError(f"its header is damaged ({_said(error)})") from error
     n_bytes = math.prod(shape) * dtype.itemsize
-    if dtype.kind not in _KINDS or not dtype.itemsize or any(length < 0 for length in shape):
+    if dtype.kind not in kinds or dtype.hasobject or not dtype.itemsize or any(n < 0 for n in shape):
         raise ValueError(f"it holds {dtype} of shape {shape}")
     if n_bytes != size - file.tell():
         raise ValueError(f"its header says {n_bytes} bytes, and it has {size - file.tell()}")
+    return shape, "F" if in_columns else "C", dtype
+
+
+def _read(file: IO[bytes], size: int) -> np.ndarray:
+    """Read an array from a file of `size` bytes, of which its content takes up all after the header."""
+    shape, order, dtype = _header(file, size, _KINDS)
+    n_bytes = math.prod(shape) * dtype.itemsize
     content = bytearray(n_bytes)
     view, n_read = memoryview(content), 0
     while n_read < n_bytes and (piece := file.read(min(2**24, n_bytes - n_read))):
@@ -131,4 +159,4 @@ def _read(file: IO[bytes], size: int) -> np.ndarray:
         n_read += len(piece)
     if n_read < n_bytes:
         raise ValueError(f"it ends after {n_read} of {n_bytes} bytes")
-    return np.frombuffer(content, dtype).reshape(shape, order="F" if in_columns else "C")
+    return np.frombuffer(content, dtype).reshape(shape, order=order)

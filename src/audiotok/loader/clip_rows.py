@@ -5,7 +5,6 @@ that folds and splits of the same clips share one folder.
 """
 
 import hashlib
-import json
 import logging
 from abc import ABC, abstractmethod
 from functools import cached_property
@@ -16,9 +15,11 @@ import numpy as np
 import torch
 
 from audiotok.data.corpus.corpus import Corpus
+from audiotok.disk.parsing import read_json
+from audiotok.disk.writing import write_json
 from audiotok.features.features import Features
 from audiotok.kinds import KINDS
-from audiotok.loader.rows import Rows
+from audiotok.loader.rows import HEADERS, Rows
 from audiotok.store import StaleError, Store, content_key
 from audiotok.tokens.tokenizer import Tokenizer
 
@@ -88,7 +89,7 @@ class ClipRows(ABC):
             UserError: The cache cannot be written.
         """
         if self._rows is None:
-            self._rows = self.store.load_or_make(self.kind, self.folder.name, self._load, self._make)
+            self._rows = self.store.load_or_make(self.kind, self.folder.name, self._load, self._make, HEADERS)
             self._hold = self.store.hold(self.kind, self.folder.name)
 
     def rows_of(self, digests: np.ndarray) -> np.ndarray:
@@ -99,12 +100,12 @@ class ClipRows(ABC):
         Rows.create(folder, (len(self.digests), *self.shape), self.dtype)
         kind = KINDS[self.kind]
         about = {"version": kind.version, "made_of": self.made_of}
-        (folder / kind.sidecar).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+        write_json(folder / kind.sidecar, about)
 
     def _load(self, folder: Path) -> Rows:
         kind = KINDS[self.kind]
         try:
-            version = json.loads((folder / kind.sidecar).read_text(encoding="utf-8"))["version"]
+            version = read_json(folder / kind.sidecar)["version"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StaleError(f"{kind.sidecar} cannot be read ({error!r})") from error
         if version != kind.version:

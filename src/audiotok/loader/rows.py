@@ -1,22 +1,30 @@
 """Rows of one array on disk, each complete or absent, which many processes fill and read at the same time.
 
 A folder holds `rows.npy` (rows, ...), sparse until it is filled, and `index.npy`, the length of each row and
-the CRC-32 of its bytes; numpy opens both files. A process writes a row first and its index entry second. A
-row is absent while its length is 0, or if its CRC does not match: the machine lost power between the two
-writes, or two processes wrote rows that differ in the last bit at the same time.
+the CRC-32 of its bytes, its number and that length; numpy opens both files. A process writes a row first and
+its index entry second. A row is absent while its length is 0, or if its CRC does not match: a bit has
+flipped, the machine lost power between the two writes, or two processes wrote rows that differ in the last
+bit at the same time. What the system has no room for is an OSError of the writer: blocks of the index are
+taken when it is created, those of a row when it is written, and no others are read through the memory map.
 """
 
+import struct
 import zlib
 from io import FileIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from audiotok.disk.arrays import map_array, write_array
 from audiotok.store import StaleError
 
 ROWS, INDEX = "rows.npy", "index.npy"
+_HEADER = 128  # bytes; numpy pads headers to a multiple of 64
+HEADERS = {ROWS: _HEADER, INDEX: _HEADER}  # the rest of the files is filled later
 _PART = 256  # rows that are checked at a time
 _ENTRY = np.dtype([("length", "<i4"), ("crc32", "<u4")])
+_PLACE = struct.Struct("<qi")  # number and length of a row
 
 
 class Rows:
@@ -32,9 +40,9 @@ class Rows:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         try:
-            self._rows = np.load(folder / ROWS, mmap_mode="r")
-            self._index = np.load(folder / INDEX, mmap_mode="r")
-        except (OSError, ValueError, EOFError) as error:
+            self._rows = map_array(folder / ROWS)
+            self._index = map_array(folder / INDEX)
+        except (OSError, ValueError) as error:
             raise StaleError(f"the rows cannot be read ({error!r})") from error
         if self._index.shape != self._rows.shape[:1] or self._index.dtype != _ENTRY:
             raise StaleError(f"{INDEX} does not belong to {ROWS}")
@@ -42,15 +50,19 @@ class Rows:
 
     @staticmethod
     def create(folder: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
-        """Create rows that are all absent, and use no disk space yet.
+        """Create rows that are all absent, and use no disk space yet but for the index.
 
         Args:
             folder: An empty folder.
             shape: (rows, ...)
             dtype: Type of the values.
+
+        Raises:
+            OSError: The disk is full.
         """
-        np.lib.format.open_memmap(folder / ROWS, "w+", dtype, shape)
-        np.lib.format.open_memmap(folder / INDEX, "w+", _ENTRY, shape[:1])
+        rows = np.lib.format.open_memmap(folder / ROWS, "w+", dtype, shape)
+        assert _start(rows) == _HEADER, "the header would not be checked whole"
+        write_array(folder / INDEX, np.zeros(shape[:1], _ENTRY))
 
     def __reduce__(self) -> tuple[type["Rows"], tuple[Path]]:
         return Rows, (self.folder,)  # a memory map would be copied
@@ -82,10 +94,14 @@ class Rows:
             (B, ...), undefined for absent rows, and their lengths, int32 (B,), 0 for absent rows.
         """
         entries = np.asarray(self._index)[rows]  # before the rows, the reverse of how they are written
-        values = np.asarray(self._rows)[rows]
         lengths = entries["length"].copy()
-        for i, (length, crc32) in enumerate(entries.tolist()):
-            if length and zlib.crc32(values[i]) != crc32:
+        if lengths.all():
+            values = np.asarray(self._rows)[rows]
+        else:  # a row that was never written has no blocks, and a full disk none to give
+            values = np.zeros((len(rows), *self.shape), self.dtype)
+            values[lengths != 0] = np.asarray(self._rows)[rows[lengths != 0]]
+        for i, (row, (length, crc32)) in enumerate(zip(rows.tolist(), entries.tolist(), strict=True)):
+            if length and _crc32(row, length, values[i]) != crc32:
                 lengths[i] = 0
         return values, lengths
 
@@ -103,7 +119,7 @@ class Rows:
         content = np.ascontiguousarray(values, self.dtype).tobytes()
         assert length > 0, "0 stands for an absent row"
         assert len(content) == self._row_bytes, f"{values.shape} is not {self.shape}"
-        entry = np.array((length, zlib.crc32(content)), _ENTRY).tobytes()
+        entry = np.array((length, _crc32(row, length, content)), _ENTRY).tobytes()
         _write(self.folder / ROWS, content, _start(self._rows) + row * self._row_bytes)
         _write(self.folder / INDEX, entry, _start(self._index) + row * _ENTRY.itemsize)
 
@@ -111,7 +127,14 @@ class Rows:
         """Return the rows whose CRC does not match; they count as absent."""
         written = np.flatnonzero(self.lengths())
         parts = np.split(written, range(_PART, len(written), _PART))
-        return [int(row) for part in parts for row in part[self.read(part)[1] == 0]]
+        damaged = [int(row) for part in parts for row in part[self.read(part)[1] == 0]]
+        lost = np.flatnonzero((self.lengths() == 0) & (np.asarray(self._index["crc32"]) != 0))
+        return sorted([*damaged, *lost.tolist()])
+
+
+def _crc32(row: int, length: int, content: Any) -> int:
+    """Return the CRC-32 of a row: of its bytes, its number and its length."""
+    return zlib.crc32(_PLACE.pack(row, length), zlib.crc32(content))
 
 
 def _start(mapped: np.ndarray) -> int:

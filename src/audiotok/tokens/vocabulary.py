@@ -1,12 +1,11 @@
 """Fitted vocabularies on disk: centroids are fitted once on the training clips, and saved by content.
 
 The folder of a vocabulary holds `centroids.npy` (Q, K, dimensions of a codebook), one `.npy` for each further
-array of the clustering and of the features (`mean.npy` and `components.npy` of a projection), and
-`vocabulary.json`, which describes them. No pickles are written or read.
+array of the clustering and of the features (`mean.npy` and `components.npy` of a projection),
+`vocabulary.json`, which describes them, and `checksums.json`, which is checked when they are read; the
+vocabularies of earlier versions have none. No pickles are written or read.
 """
 
-import io
-import json
 import logging
 import time
 from contextlib import suppress
@@ -14,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from audiotok.disk.writing import naming, replacing_folder
+from audiotok.disk.arrays import read_array, write_array
+from audiotok.disk.checksum import CHECKSUMS, check_checksums, write_checksums
+from audiotok.disk.parsing import read_json
+from audiotok.disk.writing import replacing_folder, write_json
 from audiotok.errors import UserError
 from audiotok.kinds import CENTROIDS
 from audiotok.store import StaleError, Store, content_key, first_difference
@@ -68,13 +69,14 @@ class Vocabulary:
         return self.tokenizer.codebooks.n_codebooks * self.tokenizer.codebooks.n_clusters
 
     def save(self, folder: Path) -> None:
-        """Write the vocabulary to a folder, from which `load_vocabulary` reads it."""
+        """Write the vocabulary to a folder, from which `load_vocabulary` reads it.
+
+        Raises:
+            OSError: The folder cannot be written, or the disk is full.
+        """
         folder.mkdir(parents=True, exist_ok=True)
         for name, array in self.tokenizer.arrays().items():
-            content = io.BytesIO()  # numpy tells of a full disk without saying that it is full
-            np.save(content, array, allow_pickle=False)
-            with naming(folder / f"{name}.npy"):
-                (folder / f"{name}.npy").write_bytes(content.getbuffer())
+            write_array(folder / f"{name}.npy", array)
         sidecar = {
             "key": self.key,
             "shapes": {name: list(array.shape) for name, array in self.tokenizer.arrays().items()},
@@ -82,7 +84,8 @@ class Vocabulary:
             "settings": self.tokenizer.settings,
             "report": self.report,
         }
-        (folder / SIDECAR).write_text(json.dumps(sidecar, indent=1) + "\n", encoding="utf-8")
+        write_json(folder / SIDECAR, sidecar)
+        write_checksums(folder)
 
 
 def fit_or_load(
@@ -149,21 +152,26 @@ def load_vocabulary(tokenizer: Tokenizer, folder: Path, key: str | None = None) 
         StaleError: A file is missing or corrupt, or the sidecar does not match the settings or the arrays.
     """
     try:
-        sidecar = json.loads((folder / SIDECAR).read_text(encoding="utf-8"))
-        arrays = {name: np.load(folder / f"{name}.npy", allow_pickle=False) for name in sidecar["shapes"]}
+        if (folder / CHECKSUMS).exists():  # otherwise an earlier version wrote it
+            check_checksums(folder)
+        sidecar = read_json(folder / SIDECAR)
+        arrays = {name: read_array(folder / f"{name}.npy") for name in sidecar["shapes"]}
         shapes = {name: list(array.shape) for name, array in arrays.items()}
         settings = {**sidecar["settings"], "key": sidecar["key"], **sidecar["shapes"]}
         report, checksum = sidecar["report"], sidecar["checksum"]
         missing = (tokenizer.arrays().keys() - arrays.keys()) | (REPORTED - report.keys())
         if missing:
             raise KeyError(*sorted(missing))
-    except (OSError, ValueError, KeyError, TypeError, EOFError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise StaleError(f"the centroids cannot be read ({error!r})") from error
     expected = {**tokenizer.settings, "key": key or sidecar["key"], **shapes}
     difference = first_difference(expected, settings)
     if difference:
         raise StaleError(f"{SIDECAR} does not match: {difference}")
-    tokenizer.load_arrays(arrays)
+    try:
+        tokenizer.load_arrays(arrays)
+    except (ValueError, TypeError, RuntimeError) as error:
+        raise StaleError(f"the centroids have another type or shape ({error})") from error
     if tokenizer.checksum() != checksum:
         raise StaleError(f"the centroids do not match the checksum in {SIDECAR}")
     return Vocabulary(tokenizer, sidecar["key"], report)

@@ -11,7 +11,6 @@ where it stopped.
 """
 
 import gc
-import json
 import logging
 import time
 from collections.abc import Iterator
@@ -28,6 +27,8 @@ from audiotok.data.corpus.inspection import Condition
 from audiotok.data.corpus.tables import read_table, write_table
 from audiotok.data.limits import Limits
 from audiotok.data.source import Source
+from audiotok.disk.parsing import read_json
+from audiotok.disk.writing import write_json
 from audiotok.engine.engine import Engine
 from audiotok.engine.local import Local
 from audiotok.kinds import MANIFESTS
@@ -135,20 +136,18 @@ def _used_last(source: Source, store: Store) -> Manifest | None:
     """Read the last used manifest of these settings and tables, or return None if there is none."""
     wanted = _listed_by(source)
     for entry in sorted(store.entries(MANIFESTS.name), key=lambda entry: entry.last_use, reverse=True):
-        if not entry.is_abandoned and _is_of(entry.folder / MANIFESTS.sidecar, wanted):
-            manifest = store.load(MANIFESTS.name, entry.key, read_manifest)
-            if manifest is not None:
-                return manifest
+        if not entry.is_abandoned and _may_be_of(entry.folder / MANIFESTS.sidecar, wanted):
+            return store.load(MANIFESTS.name, entry.key, read_manifest)
     return None
 
 
-def _is_of(path: Path, wanted: dict[str, object]) -> bool:
-    """Tell whether a sidecar has these ingredients, not considering the audio."""
+def _may_be_of(path: Path, wanted: dict[str, object]) -> bool:
+    """Tell whether a sidecar has these ingredients, not considering the audio, or is damaged."""
     try:
-        made_of = json.loads(path.read_text(encoding="utf-8"))["made_of"]
+        made_of = read_json(path)["made_of"]
         return content_key({**made_of, "audio": None}) == content_key({**wanted, "audio": None})
     except (OSError, ValueError, KeyError, TypeError):
-        return False
+        return True  # perhaps the last used one of these; an earlier one in its place would be silently wrong
 
 
 @contextmanager
@@ -195,7 +194,7 @@ def write_manifest(folder: Path, table: pa.Table, listing: Listing, ingredients:
         "findings": asdict(listing.findings),
         "made_of": ingredients,
     }
-    (folder / MANIFESTS.sidecar).write_text(json.dumps(sidecar, indent=1) + "\n", encoding="utf-8")
+    write_json(folder / MANIFESTS.sidecar, sidecar)
     write_table(table, folder / TABLE)
 
 
@@ -206,7 +205,7 @@ def read_manifest(folder: Path) -> Manifest:
         StaleError: It has another version, or cannot be read.
     """
     try:
-        sidecar = json.loads((folder / MANIFESTS.sidecar).read_text(encoding="utf-8"))
+        sidecar = read_json(folder / MANIFESTS.sidecar)
         if sidecar["version"] != MANIFESTS.version:
             raise StaleError(f"the manifest has version {sidecar['version']}, not {MANIFESTS.version}")
         classes = tuple(SoundClass(id_, name) for id_, name in sidecar["classes"])
