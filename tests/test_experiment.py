@@ -147,29 +147,30 @@ def test_a_resumed_run_ends_like_one_that_never_stopped(tmp_path):
     assert (scores[0] == scores[1]).all()
 
 
-def test_ctrl_c_before_training_is_one_word(tmp_path, monkeypatch, capsys):
-    def interrupt(*_):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(building, "open_corpus", interrupt)
+def test_ctrl_c_before_training_is_one_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(building, "open_corpus", lambda *_: signal.raise_signal(signal.SIGINT))
     with pytest.raises(SystemExit) as exit_:
         run(tmp_path)
     assert exit_.value.code == 130
-    assert capsys.readouterr().out.strip().endswith("Stopped.")
+    assert "Stopped; the same command begins again" in capsys.readouterr().out.splitlines()[-1]
 
 
-def test_ctrl_c_says_how_to_go_on(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize(
+    ("number", "code", "by"), [(signal.SIGINT, 130, ""), (signal.SIGTERM, 143, " by SIGTERM")]
+)
+def test_a_signal_in_training_says_how_to_go_on(tmp_path, monkeypatch, capsys, number, code, by):
     def interrupt(callback, trainer, *_):
         if trainer.current_epoch == 1:
-            raise KeyboardInterrupt
+            signal.raise_signal(number)
 
     monkeypatch.setattr(EpochLine, "on_train_epoch_start", interrupt)
     monkeypatch.chdir(tmp_path)
-    before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(SystemExit):
+    before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
+    with pytest.raises(SystemExit) as exit_:
         run(tmp_path / "run", "trainer.max_epochs=3")
-    signal.signal(signal.SIGINT, before)  # Lightning has switched it off for its own way out
-    said = "Stopped in epoch 2; ckpt_path=run/checkpoints/last.ckpt resumes from its beginning."
+    assert exit_.value.code == code
+    assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == before
+    said = f"Stopped{by} in epoch 2; ckpt_path=run/checkpoints/last.ckpt resumes from its beginning."
     assert said in capsys.readouterr().out
     monkeypatch.undo()
     run(tmp_path / "rest", "trainer.max_epochs=3", f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt")

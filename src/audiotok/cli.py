@@ -9,7 +9,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
+
+from audiotok.run.stopping import Stopped, heed, heeding
+
+if Path(sys.argv[0]).stem == "audiotok":  # the command, and not a program that imports this module
+    heed()  # the imports below take a moment too
 
 import typer
 
@@ -20,7 +25,16 @@ from audiotok.run.plugins import search_current_folder
 if TYPE_CHECKING:
     from rich.console import Console
 
-app = typer.Typer(
+
+class _Command(typer.Typer):
+    """The command, which ends in order when a signal tells it to."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        with heeding():
+            return super().__call__(*args, **kwargs)
+
+
+app = _Command(
     help="Turn sound into words and find out what a language model can hear in them.", no_args_is_help=True
 )
 cache = typer.Typer(help="List, verify and remove cached results.", no_args_is_help=True)
@@ -71,10 +85,17 @@ def _main(
 
 
 @contextmanager
-def _one_sentence() -> Iterator[None]:
-    """Print an error that the user can fix, in red and without a traceback, and exit with 1."""
+def _one_sentence(after_a_signal: str = "") -> Iterator[None]:
+    """Print an error that the user can fix, in red and without a traceback, and exit with 1.
+
+    Args:
+        after_a_signal: What to do where a signal has stopped the command.
+    """
     try:
         yield
+    except Stopped as stopped:
+        typer.echo(f"{stopped}{after_a_signal}.", err=True)
+        raise
     except UserError as error:
         _say_in_red(error)
         raise typer.Exit(1) from None
@@ -155,7 +176,7 @@ def download(
     """Download a corpus, or the files that are missing, and verify it."""
     from audiotok.download.download import download as fetch
 
-    with _one_sentence(), _log_on_screen():
+    with _one_sentence("; the same command downloads what is missing"), _log_on_screen():
         done = fetch(name, to, mirror, sets)
     console = _console()
     console.print(f"{done.title} is in {done.root}; {to / 'download.json'} lists what was downloaded.")

@@ -1,7 +1,6 @@
 """Train a module on an experiment's clips, validate its best checkpoint, and report the results."""
 
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -101,12 +100,6 @@ def _train(parts: Parts, module: pl.LightningModule) -> None:
         load_to_resume(Path(ckpt_path))
     try:
         trainer.fit(module, parts.datamodule, ckpt_path=ckpt_path, weights_only=True)
-    except SystemExit:
-        if trainer.interrupted:  # Lightning has cleaned up after Ctrl-C, and logged nothing
-            last = parts.destination.folder.last
-            hint = f"; ckpt_path={os.path.relpath(last)} resumes from its beginning" if last.exists() else ""
-            log.error("Stopped in epoch %d%s.", trainer.current_epoch + 1, hint)
-        raise
     except RuntimeError as error:
         if ckpt_path is None or "state_dict" not in str(error):
             raise

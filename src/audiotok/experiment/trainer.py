@@ -10,6 +10,7 @@ from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from audiotok.callbacks.checkpoint import CheckpointFiles
 from audiotok.callbacks.history import History
+from audiotok.callbacks.interruption import Interruption
 from audiotok.callbacks.one_run import OneRun
 from audiotok.callbacks.progress import Progress
 from audiotok.errors import UserError
@@ -31,6 +32,7 @@ def build_callbacks(
     callbacks: dict[str, pl.Callback] = {
         "_one_run": OneRun(destination.folder, tokenizer),
         "_history": History(destination.folder.history),
+        "_interruption": Interruption(),
         **{str(key): build_offered(node, offered) for key, node in config.callbacks.items() if node},
     }
     if _shows_bar(config):

@@ -16,6 +16,7 @@ from audiotok.programs.arguments import check_plugins, split
 from audiotok.programs.options import config_folder, config_folders
 from audiotok.run.plugins import search_current_folder
 from audiotok.run.processes import is_first
+from audiotok.run.stopping import heeding
 from audiotok.run.threads import remember_environment
 
 _HELP, _VERSION = {"--help", "-h"}, {"--version"}
@@ -31,6 +32,10 @@ def program(name: str, job: str = "run") -> Callable[[], None]:
     """
 
     def start() -> None:
+        with heeding():
+            begin()
+
+    def begin() -> None:
         search_current_folder()
         remember_environment()
         flags, overrides = split(sys.argv[1:])

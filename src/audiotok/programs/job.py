@@ -21,9 +21,9 @@ from audiotok.run.destination import Destination
 from audiotok.run.folder import RunFolder
 from audiotok.run.plugins import search_current_folder
 from audiotok.run.processes import leads
+from audiotok.run.stopping import Stopped, asked, heeding
 
 log = logging.getLogger(__name__)
-_BY_CTRL_C = 130  # exit status, by the convention of shells
 
 
 def run(config: DictConfig) -> float:
@@ -31,11 +31,25 @@ def run(config: DictConfig) -> float:
 
     A job that fails logs one line if the user can fix the cause, and a traceback otherwise. A single run then
     ends the program. In a sweep the job writes `error.txt` and returns NaN, and the other jobs continue. A
-    job of a sweep that already has results is skipped.
+    job of a sweep that already has results is skipped. A signal ends the program, or the sweep.
 
     Returns:
         The metric that `optimized_metric` names, for sweepers; for the doctor, the number of bad findings.
+
+    Raises:
+        SystemExit: The program ends, with this status.
     """
+    try:
+        with heeding():
+            return _run(config)
+    except Stopped as stopped:
+        if multiprocessing.current_process().name == "MainProcess":
+            raise
+        logging.shutdown()  # a launcher's process would go on with its next job
+        os._exit(int(stopped.code or 1))
+
+
+def _run(config: DictConfig) -> float:
     search_current_folder()  # once more: a launcher may have started this process
     if multiprocessing.get_start_method() == "loky":  # joblib's method, which cannot start DataLoader workers
         multiprocessing.set_start_method(None, force=True)
@@ -59,25 +73,34 @@ def run(config: DictConfig) -> float:
             with logging_redirect_tqdm():  # log lines go above progress bars, not into them
                 results = getattr(experiment, program)(config, destination)
         return float(results["n_bad"]) if "n_bad" in results else _optimized(config, results, folder)
-    except KeyboardInterrupt:
-        log.error("Stopped.")
-        raise SystemExit(_BY_CTRL_C) from None
-    except UserError as error:
+    except (Exception, SystemExit) as error:
+        stopped = asked()
+        if stopped:  # whatever was raised: the same signal may have ended a process that this one waited for
+            log.error("%s%s.", stopped, _how_to_go_on(folder, program, in_sweep, stopped))
+            raise stopped from None
+        if isinstance(error, SystemExit):
+            raise
+        _report(error, config, folder, in_sweep)
+    return math.nan
+
+
+def _report(error: Exception, config: DictConfig, folder: RunFolder, in_sweep: bool) -> None:
+    """Log an error, and raise it where it ends more than this job of a sweep."""
+    if isinstance(error, UserError):
         log.error("%s", error)
         _leave_error(folder, str(error))
         if not in_sweep:
             raise SystemExit(1) from None
-    except Exception as error:
-        places = {"hydra.run.dir": folder.path, "cache_dir": Path(str(config.cache_dir)).expanduser()}
-        sentence = complaint(error, places) if isinstance(error, OSError) else None
-        if sentence:
-            log.error("%s", sentence)
-            raise SystemExit(1) from None  # also of a sweep: its other jobs would find the disk as full
-        if not in_sweep:
-            raise
-        log.exception("The job failed.")
-        _leave_error(folder, f"{type(error).__name__}: {error}")
-    return math.nan
+        return
+    places = {"hydra.run.dir": folder.path, "cache_dir": Path(str(config.cache_dir)).expanduser()}
+    sentence = complaint(error, places) if isinstance(error, OSError) else None
+    if sentence:
+        log.error("%s", sentence)
+        raise SystemExit(1) from None  # also of a sweep: its other jobs would find the disk as full
+    if not in_sweep:
+        raise error
+    log.exception("The job failed.")
+    _leave_error(folder, f"{type(error).__name__}: {error}")
 
 
 def _optimized(config: DictConfig, results: dict[str, Any], folder: RunFolder) -> float:
@@ -89,6 +112,16 @@ def _optimized(config: DictConfig, results: dict[str, Any], folder: RunFolder) -
             f"has {', '.join(results)}; choose one of these."
         )
     return float(results[config.optimized_metric])
+
+
+def _how_to_go_on(folder: RunFolder, program: str, in_sweep: bool, stopped: Stopped) -> str:
+    """Say how a run that was stopped goes on; a sweep says so itself, once for all jobs."""
+    if in_sweep or program == "doctor":
+        return ""
+    if not folder.last.exists():
+        return "; the same command begins again, with what is in the cache"
+    does = "resumes from its beginning" if stopped.place else "continues from there"
+    return f"; ckpt_path={os.path.relpath(folder.last)} {does}"
 
 
 def _leave_error(folder: RunFolder, message: str) -> None:
