@@ -153,7 +153,10 @@ def test_stereo_is_judged_by_what_is_read_of_it(tmp_path):
     assert condition.seconds == 1.0
     assert condition.peak == pytest.approx(np.abs(stereo.mean(axis=1)).max(), rel=1e-5)
     opposed = np.stack([stereo[:, 0], -stereo[:, 0]], axis=1)
-    assert verdict(write(tmp_path / "b.wav", opposed, subtype="FLOAT")) == "silent"
+    opposed_file = write(tmp_path / "b.wav", opposed, subtype="FLOAT")
+    kind, detail = condition_of(opposed_file).reason_to_skip(LIMITS)
+    assert kind == "cancelled"
+    assert "channels cancel out" in detail
 
 
 # ---- what a header tells ----

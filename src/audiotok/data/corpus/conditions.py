@@ -37,6 +37,7 @@ CONDITIONS = pa.schema(
         "rate": pa.int32(),
         "channels": pa.int16(),
         "peak": pa.float32(),
+        "channel_peak": pa.float32(),
         "digest": pa.uint64(),
     }
 )

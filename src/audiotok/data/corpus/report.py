@@ -4,15 +4,17 @@ from collections import Counter
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from audiotok.data.clip import SPLITS, Split
+from audiotok.data.clip import SPLITS, Split, Tally
 from audiotok.data.corpus.catalogue import USABLE, Catalogue
 from audiotok.data.corpus.duplicates import Duplicates, find_duplicates
 from audiotok.data.corpus.manifest import Manifest
 
 _SHOWN = 10  # classes on screen; the file has all
+_LOUD = 2.0  # of full scale; decoders of compressed sound go a little beyond 1
 
 
 def report(manifest: Manifest, min_positives: int) -> dict[str, Any]:
@@ -29,6 +31,7 @@ def report(manifest: Manifest, min_positives: int) -> dict[str, Any]:
         "rates": _counts(usable, "rate"),
         "channels": _counts(usable, "channels"),
         **asdict(manifest.findings),
+        "beyond_full_scale": asdict(_beyond_full_scale(usable)),
         "duplicates": [asdict(duplicates) for duplicates in find_duplicates(usable)],
         "min_positives": min_positives,
         "few_positives": _few_positives(manifest, splits, min_positives),
@@ -42,6 +45,16 @@ def _split(clips: Catalogue) -> dict[str, Any]:
         "statuses": clips.counts("status"),
         "hours": round(float(usable.seconds.sum()) / 3600, 3),
     }
+
+
+def _beyond_full_scale(usable: Catalogue) -> Tally:
+    """Count the clips whose samples are not scaled to 1, and show the levels of some."""
+    peaks = usable.column("peak")
+    places = np.flatnonzero(peaks > _LOUD)
+    tally = Tally(len(places))
+    for id_, peak in zip(usable.ids(places[:3]), peaks[places[:3]], strict=True):
+        tally.examples.append(f"{id_} at {20 * np.log10(peak):+.0f} dB")
+    return tally
 
 
 def _counts(clips: Catalogue, name: str) -> dict[str, int]:
@@ -89,6 +102,7 @@ _FINDINGS = {
     "listed_twice": "rows repeat an id that is already listed; the first row counts",
     "found_twice": "clips have several files; flac is preferred to wav, ogg, mp3 and opus, then the first",
     "not_listed": "files are not listed",
+    "beyond_full_scale": "usable clips are louder than full scale; scale their samples to -1 .. 1",
     "unknown_labels": "labels are not in the class table and are left out",
 }
 

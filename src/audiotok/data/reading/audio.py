@@ -2,11 +2,9 @@
 
 TorchCodec, torchaudio's own reader since 2.9, needs FFmpeg on the system; soundfile's wheel contains its
 decoders. Decoding a 10 s clip takes 6 to 9 ms on one core and resampling it 1.5 ms; both release Python's
-global lock.
+global lock. Files are decoded in blocks: memory is bounded by what is asked for, whatever their headers say.
 """
 
-import io
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,13 +15,12 @@ import soundfile
 import soxr
 
 from audiotok.data.reading import m4a
+from audiotok.data.reading.streams import open_streams
+from audiotok.errors import UserError
 
 EXTENSIONS = ("flac", "wav", "ogg", "mp3", "opus", *m4a.EXTENSIONS)
-
-# libsndfile reads a truncated wav as a shorter one, and notes this in its log. A recorder that cannot go back
-# to fill in the length writes the largest possible one.
-_WAV_LENGTH = re.compile(r"data : (\d+) \(should be (\d+)\)")
-_WAV_STREAMED = 0x7FFFFFFF
+_QUALITY = "MQ"  # of soxr
+_MOST = 2**22  # samples that are made at a time where a file is resampled in pieces, 16 MB
 
 
 class UnreadableError(Exception):
@@ -31,21 +28,65 @@ class UnreadableError(Exception):
 
 
 class Header(NamedTuple):
-    """The header of a file: length in s, sample rate in Hz, number of channels."""
+    """The header of a file: length in s (NaN if it does not tell), sample rate in Hz, number of channels."""
 
     seconds: float
     rate: int
     channels: int
 
 
-def read_header(source: Path | bytes) -> Header:
-    """Read the header of a file, without decoding it.
+class Block(NamedTuple):
+    """Decoded samples, float32 (S, channels), and their rate in Hz."""
+
+    samples: np.ndarray
+    rate: int
+
+
+def read_header(source: Path | bytes, decode: bool = True) -> Header:
+    """Read the header of a file, and decode the file if its header does not tell its length.
+
+    Args:
+        source: An audio file, or the bytes of one.
+        decode: If False, nothing is decoded, and a length that the header does not tell is NaN.
 
     Raises:
-        UnreadableError: The file is missing or is not audio.
+        UnreadableError: The file is missing, is not audio, or is known to be truncated without decoding it.
     """
-    with _opened(source) as file:
-        return Header(file.frames / file.samplerate, file.samplerate, file.channels)
+    n_samples, rate, channels = 0.0, 1, 0
+    with _refusing():
+        for stream in open_streams(source):
+            n_samples += stream.count() if decode else stream.stated()
+            rate, channels = stream.rate, stream.channels
+    return Header(n_samples / rate, rate, channels)
+
+
+def read_blocks(
+    source: Path | bytes, start_seconds: float = 0.0, seconds: float | None = None
+) -> Iterator[Block]:
+    """Decode a file, or a segment of it, in blocks of at most 16 MB; the first may be empty.
+
+    Args:
+        source: An audio file, or the bytes of one.
+        start_seconds: Where to begin, s.
+        seconds: How much to read, s; None reads to the end. A shorter file gives less.
+
+    Raises:
+        UnreadableError: The file is missing, not audio, or truncated.
+    """
+    start, left, is_first = 0, None, True
+    with _refusing():
+        for stream in open_streams(source):
+            if is_first:
+                start = max(0, round(start_seconds * stream.rate))
+                left = None if seconds is None else round(seconds * stream.rate)
+                yield Block(np.zeros((0, stream.channels), np.float32), stream.rate)
+                is_first = False
+            for samples in stream.blocks(start, left):
+                left = None if left is None else left - len(samples)
+                yield Block(samples, stream.rate)
+            start = max(0, start - stream.n_passed)
+            if left == 0:
+                break
 
 
 def read_mono(
@@ -64,42 +105,47 @@ def read_mono(
     Raises:
         UnreadableError: The file is missing, not audio, truncated, or has samples that are not finite.
     """
-    with _opened(source) as file:
-        rate = file.samplerate
-        if start_seconds > 0:
-            file.seek(min(round(start_seconds * rate), file.frames))
-        n, start = -1 if seconds is None else round(seconds * rate), file.tell()
-        samples = file.read(n, dtype="float32", always_2d=True)
-        expected = file.frames - start if n < 0 else min(n, file.frames - start)
-        promised = _WAV_LENGTH.search(file.extra_info)
-    if promised and int(promised[2]) < int(promised[1]) < _WAV_STREAMED:
-        raise UnreadableError(f"truncated after {promised[2]} of {promised[1]} bytes")
-    if len(samples) < expected:
-        raise UnreadableError(f"truncated after {len(samples)} of {expected} samples")
+    first, *blocks = read_blocks(source, start_seconds, seconds)
+    with _refusing():
+        waveforms = [mix(block.samples) for block in blocks]
+        if len(waveforms) == 1:
+            return waveforms[0], first.rate
+        return np.concatenate([np.zeros(0, np.float32), *waveforms]), first.rate
+
+
+def mix(samples: np.ndarray) -> np.ndarray:
+    """Average the channels of samples (S, channels): (S,).
+
+    Raises:
+        UnreadableError: They are not finite.
+    """
     n_channels = samples.shape[1]
     shares = np.full(n_channels, 1 / n_channels, dtype=np.float32)
     mono = samples @ shares if n_channels > 1 else samples[:, 0]  # mean(axis=1) takes 7 ms of 10 s
     if not np.isfinite(mono @ mono):  # their energy: huge samples overflow here as they would in a spectrum
         raise UnreadableError("samples that are not finite, or too large")
-    return mono, rate
+    return mono
 
 
 @contextmanager
-def _opened(source: Path | bytes) -> Iterator[soundfile.SoundFile | m4a.M4A]:
+def _refusing() -> Iterator[None]:
+    """Turn whatever a decoder raises into `UnreadableError`: damaged bytes make it raise anything."""
     try:
-        if m4a.is_m4a(source):
-            with m4a.M4A(source) as file:
-                yield file
-            return
-        with soundfile.SoundFile(io.BytesIO(source) if isinstance(source, bytes) else source) as file:
-            yield file
+        yield
+    except (UnreadableError, UserError):
+        raise
     except soundfile.LibsndfileError as error:
-        if isinstance(source, Path) and not source.exists():  # libsndfile only says "System error."
-            raise UnreadableError("no such file") from error
         said = error.error_string.strip().rstrip(".")  # without the path
         raise UnreadableError(said or f"libsndfile error {error.code}") from error
+    except FileNotFoundError as error:
+        raise UnreadableError("no such file") from error
     except OSError as error:
         raise UnreadableError(error.strerror or str(error)) from error
+    except ValueError as error:
+        raise UnreadableError(str(error)) from error
+    except Exception as error:
+        said = " ".join(str(error).split())
+        raise UnreadableError(f"{type(error).__name__}: {said}" if said else type(error).__name__) from error
 
 
 def read_waveform(
@@ -122,6 +168,26 @@ def read_waveform(
     return resample(*read_mono(source, start_seconds, seconds), sample_rate)
 
 
+def read_waveform_blocks(source: Path | bytes, sample_rate: int) -> Iterator[np.ndarray]:
+    """Yield what `read_waveform` returns of a whole file, piece by piece: float32 (some,), equal to the bit.
+
+    Raises:
+        UnreadableError: As `read_mono`.
+    """
+    resampler = None
+    for block in read_blocks(source):
+        if block.rate == sample_rate:
+            yield mix(block.samples)
+            continue
+        if resampler is None:
+            resampler = soxr.ResampleStream(block.rate, sample_rate, 1, dtype="float32", quality=_QUALITY)
+        mono = mix(block.samples)
+        step = max(1, _MOST * block.rate // sample_rate)  # a rate of 1 Hz makes much of a little
+        yield from (resampler.resample_chunk(mono[i : i + step]) for i in range(0, len(mono), step))
+    if resampler is not None:
+        yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
+
+
 def resample(waveform: np.ndarray, rate: int, sample_rate: int) -> np.ndarray:
     """Resample a waveform (S,) from one rate to another, Hz; return it unchanged if they are equal."""
-    return waveform if rate == sample_rate else soxr.resample(waveform, rate, sample_rate, quality="MQ")
+    return waveform if rate == sample_rate else soxr.resample(waveform, rate, sample_rate, quality=_QUALITY)
