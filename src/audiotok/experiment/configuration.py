@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from audiotok.data.source import Check, Source
 from audiotok.errors import UserError
 from audiotok.experiment.signature import check_signature, check_targets, check_value
+from audiotok.experiment.stored import anchored, as_yaml
 from audiotok.run.destination import Destination
 from audiotok.run.folder import RunFolder
 
@@ -47,7 +48,7 @@ def begin(config: DictConfig, destination: Destination, root: type[Root | Prepar
     check(config, root)
     destination.begin()
     if destination.leads:
-        destination.folder.write_config(OmegaConf.to_yaml(config, resolve=True))
+        destination.folder.write_config(as_yaml(config))
 
 
 def finished(folder: RunFolder, config: DictConfig) -> dict[str, Any] | None:
@@ -56,7 +57,7 @@ def finished(folder: RunFolder, config: DictConfig) -> dict[str, Any] | None:
         results, ran = folder.read_metrics(), folder.read_config()
     except (OSError, ValueError):
         return None
-    return results if ran == plain(config) else None
+    return results if anchored(ran) == anchored(plain(config)) else None
 
 
 def check_early(config: DictConfig, root: type[Root | PrepareRoot]) -> None:

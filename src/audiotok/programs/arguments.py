@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from importlib.util import find_spec
 
+from audiotok.data.reading.passwords import conceal
 from audiotok.errors import UserError
 
 # Flags of Hydra that take the argument after them.
@@ -41,6 +42,14 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         elif argument in _WITH_A_VALUE and rest:
             flags.append(rest.pop(0))
     return flags, overrides
+
+
+def without_passwords(overrides: Sequence[str]) -> list[str]:
+    """Return overrides with stars for the passwords in the URLs of data, which this process remembers."""
+    return [
+        conceal(override) if override.lstrip("+").startswith(("data.", "data=")) else override
+        for override in overrides
+    ]
 
 
 def check_plugins(arguments: Sequence[str]) -> None:

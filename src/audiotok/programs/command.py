@@ -12,7 +12,7 @@ from typing import TextIO
 
 from audiotok import __version__
 from audiotok.errors import UserError
-from audiotok.programs.arguments import check_plugins, split
+from audiotok.programs.arguments import check_plugins, split, without_passwords
 from audiotok.programs.options import config_folder, config_folders
 from audiotok.run.plugins import search_current_folder
 from audiotok.run.processes import is_first
@@ -39,6 +39,7 @@ def program(name: str, job: str = "run") -> Callable[[], None]:
         search_current_folder()
         remember_environment()
         flags, overrides = split(sys.argv[1:])
+        overrides = without_passwords(overrides)
         folders = config_folders(flags)
         given = {flag.partition("=")[0] for flag in flags}
         try:

@@ -17,6 +17,7 @@ from audiotok import experiment
 from audiotok.disk.writing import complaint
 from audiotok.errors import UserError
 from audiotok.experiment.configuration import PrepareRoot, Root, check_early
+from audiotok.experiment.stored import leave_out_passwords
 from audiotok.run.destination import Destination
 from audiotok.run.folder import RunFolder
 from audiotok.run.plugins import search_current_folder
@@ -55,6 +56,7 @@ def _run(config: DictConfig) -> float:
         multiprocessing.set_start_method(None, force=True)
     job = HydraConfig.get()
     folder = RunFolder(Path(job.runtime.output_dir))
+    leave_out_passwords(config, folder.overrides.parent)
     in_sweep = job.mode is RunMode.MULTIRUN
     group = Path(job.sweep.dir).name if in_sweep else None
     leader = "trainer" not in config or leads(config.trainer.devices, config.trainer.num_nodes)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO, NamedTuple, cast
 
+from audiotok.data.reading.passwords import hide, reveal
 from audiotok.errors import UnreachableError, UserError
 
 
@@ -163,18 +164,18 @@ def _reaching(url: str) -> Iterator[tuple[Any, str]]:
     import fsspec
 
     try:
-        file_system, inner = fsspec.core.url_to_fs(url)
+        file_system, inner = fsspec.core.url_to_fs(reveal(url))
     except ImportError as error:
         package = "'audiotok[s3]'" if url.startswith("s3://") else "that"
         raise UserError(f"{url} cannot be opened: {error}; pip install {package}, or give a path.") from error
     except ValueError as error:
-        raise UserError(f"{url} cannot be opened: {error}; give a path, or another URL.") from error
+        raise UserError(f"{url} cannot be opened: {hide(str(error))}; give a path, or another URL.") from None
     try:
         yield file_system, inner
-    except FileNotFoundError:
-        raise
+    except FileNotFoundError as error:
+        raise FileNotFoundError(error.errno, hide(error.strerror or str(error)), url) from None
     except Exception as error:
-        said = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        said = hide(" ".join(str(error).split()).rstrip(".")) or type(error).__name__
         raise UnreachableError(
             f"{url} cannot be reached ({said}); check the address, the credentials and the network."
         ) from error
