@@ -165,7 +165,7 @@ def test_an_mp3_that_breaks_off_is_broken_by_its_header(tmp_path):
 
 def test_an_ogg_that_breaks_off_is_not_read_either():
     for content in (encoded("OGG")[:-100], encoded("OGG")[:-100] + encoded("OGG")):
-        with pytest.raises(UnreadableError, match="last page is missing|not Ogg"):
+        with pytest.raises(UnreadableError, match=r"last page is missing|not Ogg"):
             read_mono(content)
 
 

@@ -62,7 +62,7 @@ def _require_end(is_complete: bool) -> None:
 
 
 def _next_page(file: BinaryIO, place: int, size: int) -> int:
-    """Return where the next page begins, here or behind bytes that belong to none; or the size of the file."""
+    """Return where the next page begins, here or behind bytes that belong to none; or the file's size."""
     n_bytes = 4
     while place < size:
         file.seek(place)
