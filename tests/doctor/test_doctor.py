@@ -14,7 +14,6 @@ from audiotok.tokens.vocabulary import SIDECAR
 
 SMALL = {
     "bag": (),
-    "lstm": ("model.num_layers=2", "model.hidden_size=16"),
     "frames": ("model.num_layers=1", "model.hidden_size=16", "model.num_heads=2"),
     "cnn": ("model.channels=[8,16]",),
 }

@@ -252,10 +252,10 @@ def fill(corpus: Corpus, tokenizer: Tokenizer, root: Path, barrier: Barrier | No
 
 
 def test_processes_that_fill_one_cache_at_once_write_what_one_alone_would(kept, tokenizer, tmp_path):
-    spawn = multiprocessing.get_context("spawn")
-    barrier = spawn.Barrier(2)
+    fork = multiprocessing.get_context("fork")
+    barrier = fork.Barrier(2)
     arguments = (replace(kept, cache="frames"), tokenizer, tmp_path / "both", barrier)
-    processes = [spawn.Process(target=fill, args=arguments) for _ in range(2)]
+    processes = [fork.Process(target=fill, args=arguments) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:

@@ -442,10 +442,10 @@ def fit_in_a_process(tokenizer: Tokenizer, corpus: Corpus, folder: Path, barrier
 
 
 def test_of_two_processes_at_once_one_fits_and_both_read(tmp_path, tiny_tokenizer, tiny_corpus):
-    spawn = multiprocessing.get_context("spawn")
-    barrier = spawn.Barrier(2)
+    fork = multiprocessing.get_context("fork")
+    barrier = fork.Barrier(2)
     arguments = (tiny_tokenizer(), tiny_corpus, tmp_path, barrier)
-    processes = [spawn.Process(target=fit_in_a_process, args=arguments) for _ in range(2)]
+    processes = [fork.Process(target=fit_in_a_process, args=arguments) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:
