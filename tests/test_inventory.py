@@ -226,10 +226,65 @@ def test_what_lies_elsewhere_stays(cache, tmp_path):
     assert precious.is_dir()
 
 
+def test_folders_of_other_kinds_are_listed_and_removed_only_by_name(cache):
+    precious = cache / "precious" / "holiday"
+    precious.mkdir(parents=True)
+    age(precious, 4)
+    assert "precious" in audiotok("list", "--cache-dir", cache)[1]
+    assert audiotok("verify", "--cache-dir", cache)[0] == 0
+    audiotok("prune", "--cache-dir", cache, "--days", "3")
+    assert precious.is_dir()
+    audiotok("prune", "--cache-dir", cache, "--kind", "precious")
+    assert not precious.exists()
+
+
+def test_prune_deletes_what_killed_processes_have_left(cache):
+    for name in (".0123456789abcdef.12ab.hold", "0123456789abcdef.lock"):
+        (cache / "frames" / name).touch()
+    (cache / "frames" / ".0123456789abcdef-x").mkdir()
+    audiotok("prune", "--cache-dir", cache, "--unused")
+    assert not list(cache.glob("frames/*0123456789abcdef*"))
+
+
+def lose(path: Path) -> None:
+    path.unlink()
+
+
+def cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def replace_by_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def replace_by_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def fill_with_brackets(path: Path) -> None:
+    path.write_bytes(b"[" * path.stat().st_size)
+
+
+@pytest.mark.parametrize("damage", [lose, cut, replace_by_folder, replace_by_pipe, fill_with_brackets])
+def test_damaged_entries_are_listed_named_by_verify_and_removed(cache, damage):
+    entries = {item.entry.folder for item in take(Store(cache))}
+    for folder in entries:
+        damage(next(path for path in sorted(folder.rglob("*")) if path.is_file()))
+    assert audiotok("list", "--cache-dir", cache)[0] == 0
+    code, output = audiotok("verify", "--cache-dir", cache)
+    assert code == 1
+    assert all(f"{folder}: " in output for folder in entries)
+    assert audiotok("prune", "--cache-dir", cache, "--days", "0.0000001")[0] == 0
+    assert take(Store(cache)) == []
+
+
 def test_a_damaged_sidecar_is_no_obstacle(cache):
     for name in ("tokens/*/about.json", "centroids/*/vocabulary.json", "manifests/*/manifest.json"):
         [path] = cache.glob(name)
-        path.write_text("[]")
+        path.write_text('{"made_of": [], "checksum": []}' if "manifest" in name else "[]")
     assert audiotok("list", "--cache-dir", cache)[0] == 0
     assert of(cache, "tokens").unused == of(cache, "centroids").unused == "its sidecar is missing"
     assert of(cache, "tokens").about == ""

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audiotok.disk.locking import GUARD
 from audiotok.errors import UserError
 from audiotok.store import StaleError, Store, content_key, first_difference
 
@@ -148,6 +149,64 @@ def test_stale_content_is_made_again_with_a_warning_that_says_why(tmp_path, capl
     assert warning.levelname == "WARNING"
     assert "value is missing" in warning.getMessage()
     assert str(tmp_path / "kind" / "key") in warning.getMessage()
+
+
+def test_a_flipped_bit_is_made_again_with_a_warning_that_names_the_file(made, caplog):
+    (made.folder("kind", "key") / "value").write_text("y")
+    assert made.load("kind", "key", read) is None
+    assert made.load_or_make("kind", "key", read, writes("x")) == "x"
+    [warning] = caplog.records
+    assert "value does not match its checksum; it is made again." in warning.getMessage()
+    assert made.load_or_make("kind", "key", read, refuse) == "x"
+
+
+@pytest.mark.parametrize("put", [Path.touch, os.mkfifo, lambda path: path.symlink_to("nowhere")])
+def test_whatever_has_the_name_of_an_entry_is_replaced_by_it(tmp_path, caplog, put):
+    (tmp_path / "kind").mkdir()
+    put(tmp_path / "kind" / "key")
+    assert Store(tmp_path).load_or_make("kind", "key", read, writes("x")) == "x"
+    assert "it is not a folder; it is made again." in caplog.text
+
+
+def test_entries_of_an_earlier_version_are_reported_once_and_made_again(tmp_path, caplog):
+    for key in ("a", "b", "c"):
+        (tmp_path / "kind" / key).mkdir(parents=True)
+        (tmp_path / "kind" / key / "value").write_text("old")
+    store = Store(tmp_path)
+    assert [store.load_or_make("kind", key, read, writes("new")) for key in "ab"] == ["new", "new"]
+    [warning] = caplog.records
+    assert "an earlier version made it, without checksums; it is made again." in warning.getMessage()
+    caplog.clear()
+    assert Store(tmp_path).load_or_make("kind", "d", read, writes("new")) == "new"
+    [warning] = caplog.records
+    assert "1 entries were made by an earlier version" in warning.getMessage()
+    assert "`audiotok cache prune --unused` removes them" in warning.getMessage()
+
+
+def test_what_killed_processes_have_left_is_deleted_when_the_next_entry_is_made(tmp_path):
+    kind = tmp_path / "kind"
+    (kind / ".other-x1y2").mkdir(parents=True)
+    (kind / ".other-123-removed").mkdir()
+    (kind / ".other.1234.hold").touch()
+    (kind / "other.lock").touch()
+    Store(tmp_path).load_or_make("kind", "key", read, writes("x"))
+    assert sorted(path.name for path in kind.iterdir()) == [GUARD, "key"]
+
+
+def test_a_disk_that_gives_back_other_bytes_is_one_sentence(tmp_path):
+    with pytest.raises(UserError, match=r"cache_dir=.* does not give back .*\(.*no value\); check its disk"):
+        Store(tmp_path).load_or_make("kind", "key", read, lambda folder: None)
+
+
+def test_a_file_that_is_filled_later_is_checked_by_its_header(tmp_path, caplog):
+    store = Store(tmp_path)
+    for _ in range(2):
+        store.load_or_make("kind", "key", read, writes("head body"), {"value": 4})
+        (tmp_path / "kind" / "key" / "value").write_text("head BODY")
+    assert caplog.records == []
+    (tmp_path / "kind" / "key" / "value").write_text("HEAD BODY")
+    assert store.load_or_make("kind", "key", read, writes("head body"), {"value": 4}) == "head body"
+    assert "value does not match its checksum" in caplog.text
 
 
 def test_home_is_expanded(tmp_path, monkeypatch):
