@@ -4,7 +4,10 @@
 folder, and writes nothing. Modules after the folder are those that the run's configuration may name.
 """
 
+import os
+import signal
 import sys
+import threading
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -18,7 +21,14 @@ from audiotok.run.plugins import search_current_folder
 
 
 def main() -> None:
-    """Run the program that the leading process runs."""
+    """Run the program that the leading process runs.
+
+    Signals are the leading process's to heed: this one ends when it is killed, or when the leading process
+    ends, which closes the pipe of this one's input.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+    threading.Thread(target=_end_with_leader, daemon=True).start()
     search_current_folder()
     path, *trusted = sys.argv[1:]
     folder = RunFolder(Path(path))
@@ -32,6 +42,12 @@ def main() -> None:
         )
     except UserError as error:
         raise SystemExit(str(error)) from None
+
+
+def _end_with_leader() -> None:
+    while os.read(0, 1):
+        pass
+    os._exit(1)
 
 
 if __name__ == "__main__":

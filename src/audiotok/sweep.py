@@ -1,18 +1,22 @@
-"""Hydra's callback around the jobs of a multirun: checks before the first job, tables after the last."""
+"""Hydra's callback around a run and around the jobs of a multirun: their folder, checks, final tables."""
 
 import logging
+import os
+from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.experimental.callback import Callback
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from rich.console import Console
 from rich.table import Table
 
 from audiotok.disk.writing import complaint, write_rows
 from audiotok.errors import UserError
+from audiotok.run.claim import claim, claim_new, release
 from audiotok.run.folder import SweepFolder
 from audiotok.run.jobs import (
     REPLICATED,
@@ -25,6 +29,8 @@ from audiotok.run.jobs import (
     short_value,
     table_columns,
 )
+from audiotok.run.processes import is_first
+from audiotok.run.stopping import at_end, forward
 
 log = logging.getLogger(__name__)
 _WIDE = 10_000  # characters a line, where output goes to a file or a pipe
@@ -33,32 +39,52 @@ _WIDE = 10_000  # characters a line, where output goes to a file or a pipe
 class Sweep(Callback):
     """Refuse sweeps that cannot work, resume those that were stopped, and rank the jobs at the end.
 
-    The tables are printed and written to the sweep's folder; the exit status is 1 if a job failed.
+    The tables are printed and written to the sweep's folder, also where a signal ends the sweep; the exit
+    status is 1 if a job failed or a table cannot be written. A folder that two processes would write is
+    refused to the second one, and a folder named after the time gets a number where it exists.
     """
+
+    def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Claim the folder of a single run."""
+        if is_first():
+            _end_with_a_sentence(partial(claim_folder, config, "run"), config.hydra.run.dir, "hydra.run.dir")
+
+    def on_run_end(self, config: DictConfig, **kwargs: Any) -> None:
+        """Release the folder of a single run."""
+        release(Path(config.hydra.run.dir))
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check the sweep before its first job."""
-        try:
-            check_folder(config.hydra)
-            if is_search(config.hydra):
-                check_direction(config.hydra.sweeper, str(config.optimized_metric))
-                resume_study(config.hydra.sweeper)
-            _begin_folder(config)
-        except UserError as error:
-            log.error("%s", error)
-            raise SystemExit(1) from None
+        _end_with_a_sentence(partial(self._begin, config), config.hydra.sweep.dir, "hydra.sweep.dir")
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write and print the tables after the last job."""
         folder = SweepFolder(Path(config.hydra.sweep.dir))
+        tables = partial(self._write_tables, folder, str(config.optimized_metric))
         try:
-            self._write_tables(folder, str(config.optimized_metric))
-        except OSError as error:
-            sentence = complaint(error, {"hydra.sweep.dir": folder.path})
-            if sentence is None:
-                raise
-            log.error("%s", sentence)
-            raise SystemExit(1) from None
+            _end_with_a_sentence(tables, folder.path, "hydra.sweep.dir")
+        finally:
+            release(folder.path)
+
+    def _begin(self, config: DictConfig) -> None:
+        claim_folder(config, "sweep")
+        check_folder(config.hydra)
+        if is_search(config.hydra):
+            check_direction(config.hydra.sweeper, str(config.optimized_metric))
+            resume_study(config.hydra.sweeper)
+        _begin_folder(config)
+        at_end(partial(self._stop, config))
+        if ".hydra_joblib_launcher." in config.hydra.launcher._target_:
+            forward()
+
+    def _stop(self, config: DictConfig) -> None:
+        """Write the tables of what is done, and say how to go on."""
+        folder = os.path.relpath(config.hydra.sweep.dir)
+        again = "" if is_search(config.hydra) else f" with hydra.sweep.dir={folder}"
+        try:
+            self.on_multirun_end(config)
+        finally:
+            log.error("The sweep was stopped; the same command%s runs the jobs that are missing.", again)
 
     def _write_tables(self, folder: SweepFolder, metric: str) -> None:
         jobs = ranked(read_jobs(folder), metric)
@@ -75,13 +101,53 @@ class Sweep(Callback):
             raise SystemExit(1)
 
 
+def _end_with_a_sentence(do: Callable[[], object], folder: str | Path, key: str) -> None:
+    """Do something, and end the program with 1 and a sentence if that fails: Hydra would only warn."""
+    try:
+        do()
+    except UserError as error:
+        log.error("%s", error)
+    except OSError as error:
+        sentence = complaint(error, {key: folder})
+        log.error("%s", sentence or f"{key}={folder}: {error}.", exc_info=sentence is None)
+    except Exception:
+        log.exception("%s=%s: the callback of the sweep failed.", key, folder)
+    else:
+        return
+    raise SystemExit(1)
+
+
+def claim_folder(config: DictConfig, kind: str) -> None:
+    """Claim the folder of a run or of a sweep; one that is named after the time is a new one.
+
+    Args:
+        config: With Hydra's own under `hydra`; the name of a new folder is changed in it.
+        kind: "run" or "sweep".
+
+    Raises:
+        UserError: Another process has claimed it.
+        OSError: It cannot be created.
+    """
+    pattern = str(OmegaConf.to_container(config.hydra[kind], resolve=False)["dir"])  # type: ignore[call-overload, index]
+    HydraConfig.instance().cfg = config  # type: ignore[assignment]  # so that later errors can name the folder
+    folder = Path(config.hydra[kind].dir)
+    if "${now:" not in pattern:
+        claim(folder, f"hydra.{kind}.dir")
+        return
+    new = claim_new(folder)
+    if new != folder:
+        quoted = str(new).replace("\\", "\\\\").replace("'", "\\'")
+        with read_write(config), open_dict(config):
+            config.hydra[kind].dir = str(new)
+            config.hydra.overrides.hydra.append(f"hydra.{kind}.dir='{quoted}'")  # jobs compose anew
+
+
 def _begin_folder(config: DictConfig) -> None:
     """Create the folder of a sweep with Hydra's record of its overrides, which Hydra itself may leave half.
 
     Raises:
         UserError: It cannot be written.
     """
-    HydraConfig.instance().cfg = config  # type: ignore[assignment]  # so that later errors can name the folder
     folder = SweepFolder(Path(config.hydra.sweep.dir))
     try:
         folder.begin(OmegaConf.to_yaml(config))

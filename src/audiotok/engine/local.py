@@ -18,6 +18,8 @@ from typing import Any
 from audiotok.engine.engine import Engine, Failed, Numbered, attempt
 from audiotok.errors import UserError
 
+PATIENCE_SECONDS = 1800.0  # s, for one part of any worker; files on a slow server may take minutes
+
 
 class Local(Engine):
     """Map in processes on this machine, or in the calling process if one is enough.
@@ -45,6 +47,9 @@ class Local(Engine):
             pool = ProcessPoolExecutor(min(self.n_workers, len(waiting)), initializer=_start_worker)
             try:
                 yield from self._drain(pool, function, waiting)
+            except BaseException:  # the caller stops: parts that are being processed are not waited for
+                _kill(pool)
+                raise
             finally:
                 pool.shutdown(cancel_futures=True)
 
@@ -61,10 +66,23 @@ class Local(Engine):
                     waiting.popleft()
                 except BrokenProcessPool:
                     lives = False
-            for future in wait(running, return_when=FIRST_COMPLETED).done if running else ():
+            done = wait(running, PATIENCE_SECONDS, FIRST_COMPLETED).done if running else set()
+            if running and not done:
+                raise UserError(
+                    f"engine.n_workers={self.n_workers}: no worker has finished a part for "
+                    f"{PATIENCE_SECONDS / 60:g} minutes; check that the disk or server of data.root answers, "
+                    "and run the same command again."
+                )
+            for future in done:
                 error = future.exception()
                 lives = lives and not isinstance(error, BrokenProcessPool)
                 yield running.pop(future), future.result() if error is None else Failed(_reason(error))
+
+
+def _kill(pool: ProcessPoolExecutor) -> None:
+    """Kill the workers of a pool."""
+    for process in list((pool._processes or {}).values()):
+        process.kill()
 
 
 def n_cores() -> int:
@@ -72,10 +90,22 @@ def n_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _start_worker() -> None:
-    """Ignore Ctrl-C, which the parent handles; end with the parent; use one core."""
+def begin_worker() -> None:
+    """Begin a worker process: it ignores Ctrl-C, which its parent handles, and ends with its parent.
+
+    It is a process group of its own, so that a signal to the group of its parent leaves it at work until the
+    parent has stopped in order.
+    """
     threading.Thread(target=_end_with_parent, daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(os, "setpgrp"):
+        os.setpgrp()
+
+
+def _start_worker() -> None:
+    """Begin a worker of a pool, which uses one core."""
+    begin_worker()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     gc.freeze()  # the parent's objects stay shared: collecting them would copy them
     os.environ["OMP_NUM_THREADS"] = "1"
     if "torch" in sys.modules:

@@ -9,6 +9,7 @@ from omegaconf import DictConfig
 
 from audiotok.errors import UserError
 from audiotok.experiment.configuration import Root, begin, build_node
+from audiotok.loader.workers import failure_of
 from audiotok.logger.logger import RunLogger
 from audiotok.run.destination import Destination
 
@@ -18,6 +19,9 @@ def open_session(config: DictConfig, destination: Destination) -> Iterator[RunLo
     """Begin a run, and finish its logger however the run ends.
 
     A process that follows another one does the same work, and neither writes nor logs.
+
+    Raises:
+        UserError: A process that reads clips has failed.
     """
     quieten(destination.leads)
     begin(config, destination, Root)
@@ -26,6 +30,11 @@ def open_session(config: DictConfig, destination: Destination) -> Iterator[RunLo
     try:
         yield logger
         succeeded = True
+    except (RuntimeError, OSError) as error:
+        sentence = failure_of(error, config.loader.get("n_workers"))
+        if sentence is None:
+            raise
+        raise UserError(sentence) from error
     finally:
         logger.finish(succeeded)
 

@@ -13,6 +13,7 @@ from audiotok.features.features import Features
 from audiotok.loader.cache import SplitCache
 from audiotok.loader.clip_rows import ClipRows
 from audiotok.loader.waveforms import Values, WaveformReader
+from audiotok.loader.workers import PATIENCE_SECONDS, start_worker
 from audiotok.tokens.tokenizer import Stage
 
 
@@ -110,6 +111,8 @@ class ClipDataset(Dataset[Batch]):
             sampler=visits,
             collate_fn=unchanged,
             num_workers=n_workers,
+            timeout=PATIENCE_SECONDS if n_workers else 0,
+            worker_init_fn=start_worker,
             generator=torch.Generator(),
         )
         return iter(loader)

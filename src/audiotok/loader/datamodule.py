@@ -17,6 +17,7 @@ from audiotok.loader.cache import ClipCache
 from audiotok.loader.clips import ClipDataset, unchanged
 from audiotok.loader.collate import Collate
 from audiotok.loader.sampler import EpochSampler, balancing_weights
+from audiotok.loader.workers import PATIENCE_SECONDS, start_worker
 from audiotok.store import Store
 from audiotok.tokens.tokenizer import Stage, Tokenizer
 
@@ -40,7 +41,7 @@ class EpochLoader(DataLoader[Any]):
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         if self.drops_workers and self.num_workers and self.clips.is_cached:
-            self.num_workers, self._iterator = 0, None
+            self.num_workers, self.timeout, self._iterator = 0, 0, None
         yield from super().__iter__()
 
 
@@ -129,6 +130,8 @@ class ClipDataModule(pl.LightningDataModule):
                 sampler=self._visits(len(dataset)) if training else self._share(len(dataset)),
                 collate_fn=self._collate(training) if self.in_workers else unchanged,
                 num_workers=self.n_workers,
+                timeout=PATIENCE_SECONDS if self.n_workers else 0,
+                worker_init_fn=start_worker,
                 persistent_workers=training and self.n_workers > 0,
                 pin_memory=torch.cuda.is_available(),
             )

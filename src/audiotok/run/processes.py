@@ -7,16 +7,19 @@ with it a whole sweep. Where torchrun or Slurm starts all processes, this module
 
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the command line needs this module before Lightning is imported
     import pytorch_lightning as pl
 
+from audiotok.errors import UserError
 from audiotok.run.folder import RunFolder
 
 log = logging.getLogger(__name__)
@@ -70,7 +73,12 @@ def followers(trainer: "pl.Trainer", folder: RunFolder, trusted: Iterable[str] =
     os.environ.update(variables)
     command = [sys.executable, "-m", "audiotok.follower", str(folder), *trusted]
     processes = [
-        subprocess.Popen(command, env={**os.environ, "LOCAL_RANK": str(local_rank)})
+        subprocess.Popen(
+            command,
+            env={**os.environ, "LOCAL_RANK": str(local_rank)},
+            stdin=subprocess.PIPE,  # which ends when this process does, and they with it
+            process_group=0 if os.name == "posix" else None,  # signals to the group are this process's
+        )
         for local_rank in range(1, trainer.num_devices)
     ]
     over = threading.Event()
@@ -78,7 +86,13 @@ def followers(trainer: "pl.Trainer", folder: RunFolder, trusted: Iterable[str] =
     try:
         yield
         for process in processes:
-            process.wait(_END_SECONDS)
+            with suppress(subprocess.TimeoutExpired):  # it is killed below: the results are here
+                process.wait(_END_SECONDS)
+    except RuntimeError as error:
+        sentence = _failure(processes, str(trainer.num_devices))
+        if sentence is None:
+            raise
+        raise UserError(sentence) from error
     finally:
         over.set()
         for process in processes:
@@ -93,14 +107,29 @@ def followers(trainer: "pl.Trainer", folder: RunFolder, trusted: Iterable[str] =
                 os.environ[name] = value
 
 
+def _failure(processes: "list[subprocess.Popen[bytes]]", devices: str, seconds: float = 5.0) -> str | None:
+    """Say which process has failed, if one does within some seconds."""
+    until = time.monotonic() + seconds
+    while True:
+        for rank, process in enumerate(processes, start=1):
+            status = process.poll()
+            if status:
+                how = f"was killed by {signal.Signals(-status).name}" if status < 0 else "failed"
+                return (
+                    f"trainer.devices={devices}: process {rank} of this run {how}; see what it has logged "
+                    "above, or whether memory ran out, and run again."
+                )
+        if time.monotonic() > until:
+            return None
+        time.sleep(0.1)
+
+
 def _watch(processes: list[subprocess.Popen[bytes]], over: threading.Event) -> None:
     """End this process if another one has failed and this one is still waiting for it after a while."""
     while not over.wait(1.0):
         failed = [process for process in processes if process.poll() not in (None, 0)]
         if failed and not over.wait(_GRACE_SECONDS):
-            log.error(
-                "A process of this run failed with status %d, which ends the run.", failed[0].returncode
-            )
+            log.error("%s", _failure(processes, str(len(processes) + 1)))
             for process in processes:
                 process.kill()
             os._exit(1)
