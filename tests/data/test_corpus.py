@@ -1,4 +1,5 @@
 import csv
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -232,3 +233,33 @@ def test_fewer_than_two_classes_are_refused(sound, store):
 def test_corpus_without_its_audio_is_one_sentence(tiny_audioset, store, tmp_path):
     with pytest.raises(UserError, match="has no usable clip: all 18"):
         open_corpus(tiny_source(tiny_audioset, audio_folder=str(tmp_path / "none")), store)
+
+
+# ---- what a run says ----
+
+
+def test_what_is_listed_and_not_used_is_said_with_counts(tmp_path, sound, store, caplog):
+    clips = [Clip(f"{n}", sound(f"{n}.wav"), (n % 2,), ("train", "val", "test")[n % 3]) for n in range(6)]
+    clips += [Clip("6", sound("6.wav"), (), "train"), Clip("7", file_at(tmp_path / "none.wav"), (0,), "test")]
+    caplog.set_level("INFO")
+    open_corpus(Listed(clips), store, tmp_path / "skipped.csv")
+    assert "1 training clips without a label, 1 of 3 classes without a training clip" in caplog.text
+    assert f"listed in {tmp_path / 'skipped.csv'}" in caplog.text
+
+
+def test_a_corpus_of_which_all_is_used_is_said_in_one_line(sound, store, caplog):
+    clips = [Clip(f"{n}", sound(f"{n}.wav"), (0, 1, 2), ("train", "val", "test")[n % 3]) for n in range(6)]
+    caplog.set_level("INFO")
+    open_corpus(Listed(clips), store)
+    assert "Not used" not in caplog.text
+
+
+def test_rows_and_files_too_many_are_counted(tiny_audioset, tmp_path, store, caplog):
+    root = shutil.copytree(tiny_audioset, tmp_path / "corpus")
+    (root / "audio" / "bal_train" / "unlisted.wav").touch()
+    table = root / "metadata" / "eval_segments.csv"
+    rows = table.read_text()
+    table.write_text(rows + rows.splitlines()[-1] + "\n")
+    caplog.set_level("INFO")
+    open_corpus(tiny_source(root), store)
+    assert "Not used or incomplete: 1 rows that repeat an id, 1 files that are not listed;" in caplog.text

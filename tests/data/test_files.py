@@ -1,5 +1,8 @@
 """Files here and at URLs: what is said of one kind holds for the other."""
 
+import inspect
+import os
+import sys
 from pathlib import Path
 
 import fsspec
@@ -99,3 +102,76 @@ def test_links_to_folders_are_followed_but_not_round_in_circles(tmp_path):
 @pytest.mark.parametrize(("path", "expected"), [("/a/b", False), ("a:b", False), ("s3://a/b", True)])
 def test_urls_are_told_from_paths(path, expected):
     assert is_url(path) == expected
+
+
+def test_links_that_lead_to_each_other_end(tmp_path):
+    for name, other in (("a", "b"), ("b", "a")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / f"{name}.wav").touch()
+        (tmp_path / name / "link").symlink_to(tmp_path / other)
+    names = [entry.path.rpartition("/")[2] for entry in Files().walk(str(tmp_path))]
+    assert set(names) == {"a.wav", "b.wav"}
+    assert len(names) <= 4
+
+
+def test_a_folder_deeper_than_python_calls_itself_is_walked(tmp_path):
+    deepest = tmp_path.joinpath(*["d"] * 40)
+    deepest.mkdir(parents=True)
+    (deepest / "x.wav").touch()
+    frames = len(inspect.stack())
+    limit = sys.getrecursionlimit()
+    try:
+        sys.setrecursionlimit(frames + 30)
+        found = [entry.path for entry in Files().walk(str(tmp_path))]
+    finally:
+        sys.setrecursionlimit(limit)
+    assert found == [f"{deepest}/x.wav"]
+
+
+def test_a_sub_folder_that_cannot_be_read_is_passed_over_with_a_word(tmp_path, monkeypatch, caplog):
+    (tmp_path / "lost+found").mkdir()
+    (tmp_path / "z.wav").touch()
+    scan = os.scandir
+
+    def refuse(folder: str):
+        if folder.endswith("lost+found"):
+            raise PermissionError(13, "Permission denied")
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    for _ in range(2):
+        assert [entry.path for entry in Files().walk(str(tmp_path))] == [str(tmp_path / "z.wav")]
+    assert caplog.text.count("lost+found is passed over, because it cannot be read (Permission denied)") == 1
+    with pytest.raises(UserError, match="make it readable"):
+        list(Files().walk(str(tmp_path / "lost+found")))
+
+
+def test_pipes_and_devices_are_no_files(tmp_path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    assert list(Files().walk(str(tmp_path))) == []
+    for path in (str(tmp_path / "pipe.wav"), "/dev/zero"):
+        assert Files().stat(path) is None
+        with pytest.raises(OSError, match="not a regular file"):
+            Files().read(path)
+
+
+def test_a_path_that_no_system_has_is_not_there():
+    assert Files().stat("a\0b") is None
+    assert not Files().exists("a\0b")
+    with pytest.raises(OSError, match="null"):
+        Files().read("a\0b")
+
+
+def test_a_name_that_is_not_utf8_is_passed_over_with_a_word(tmp_path, caplog):
+    (tmp_path / "a.wav").touch()
+    try:
+        (tmp_path / os.fsdecode(b"B\xe4r.wav")).touch()
+    except OSError:
+        pytest.skip("this file system takes only UTF-8")
+    assert [entry.path for entry in Files().walk(str(tmp_path))] == [str(tmp_path / "a.wav")]
+    assert "names are not UTF-8" in caplog.text
+
+
+def test_more_than_a_file_holds_is_not_asked_of_memory(tmp_path):
+    (tmp_path / "a").write_bytes(b"alpha")
+    assert Files().read(str(tmp_path / "a"), 2, 2**62) == b"pha"

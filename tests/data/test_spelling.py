@@ -123,3 +123,33 @@ def test_of_several_files_of_one_extension_the_first_by_name_is_taken(tmp_path):
 
 def test_folder_that_is_not_there_has_no_files(tmp_path):
     assert locations(tmp_path / "none", {"abcdefghijk"}) == {}
+
+
+def test_an_empty_file_is_taken_only_where_there_is_no_other(tmp_path):
+    touch(tmp_path / "bal_train" / "abcdefghijk.flac")
+    touch(tmp_path / "bal_train" / "abcdefghij_.flac")
+    good = touch(tmp_path / "bal_train" / "abcdefghijk.ogg")
+    good.write_bytes(b"sound")
+    found = locations(tmp_path, {"abcdefghijk", "abcdefghij_"})
+    assert found["abcdefghijk"] == file_at(good)
+    assert found["abcdefghij_"].path.endswith(".flac")
+
+
+@pytest.mark.parametrize("name", ["{}_30", "{}_30.000", "{}_000030", "Y{}_30.4-40", "{}_30000"])
+def test_another_segment_of_a_video_is_not_taken(tmp_path, name):
+    other = touch(tmp_path / "bal_train" / "abcdefghijk_10.wav")
+    right = touch(tmp_path / "bal_train" / f"{name.format('abcdefghijk')}.wav")
+    left_over: dict[str, str] = {}
+    found = Folders().find(Files(), str(tmp_path), "bal_train")
+    taken = locate(found, {"abcdefghijk"}, Findings(), left_over, {"abcdefghijk": 30.0})
+    assert taken == {"abcdefghijk": file_at(right)}
+    assert list(left_over) == [str(other)]
+
+
+def test_numbers_that_mostly_disagree_with_the_list_are_no_starts(tmp_path):
+    ids = [f"abcdefghij{n}" for n in range(5)]
+    for id_ in ids:
+        touch(tmp_path / "bal_train" / f"{id_}_0.wav")
+    starts = {id_: 30.0 * n for n, id_ in enumerate(ids)}
+    found = Folders().find(Files(), str(tmp_path), "bal_train")
+    assert len(locate(found, set(ids), Findings(), {}, starts)) == 5

@@ -100,3 +100,28 @@ def test_a_damaged_archive_is_told_and_leaves_no_folder(tmp_path, damage, n_byte
     with pytest.raises(UserError, match=r"a.zip cannot be unpacked .*; delete it and start again"):
         unpack(write(tmp_path, parts), tmp_path / "Corpus", tmp_path / "work")
     assert not (tmp_path / "Corpus").exists()
+
+
+def test_an_archive_that_would_fill_the_disk_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
+    paths = write(tmp_path, [zip_of({"Corpus/zeros": bytes(1_000_000)})])
+    with pytest.raises(UserError, match=r"a\.zip unpacks to 0\.0 GB, where .* is too much"):
+        unpack(paths, tmp_path / "Corpus", tmp_path / "work", most_bytes=100_000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(1000, 0, 1000))
+    with pytest.raises(UserError, match=r"which is more than the disk of .* has"):
+        unpack(paths, tmp_path / "Corpus", tmp_path / "work")
+    assert not (tmp_path / "Corpus").exists()
+    assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize("name", [".", "./.", "a"])
+def test_a_member_without_a_place_in_a_folder_is_refused(tmp_path, name):
+    with pytest.raises(UserError, match=r"a\.zip "):
+        unpack(write(tmp_path, [zip_of({name: b"x"})]), tmp_path / "Corpus", tmp_path / "work")
+
+
+def test_an_encrypted_archive_is_refused(tmp_path):
+    content = bytearray(zip_of({"Corpus/a": b"x"}))
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(mark) + place] |= 1
+    with pytest.raises(UserError, match=r"cannot be unpacked .*encrypted"):
+        unpack(write(tmp_path, [bytes(content)]), tmp_path / "Corpus", tmp_path / "work")

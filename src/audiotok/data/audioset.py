@@ -125,12 +125,14 @@ class AudioSet(Source):
         if labelled and not Files().exists(path):
             return _carried(labelled, known, findings, left_over)
         rows = list(read_segments(path, known))
-        locations = locate(found, {row.id for row in rows}, findings, left_over)
+        starts = {row.id: row.start_seconds for row in reversed(rows)}  # the first row of an id counts
+        locations = locate(found, starts, findings, left_over, starts)
         if rows and found and not locations:
             raise UserError(
-                f"data.root={self.root}: none of the {len(rows):,} ids of {path} is among the {len(found):,} "
-                f"clips of {name} in {audio}: the CSV lists {_three(row.id for row in rows)}, the files are "
-                f"{_three(clip.name for clip in found)}; use one release of both, or name files by their ids."
+                f"data.root={self.root}: none of the {len(rows):,} ids of {path} is "
+                f"among the {len(found):,} clips of {name} in {audio}: the CSV lists "
+                f"{_three(row.id for row in rows)}, the files are {_three(clip.name for clip in found)}; use "
+                "one release of both, or name files by their ids."
             )
         return rows, locations
 
@@ -160,8 +162,8 @@ class AudioSet(Source):
         if not root or not any(Files().exists(folder) for folder in folders):
             found = f"has no folder {self.metadata_folder}" if root else "is not set"
             raise UserError(
-                f"data.root={self.root} {found}; give a folder that contains {self.metadata_folder}/ with "
-                f"{CLASS_TABLE}, {', '.join(SEGMENTS.values())} "
+                f"data.root={self.root} {found}; give a folder that contains "
+                f"{self.metadata_folder}/ with {CLASS_TABLE}, {', '.join(SEGMENTS.values())} "
                 "(from research.google.com/audioset/download.html) and "
                 f"{self.audio_folder}/<set>/<first two characters>/<id>.flac for the sets "
                 f"{', '.join(SEGMENTS)} (cut from YouTube, or from huggingface.co/datasets/agkphysics/"
@@ -184,7 +186,7 @@ def _carried(
     locations = locate(found, set(ids.values()), findings, left_over)
     for clip in found:
         id_ = ids[clip.name]
-        if locations[id_] != clip.location:
+        if locations.get(id_) != clip.location:
             continue
         for label in clip.labels or ():
             if known is not None and label not in known:

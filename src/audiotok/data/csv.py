@@ -1,19 +1,17 @@
 """Your own sounds: a CSV file with a path, labels and a split for each clip."""
 
-import csv
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
 from typing import Literal
 
-from audiotok.data.clip import Clip, Findings, Listing, Location, SoundClass, Split
+from audiotok.data.clip import SPLITS, Clip, Findings, Listing, Location, SoundClass, Split
+from audiotok.data.reading.delimited import Table
 from audiotok.data.reading.files import Files, fingerprint, fingerprint_of_content
 from audiotok.data.source import Source
 from audiotok.errors import UserError
 
-_ENCODING = "utf-8-sig"  # Excel writes a byte order mark
+_COLUMNS = ("path_column", "labels_column", "split_column")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,9 +48,7 @@ class CSV(Source):
 
     def check_tables(self) -> None:
         """Check that the CSV is present and has the columns."""
-        path = self._path()
-        with _readable(path), path.open(newline="", encoding=_ENCODING) as file:
-            self._check_columns(path, csv.DictReader(file).fieldnames or ())
+        self._open_table()
 
     def fingerprint_of_tables(self) -> str:
         """Return a name for the bytes of the CSV."""
@@ -69,24 +65,20 @@ class CSV(Source):
         Raises:
             UserError: The file or a column is missing, or a row is broken.
         """
-        path, findings = self._path(), Findings()
-        with _readable(path):
-            rows = self._read_rows(path, findings)
-        listed = [(row, self._labels(row)) for row in rows]
-        names = sorted(
-            {name for row, labels in listed for name in labels if self._counts(row[self.split_column])}
-        )
+        findings = Findings()
+        listed = self._read_rows(findings)
+        names = sorted({name for _, labels, split in listed for name in labels if self._counts(split)})
         index = {name: i for i, name in enumerate(names)}
-        has_val = any(row[self.split_column] == "val" for row in rows)
-        folder = path.parent / Path(self.audio_folder or "").expanduser()
+        has_val = any(split == "val" for _, _, split in listed)
+        folder = self._path().parent / Path(self.audio_folder or "").expanduser()
         clips = tuple(
             Clip(
-                row[self.path_column],
-                Location("folders", str(folder / row[self.path_column])),
+                path,
+                Location("folders", str(folder / path)),
                 tuple(sorted({index[name] for name in labels if name in index})),
-                self._split(row, has_val),
+                "val" if split == "train" and not has_val and self.validation.takes(path) else split,
             )
-            for row, labels in listed
+            for path, labels, split in listed
         )
         return Listing(tuple(SoundClass(name, name) for name in names), clips, findings)
 
@@ -102,50 +94,31 @@ class CSV(Source):
     def _counts(self, split: str) -> bool:
         return self.classes == "table" or split == "train"
 
-    def _labels(self, row: dict[str, str]) -> list[str]:
-        labels = row[self.labels_column].split(self.label_separator)
-        return [label.strip() for label in labels if label.strip()]
-
-    def _split(self, row: dict[str, str], has_val: bool) -> Split:
-        split = row[self.split_column]
-        if split == "train" and not has_val and self.validation.takes(row[self.path_column]):
-            return "val"
-        return split  # type: ignore[return-value]  # checked in _read_rows
-
-    def _read_rows(self, path: Path, findings: Findings) -> list[dict[str, str]]:
-        rows: dict[str, dict[str, str]] = {}
-        with path.open(newline="", encoding=_ENCODING) as file:
-            reader = csv.DictReader(file)
-            self._check_columns(path, reader.fieldnames or ())
-            for row in reader:
-                split, name = row[self.split_column], row[self.path_column]
-                is_path = bool(name) and "\0" not in name
-                if split not in {"train", "val", "test"} or not is_path or row[self.labels_column] is None:
-                    shown = shorten(str(list(row.values())), 200, placeholder="...")
-                    raise UserError(
-                        f"{path}:{reader.line_num}: {shown} needs a path, labels, and train, "
-                        "val or test as its split; fix or delete that row."
-                    )
-                if name in rows:
-                    findings.listed_twice.add(name)
-                rows.setdefault(name, row)
+    def _read_rows(self, findings: Findings) -> list[tuple[str, list[str], Split]]:
+        """Return the path, the labels and the split of every row; of one path, the first row counts."""
+        table = self._open_table()
+        rows: dict[str, tuple[str, list[str], Split]] = {}
+        for row in table:
+            path, labels, named = row.values
+            split = next((split for split in SPLITS if split == named.casefold()), None)
+            if split is None or not path:
+                raise table.error(
+                    row.line,
+                    f"{table.shown(row)} needs a path, labels, and train, val or test as its split",
+                )
+            if path in rows:
+                findings.listed_twice.add(path)
+            separated = (label.strip() for label in labels.split(self.label_separator))
+            rows.setdefault(path, (path, [label for label in separated if label], split))
         return list(rows.values())
 
-    def _check_columns(self, path: Path, names: Sequence[str]) -> None:
-        for key in ("path_column", "labels_column", "split_column"):
-            if (column := getattr(self, key)) not in names:
+    def _open_table(self) -> Table:
+        path = self._path()
+        table = Table(str(path), [getattr(self, key) for key in _COLUMNS], "give another data.root")
+        for key in _COLUMNS:
+            if (column := getattr(self, key)) in table.missing:
                 raise UserError(
                     f"data.{key}={column} is not a column of {path}, which has "
-                    f"{', '.join(names) or 'none'}; name one of these."
+                    f"{shorten(', '.join(table.names), 500) or 'none'}; name one of these."
                 )
-
-
-@contextmanager
-def _readable(path: Path) -> Iterator[None]:
-    """Report the errors of reading a CSV to the user."""
-    try:
-        yield
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8 text ({error.reason}); save it as UTF-8.") from error
-    except csv.Error as error:
-        raise UserError(f"{path} is not a CSV ({error}); look for a quote that is not closed.") from error
+        return table

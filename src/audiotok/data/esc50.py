@@ -3,18 +3,19 @@
 Source: K. J. Piczak, "ESC: Dataset for Environmental Sound Classification", ACM Multimedia 2015.
 """
 
-import csv
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from audiotok.data.clip import Clip, Listing, Location, SoundClass, Split
+from audiotok.data.clip import Clip, Findings, Listing, Location, SoundClass, Split
+from audiotok.data.reading.delimited import Table
 from audiotok.data.reading.files import Files, fingerprint, fingerprint_of_content
 from audiotok.data.source import Source
 from audiotok.errors import UserError
 
 _TABLES = ("meta/esc50.csv", "meta.csv", "esc50.csv")
 _COLUMNS = ("filename", "fold", "category", "esc10", "src_file")
+_TRUTH = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,27 +55,29 @@ class ESC50(Source):
             UserError: The root or its table is missing, a row is broken, or the fold does not exist.
         """
         table = self._table()
-        rows = [row for row in _read_rows(table) if self.subset == "esc50" or row["esc10"] == "True"]
-        folds = sorted({row["fold"] for row in rows})
-        if str(self.test_fold) not in folds:
+        findings = Findings()
+        rows = [row for row in _read_rows(table, findings) if self.subset == "esc50" or row.is_esc10]
+        folds = sorted({row.fold for row in rows})
+        if self.test_fold not in folds:
             raise UserError(f"data.test_fold={self.test_fold} is not in {table}; choose one of {folds}.")
-        names = sorted({row["category"] for row in rows})
+        names = sorted({row.category for row in rows})
         audio = self._audio()
         clips = tuple(
             Clip(
-                row["filename"],
-                Location("folders", str(audio / row["filename"])),
-                (names.index(row["category"]),),
+                row.filename,
+                Location("folders", str(audio / row.filename)),
+                (names.index(row.category),),
                 self._split(row),
             )
             for row in rows
         )
-        return Listing(tuple(SoundClass(name, name.replace("_", " ")) for name in names), clips)
+        classes = tuple(SoundClass(name, name.replace("_", " ")) for name in names)
+        return Listing(classes, clips, findings)
 
-    def _split(self, row: dict[str, str]) -> Split:
-        if row["fold"] == str(self.test_fold):
+    def _split(self, row: "_Row") -> Split:
+        if row.fold == self.test_fold:
             return "test"
-        return "val" if self.validation.takes(row["src_file"]) else "train"
+        return "val" if self.validation.takes(row.recording) else "train"
 
     def _audio(self) -> Path:
         return Path(self.root or "").expanduser() / "audio"
@@ -90,14 +93,30 @@ class ESC50(Source):
         )
 
 
-def _read_rows(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        rows = []
-        for row in reader:
-            if any(not row.get(column) for column in _COLUMNS):
-                raise UserError(
-                    f"{path}:{reader.line_num}: a row lacks one of {', '.join(_COLUMNS)}; fix that row."
-                )
-            rows.append(row)
-    return rows
+class _Row(NamedTuple):
+    """A row of the table, as the columns say."""
+
+    filename: str
+    fold: int
+    category: str
+    is_esc10: bool
+    recording: str
+
+
+def _read_rows(path: Path, findings: Findings) -> list[_Row]:
+    table = Table(str(path), _COLUMNS, "take it from github.com/karolpiczak/ESC-50")
+    rows: dict[str, _Row] = {}
+    for row in table:
+        filename, fold, category, esc10, recording = row.values
+        number, truth = fold.removesuffix(".0"), _TRUTH.get(esc10.casefold())
+        if not all(row.values) or not number.isdecimal() or truth is None:
+            raise table.error(
+                row.line,
+                f"{table.shown(row)} needs a filename, a fold from 1 to 5, a category, True or False as "
+                "esc10, and a src_file",
+                "fix that row",
+            )
+        if filename in rows:
+            findings.listed_twice.add(filename)
+        rows.setdefault(filename, _Row(filename, int(number), category, truth, recording))
+    return list(rows.values())

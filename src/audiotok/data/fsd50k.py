@@ -4,12 +4,12 @@ Source: E. Fonseca et al., "FSD50K: An Open Dataset of Human-Labeled Sound Event
 Audio, Speech and Language Processing 30, 2022; zenodo.org/records/4060432.
 """
 
-import csv
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from audiotok.data.clip import Clip, Listing, Location, SoundClass, Split
+from audiotok.data.clip import Clip, Findings, Listing, Location, SoundClass, Split
 from audiotok.data.limits import Limits
+from audiotok.data.reading.delimited import Row, Table
 from audiotok.data.reading.files import Files, fingerprint, fingerprint_of_content
 from audiotok.data.source import Source
 from audiotok.data.validation import Validation
@@ -17,6 +17,8 @@ from audiotok.errors import UserError
 
 TABLES = "FSD50K.ground_truth"
 VOCABULARY = "vocabulary.csv"  # index,name,mid, without a header
+_REMEDY = "take it from FSD50K.ground_truth.zip"
+_OF_VOCABULARY = ("index", "name", "mid")
 _COLUMNS = {"dev": ("fname", "mids", "split"), "eval": ("fname", "mids")}
 
 
@@ -57,20 +59,26 @@ class FSD50K(Source):
         tables = self._root() / TABLES
         classes = _read_vocabulary(tables / VOCABULARY)
         index = {sound_class.id: number for number, sound_class in enumerate(classes)}
-        clips = []
-        for part in _COLUMNS:
-            for row in _read_rows(tables / f"{part}.csv", _COLUMNS[part], index):
-                labels = tuple(sorted({index[mid] for mid in row["mids"].split(",")}))
-                location = Location("folders", str(self._audio(part) / f"{row['fname']}.wav"))
-                clips.append(Clip(row["fname"], location, labels, self._split(row)))
-        return Listing(tuple(classes), tuple(clips))
+        findings = Findings()
+        clips: dict[str, Clip] = {}
+        for part, columns in _COLUMNS.items():
+            table = Table(str(tables / f"{part}.csv"), columns, _REMEDY)
+            for row in table:
+                name, mids, split = _checked(table, row, index)
+                if name in clips:
+                    findings.listed_twice.add(name)
+                    continue
+                labels = tuple(sorted({index[mid] for mid in mids}))
+                location = Location("folders", str(self._audio(part) / f"{name}.wav"))
+                clips[name] = Clip(name, location, labels, self._split(name, split))
+        return Listing(tuple(classes), tuple(clips.values()), findings)
 
-    def _split(self, row: dict[str, str]) -> Split:
-        if "split" not in row:
+    def _split(self, name: str, split: str) -> Split:
+        if split == "test":
             return "test"
         if self.validation is None:
-            return "val" if row["split"] == "val" else "train"
-        return "val" if self.validation.takes(row["fname"]) else "train"
+            return "val" if split == "val" else "train"
+        return "val" if self.validation.takes(name) else "train"
 
     def _audio(self, part: str) -> Path:
         return self._root() / f"FSD50K.{part}_audio"
@@ -86,38 +94,31 @@ class FSD50K(Source):
 
 
 def _read_vocabulary(path: Path) -> list[SoundClass]:
-    rows = _open_rows(path)
-    for number, row in enumerate(rows, start=1):
-        if len(row) != 3:
-            raise UserError(f"{path}:{number}: {','.join(row)} is not index,name,mid; fix that row.")
-    return [SoundClass(mid, name.replace("_", " ")) for _, name, mid in rows]
+    table = Table(str(path), _OF_VOCABULARY, _REMEDY, is_row=lambda row: row[2].startswith("/"))
+    classes: dict[str, SoundClass] = {}
+    for row in table:
+        _, name, mid = row.values
+        if not name or not mid:
+            raise table.broken(row)
+        if mid in classes:
+            raise table.error(row.line, f"the class {mid} is listed twice", "keep one of the two rows")
+        classes[mid] = SoundClass(mid, name.replace("_", " "))
+    return list(classes.values())
 
 
-def _read_rows(path: Path, columns: tuple[str, ...], mids: dict[str, int]) -> list[dict[str, str]]:
-    header, *rows = _open_rows(path) or [[]]
-    missing = [column for column in columns if column not in header]
-    if missing:
-        raise UserError(
-            f"{path} has no column {missing[0]}, only {header}; use the file in FSD50K.ground_truth.zip."
+def _checked(table: Table, row: Row, known: dict[str, int]) -> tuple[str, list[str], str]:
+    """Return the name of a clip, its mids, and its split."""
+    fname, listed = row.values[:2]
+    split = row.values[2].casefold() if len(row.values) > 2 else "test"
+    name = fname.removesuffix(".0")  # pandas makes floats of numbers in a column with gaps
+    mids = [mid.strip() for mid in listed.split(",")]
+    if not name or not all(mids) or (len(row.values) > 2 and split not in {"train", "val"}):
+        raise table.broken(row)
+    unknown = [mid for mid in mids if mid not in known]
+    if unknown:
+        raise table.error(
+            row.line,
+            f"label {unknown[0]} of clip {name} is not in {VOCABULARY}",
+            "use the tables of one release",
         )
-    named = [dict(zip(header, row, strict=False)) for row in rows]
-    for number, row in enumerate(named, start=2):
-        if any(not row.get(column) for column in columns) or row.get("split", "val") not in {"train", "val"}:
-            raise UserError(f"{path}:{number}: {list(row.values())} is not {','.join(header)}; fix that row.")
-        unknown = [mid for mid in row["mids"].split(",") if mid not in mids]
-        if unknown:
-            raise UserError(
-                f"{path}:{number}: label {unknown[0]} of clip {row['fname']} is not in {VOCABULARY}; use the "
-                "tables of one release."
-            )
-    return named
-
-
-def _open_rows(path: Path) -> list[list[str]]:
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return list(csv.reader(file))
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be read ({error.strerror}); it is in FSD50K.ground_truth.zip."
-        ) from error
+    return name, mids, split

@@ -8,6 +8,7 @@ beginning of each part, which Python's zipfile does not support (PKWARE's APPNOT
 
 import bisect
 import io
+import lzma
 import os
 import shutil
 import stat
@@ -23,22 +24,35 @@ from tqdm import tqdm
 
 from audiotok.errors import UserError
 
+# What zipfile raises: RuntimeError for an encrypted member, UnicodeError for a name.
+_DAMAGES = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    struct.error,
+    RuntimeError,
+    UnicodeError,
+    OverflowError,
+)
 _END = struct.Struct("<4s4H2LH")  # end of central directory: signature, disk, disk of the directory, ...
 
 
-def unpack(parts: list[Path], folder: Path, staging: Path) -> int:
+def unpack(parts: list[Path], folder: Path, staging: Path, most_bytes: int = 0) -> int:
     """Unpack the one folder that an archive contains.
 
     Args:
         parts: The files of the archive, in order.
         folder: The folder to create; it must not exist yet.
         staging: Folder for the members in the meantime, on the same disk.
+        most_bytes: The largest size of the folder that is credible; 0 if it is not known.
 
     Returns:
         The number of files in the folder.
 
     Raises:
-        UserError: The archive is damaged, contains something else, or would write outside the folder.
+        UserError: The archive is damaged, contains something else, would write outside the folder, or is
+            larger than is credible or than the disk has room for.
     """
     with _reported(parts), _open(parts) as archive:
         members = [member for member in archive.infolist() if not member.is_dir()]
@@ -47,17 +61,33 @@ def unpack(parts: list[Path], folder: Path, staging: Path) -> int:
             raise UserError(
                 f"{parts[-1]} has {len(top)} entries at the top, not one folder; is it the right archive?"
             )
+        _require_size(parts[-1], sum(member.file_size for member in members), folder, most_bytes)
         for member in tqdm(members, f"Unpacking {folder.name}", unit="file", disable=None, leave=False):
             _extract(archive, member, staging / _place(parts[-1], member))
     (staging / top.pop()).rename(folder)
     return len(members)
 
 
+def _require_size(archive: Path, n_bytes: int, folder: Path, most_bytes: int) -> None:
+    """Reject a small archive that would fill the disk."""
+    if most_bytes and n_bytes > most_bytes:
+        raise UserError(
+            f"{archive} unpacks to {n_bytes / 1e9:.1f} GB, where {most_bytes / 1e9:.1f} GB is too much; "
+            "is it the right archive?"
+        )
+    if n_bytes > shutil.disk_usage(folder.parent).total:
+        raise UserError(
+            f"{archive} unpacks to {n_bytes / 1e9:.1f} GB, which is more than the disk of {folder.parent} "
+            "has; give a folder on another disk, or another archive."
+        )
+
+
 def _place(archive: Path, member: zipfile.ZipInfo) -> PurePosixPath:
     """Return the path of a member inside the folder; reject a member that would be written elsewhere."""
     path = PurePosixPath(member.filename)
     links = stat.S_ISLNK(member.external_attr >> 16)
-    if path.is_absolute() or ".." in path.parts or "\\" in member.filename or ":" in path.parts[0] or links:
+    outside = path.is_absolute() or not path.parts or ".." in path.parts or ":" in path.parts[0]
+    if outside or "\\" in member.filename or links:
         raise UserError(
             f"{archive} contains {member.filename!r}, which would be written outside its folder; "
             "do not use this archive."
@@ -79,7 +109,7 @@ def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, path: Path) -> N
 def _reported(parts: list[Path]) -> Iterator[None]:
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, EOFError, struct.error, NotImplementedError) as error:
+    except _DAMAGES as error:
         raise UserError(f"{parts[-1]} cannot be unpacked ({error}); delete it and start again.") from error
 
 

@@ -81,7 +81,9 @@ def _fetch_release(release: Release, destination: Path, record: Record, mirror: 
         fetch(remote, base_url, destination / release.files_folder, record, work)
     for archive in archives:
         parts = [fetch(part, base_url, work, record, work) for part in archive.parts]
-        n_files = unpack(parts, destination / archive.folder, work / archive.folder)
+        n_files = unpack(
+            parts, destination / archive.folder, work / archive.folder, 2 * archive.unpacked_size
+        )
         record.add_folder(archive.folder, [part.name for part in parts], n_files)
         shutil.rmtree(work / archive.folder, ignore_errors=True)
         for part in parts:

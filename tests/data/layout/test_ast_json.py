@@ -1,10 +1,12 @@
 import json
+import os
 
 import pytest
 from layouts import write_ast_json
 
 from audiotok.data.clip import Location
-from audiotok.data.layout.ast_json import ASTJSON
+from audiotok.data.layout.ast_json import ASTJSON, leaves
+from audiotok.data.layout.layout import Found
 from audiotok.data.reading.files import Files
 from audiotok.errors import UserError
 
@@ -16,7 +18,7 @@ def find(folder, source_set="bal_train"):
 def test_absolute_paths_and_labels_are_taken_as_they_are(tmp_path):
     write_ast_json(tmp_path / "balanced_train_data.json", [("/far/Y-_0123456-_.wav", "/m/0a, /m/0b")])
     (found,) = find(tmp_path)
-    assert found == ("Y-_0123456-_", Location("folders", "/far/Y-_0123456-_.wav"), ("/m/0a", "/m/0b"))
+    assert found == Found("Y-_0123456-_", Location("folders", "/far/Y-_0123456-_.wav"), ("/m/0a", "/m/0b"))
 
 
 @pytest.mark.parametrize("beside", ["lists", ""])
@@ -68,3 +70,53 @@ def test_json_of_another_set_is_not_opened(tmp_path):
     write_ast_json(tmp_path / "train_data.json", [("/a.wav", "/m/0a")])
     assert [clip.name for clip in find(tmp_path)] == ["a"]
     assert json.loads((tmp_path / "train_data.json").read_text())["data"]
+
+
+@pytest.mark.parametrize(
+    ("wav", "folder"),
+    [
+        ("http://169.254.169.254/latest/a.wav", "/corpus"),
+        ("file:///dev/zero", "/corpus"),
+        ("simplecache::http://host/a.wav", "/corpus"),
+        ("http://host/a.wav", "s3://bucket/audio"),
+        ("s3://bucket/audio-of-others/a.wav", "s3://bucket/audio"),
+        ("s3://bucket/audio/../other/a.wav", "s3://bucket/audio"),
+        ("s3://bucket/audio/x::http://host/a.wav", "s3://bucket/audio"),
+        ("../../other/a.wav", "s3://bucket/audio"),
+    ],
+)
+def test_a_url_outside_the_folder_is_not_requested(wav, folder):
+    assert leaves(wav, folder)
+
+
+@pytest.mark.parametrize(
+    ("wav", "folder"),
+    [
+        ("../a.wav", "/corpus"),
+        ("/far/a.wav", "/corpus"),
+        ("/far/a.wav", "s3://bucket/audio"),
+        ("s3://bucket/audio/x/a.wav", "s3://bucket/audio/"),
+        ("x/a.wav", "s3://bucket/audio"),
+    ],
+)
+def test_paths_and_urls_of_the_corpus_are_taken(wav, folder):
+    assert not leaves(wav, folder)
+
+
+def test_a_list_with_a_url_of_elsewhere_is_refused_by_name(tmp_path):
+    write_ast_json(tmp_path / "eval_data.json", [("http://user:secret@host/a.wav", "/m/0a")])
+    with pytest.raises(UserError, match=r"eval_data\.json lists http://user:\*\*\*@host/a\.wav") as raised:
+        find(tmp_path, "eval")
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "place", ["/dev/zero", "/dev/stdin", "a\0b.wav", "x" * 5000, "\ud800.wav", "pipe.wav"]
+)
+def test_a_place_that_is_no_file_is_missing(tmp_path, place):
+    os.mkfifo(tmp_path / "pipe.wav")
+    write_ast_json(tmp_path / "eval_data.json", [(place, "/m/0a, ,\ud800")])
+    (found,) = find(tmp_path, "eval")
+    assert Files().stat(found.location.path) is None
+    assert found.labels == ("/m/0a", "?")
+    assert len(list(ASTJSON().entries(Files(), str(tmp_path), "eval"))) == 2

@@ -6,6 +6,7 @@ import pytest
 from audiotok.data.layout.containers import Opened
 from audiotok.data.layout.tar import Tar
 from audiotok.data.reading.files import Files
+from audiotok.errors import UserError
 
 
 def test_files_of_a_set_are_those_that_name_it_or_none(tmp_path):
@@ -75,3 +76,13 @@ def test_forked_process_opens_its_own_even_where_a_thread_holds_the_lock():
     thread.join()
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert keep("a") == parent
+
+
+def test_whatever_a_library_raises_is_one_sentence_that_names_the_container(tmp_path, monkeypatch):
+    def break_down(*arguments: object) -> None:
+        raise RecursionError("too deep")
+
+    (tmp_path / "eval.tar").touch()
+    monkeypatch.setattr(Tar, "find_in", break_down)
+    with pytest.raises(UserError, match=r"eval\.tar cannot be read as data\.layout=tar \(too deep\); .*\.$"):
+        list(Tar().find(Files(), str(tmp_path), "eval"))

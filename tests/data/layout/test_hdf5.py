@@ -1,3 +1,4 @@
+import os
 import sys
 
 import h5py
@@ -115,3 +116,78 @@ def test_without_h5py_the_line_that_installs_it_is_said(tmp_path, monkeypatch, l
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(UserError, match=rf"data.layout={layout.name} .*pip install 'audiotok\[hdf5\]'"):
         find(layout(), tmp_path, "eval")
+
+
+@pytest.mark.parametrize("names", [["a.wav", "Bär.wav"], [b"a.wav", b"B\xc3\xa4r.wav"]])
+def test_names_may_be_text_of_any_length(tmp_path, names):
+    with h5py.File(tmp_path / "eval.h5", "w") as file:
+        file["audio_name"], file["waveform"] = names, INT16[:2]
+    assert [clip.name for clip in find(HDF5(), tmp_path, "eval")] == ["a", "Bär"]
+
+
+@pytest.mark.parametrize("names", [[1, 2, 3], [1.5, 2.5, 3.5], [True, False, True]])
+def test_names_that_are_no_text_are_refused_with_what_is_there(tmp_path, names):
+    with h5py.File(tmp_path / "eval.h5", "w") as file:
+        file["audio_name"], file["waveform"] = names, INT16
+    with pytest.raises(UserError, match=r"eval\.h5 has audio_name"):
+        find(HDF5(), tmp_path, "eval")
+
+
+def test_data_outside_the_file_is_not_opened(tmp_path):
+    (tmp_path / "elsewhere").write_bytes(bytes(2400))
+    with h5py.File(tmp_path / "eval.h5", "w") as file:
+        file["audio_name"] = [b"a", b"b", b"c"]
+        place = [(str(tmp_path / "elsewhere"), 0, 2400)]
+        file.create_dataset("waveform", (3, 400), "int16", external=place)
+    with h5py.File(tmp_path / "bal_train.h5", "w") as file:
+        file["audio_name"] = [b"a", b"b", b"c"]
+        file["waveform"] = h5py.ExternalLink(str(tmp_path / "pipe.h5"), "/waveform")
+    os.mkfifo(tmp_path / "pipe.h5")
+    for source_set in ("eval", "bal_train"):
+        with pytest.raises(UserError, match="inside the file"):
+            find(HDF5(), tmp_path, source_set)
+
+
+@pytest.mark.parametrize("shape", [(2**40, 400), (3, 2**40)])
+def test_a_shape_beyond_memory_is_refused(tmp_path, shape):
+    with h5py.File(tmp_path / "eval.h5", "w") as file:
+        file.create_dataset("audio_name", shape[:1], "S20", chunks=(1,))
+        file.create_dataset("waveform", shape, "int16", chunks=(1, 400))
+    with pytest.raises(UserError, match=r"eval\.h5 has "):
+        find(HDF5(), tmp_path, "eval")
+
+
+@pytest.mark.parametrize("rate", ["fast", 0, -1, 2**40])
+def test_a_rate_that_no_file_has_is_the_fault_of_its_rows(tmp_path, rate):
+    write_hdf5(tmp_path / "eval.h5", [("a.wav", INT16[0])], sample_rate=None)
+    with h5py.File(tmp_path / "eval.h5", "a") as file:
+        file.attrs["sample_rate"] = rate
+    layout = HDF5()
+    (found,) = find(layout, tmp_path, "eval")
+    with pytest.raises(UnreadableError):
+        read_mono(layout.read(found.location))
+
+
+@pytest.mark.parametrize("n_bytes", [0, 1, 8, 4079, 4080, 60_000])
+def test_mp3_files_of_every_size_come_back(tmp_path, n_bytes):
+    content = np.random.default_rng(n_bytes).bytes(n_bytes)
+    write_hdf5_mp3(tmp_path / "eval_mp3.h5", [("a.mp3", b"x"), ("b.mp3", content), ("c.mp3", b"y" * 100)])
+    layout = HDF5MP3()
+    assert [layout.read(clip.location) for clip in find(layout, tmp_path, "eval")] == [
+        b"x",
+        content,
+        b"y" * 100,
+    ]
+
+
+def test_a_heap_that_was_never_written_is_the_fault_of_the_clip(tmp_path):
+    """The library itself never returns from it."""
+    path = tmp_path / "eval_mp3.h5"
+    write_hdf5_mp3(path, [("a.mp3", b"x" * 3000)])
+    content = bytearray(path.read_bytes())
+    start = content.index(b"GCOL") + 16
+    content[start : start + 200] = bytes(200)
+    path.write_bytes(content)
+    (found,) = find(HDF5MP3(), tmp_path, "eval")
+    with pytest.raises(UnreadableError, match="damaged"):
+        HDF5MP3().read(found.location)

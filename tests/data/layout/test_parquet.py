@@ -126,3 +126,41 @@ def test_row_whose_page_is_broken_cannot_be_read(tmp_path):
 def test_file_that_is_gone_cannot_be_read(tmp_path):
     with pytest.raises(OSError, match="No such file"):
         Parquet().read(Location("parquet", str(tmp_path / "none.parquet"), "0"))
+
+
+@pytest.mark.parametrize(
+    "text", [pa.large_string(), pa.string_view(), pa.dictionary(pa.int32(), pa.string())]
+)
+@pytest.mark.parametrize("kind", [pa.list_, pa.large_list, lambda text: pa.list_(text, 2)])
+@pytest.mark.parametrize("bytes_type", [pa.binary(), pa.large_binary()])
+def test_rows_are_read_as_other_programs_write_them(tmp_path, text, kind, bytes_type):
+    is_dictionary = pa.types.is_dictionary(text)
+    ids = pa.array(["a", "b"]).dictionary_encode() if is_dictionary else pa.array(["a", "b"], text)
+    labels = pa.array([["/m/0a", " /m/0b"], ["/m/0a", None]], kind(pa.string() if is_dictionary else text))
+    audio = pa.array([{"bytes": b"x"}, {"bytes": b"y"}], pa.struct([("bytes", bytes_type)]))
+    try:
+        pq.write_table(pa.table({"video_id": ids, "audio": audio, "labels": labels}), tmp_path / "0.parquet")
+    except pa.ArrowNotImplementedError:
+        pytest.skip("this version of Arrow does not write that")
+    found = find(tmp_path)
+    assert [(clip.name, clip.labels) for clip in found] == [("a", ("/m/0a", "/m/0b")), ("b", ("/m/0a",))]
+    assert [Parquet().read(clip.location) for clip in found] == [b"x", b"y"]
+
+
+def test_labels_that_are_numbers_are_left_to_the_tables(tmp_path):
+    audio = pa.array([{"bytes": b"x"}], AUDIO)
+    pq.write_table(pa.table({"video_id": ["a"], "audio": audio, "labels": [[1, 2]]}), tmp_path / "0.parquet")
+    assert find(tmp_path)[0].labels is None
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"video_id": pa.nulls(1), "audio": pa.array([{"bytes": b"x"}], AUDIO)}, "type null"),
+        ({"video_id": ["a"], "audio": pa.array([{"bytes": ["x"]}])}, "without bytes"),
+    ],
+)
+def test_the_type_of_a_column_that_cannot_be_read_is_named(tmp_path, columns, words):
+    pq.write_table(pa.table(columns), tmp_path / "0.parquet")
+    with pytest.raises(UserError, match=words):
+        find(tmp_path)

@@ -84,3 +84,57 @@ def test_member_that_is_gone_since_it_was_listed_cannot_be_read(tmp_path):
     path.write_bytes(b"x" * 700)
     with pytest.raises(UnreadableError, match="after 188 of 600 bytes"):
         Tar().read(Location("tar", str(path), "512+600"))
+
+
+def test_a_hard_link_is_a_second_name_of_the_member(tmp_path):
+    write_tar(tmp_path / "eval.tar", {"blobs/1": b"sound"})
+    with tarfile.open(tmp_path / "eval.tar", "a") as tar:
+        for name, target in (("a.flac", "blobs/1"), ("b.flac", "a.flac"), ("c.flac", "none")):
+            link = tarfile.TarInfo(name)
+            link.type, link.linkname = tarfile.LNKTYPE, target
+            tar.addfile(link)
+    found = find(tmp_path, "eval")
+    assert [(clip.name, Tar().read(clip.location)) for clip in found] == [("a", b"sound"), ("b", b"sound")]
+
+
+def test_json_a_thousand_deep_carries_no_labels(tmp_path):
+    write_tar(tmp_path / "0.tar", {"abc.flac": b"sound", "abc.json": b"[" * 100_000})
+    assert find(tmp_path)[0].labels is None
+
+
+@pytest.mark.parametrize("size", [b"\x80" + b"\xff" * 11, b"\xff" * 12, b"77777777777\0"])
+def test_a_member_of_an_impossible_size_is_one_sentence(tmp_path, size):
+    path = tmp_path / "bal_train00.tar"
+    write_tar(path, {"a.flac": b"x" * 512, "b.flac": b"y" * 512})
+    content = bytearray(path.read_bytes())
+    header = content[1024:1536]
+    header[124:136] = size
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    content[1024:1536] = header
+    path.write_bytes(content)
+    with pytest.raises(UserError) as raised:
+        find(tmp_path)
+    assert str(raised.value).startswith(str(path))
+
+
+def test_a_sparse_member_is_passed_over_with_a_word(tmp_path, caplog):
+    path = tmp_path / "bal_train00.tar"
+    write_tar(path, {"a.flac": b"x" * 512, "b.flac": b"y" * 512})
+    content = bytearray(path.read_bytes())
+    header = content[:512]
+    header[156:157] = tarfile.GNUTYPE_SPARSE
+    header[386:512] = bytes(126)
+    header[386:410] = b"%011o\0%011o\0" % (0, 512)
+    header[483:495] = b"%011o\0" % 100_000
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    content[:512] = header
+    path.write_bytes(content)
+    assert [clip.name for clip in find(tmp_path)] == ["b"]
+    assert "1 sparse members are passed over" in caplog.text
+
+
+def test_a_name_that_is_not_utf8_is_named_with_question_marks(tmp_path):
+    write_tar(tmp_path / "0.tar", {"B\udce4r.flac": b"sound"})
+    assert [clip.name for clip in find(tmp_path)] == ["B?r"]

@@ -1,13 +1,14 @@
 """A corpus: the usable clips of a data source by split, and the clips that are skipped."""
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from audiotok.data.clip import SPLITS, Location, SoundClass, Split
 from audiotok.data.corpus.catalogue import USABLE, Catalogue
+from audiotok.data.corpus.disagreements import unused
 from audiotok.data.corpus.manifest import Manifest, open_manifest
 from audiotok.data.source import Cache, Source
 from audiotok.disk.writing import write_rows
@@ -102,8 +103,13 @@ def corpus_of(manifest: Manifest, source: Source, skipped_csv: Path | None = Non
         listed.select(~is_usable),
     )
     log.info("Found %s", corpus.summary())
+    left = unused(asdict(manifest.findings), len(corpus.classes), corpus.clips["train"])
+    if left:
+        log.info("Not used or incomplete: %s; audiotok prepare shows examples.", left)
     if skipped_csv is not None:
         corpus.write_skipped(skipped_csv)
+        if len(corpus.skipped):
+            log.info("The skipped clips and the reasons are listed in %s.", skipped_csv)
     _require_clips(corpus)
     return corpus
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from audiotok.data.clip import SPLITS, Split, Tally
+from audiotok.data.corpus import disagreements
 from audiotok.data.corpus.catalogue import USABLE, Catalogue
 from audiotok.data.corpus.duplicates import Duplicates, find_duplicates
 from audiotok.data.corpus.manifest import Manifest
@@ -91,20 +92,8 @@ def sentences(found: dict[str, Any]) -> list[str]:
         f"{found['n_found']:,} of {found['n_listed']:,} listed clips were found.",
         f"Usable clips: {rates}; {channels}.",
     ]
-    for name, sentence in _FINDINGS.items():
-        if found[name]["n"]:
-            examples = ", ".join(found[name]["examples"])
-            lines.append(f"{found[name]['n']:,} {sentence} (for example {examples}).")
+    lines += disagreements.sentences(found)
     return lines + [f"{Duplicates(**duplicates)}." for duplicates in found["duplicates"]]
-
-
-_FINDINGS = {
-    "listed_twice": "rows repeat an id that is already listed; the first row counts",
-    "found_twice": "clips have several files; flac is preferred to wav, ogg, mp3 and opus, then the first",
-    "not_listed": "files are not listed",
-    "beyond_full_scale": "usable clips are louder than full scale; scale their samples to -1 .. 1",
-    "unknown_labels": "labels are not in the class table and are left out",
-}
 
 
 def _listed(counts: dict[str, int], phrase: str) -> str:

@@ -4,11 +4,13 @@ import os
 from abc import abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
+from textwrap import shorten
 from threading import Lock
 from typing import ClassVar, Generic, TypeVar
 
 from audiotok.data.layout.layout import Found, Layout, set_of
 from audiotok.data.reading.files import Entry, Files
+from audiotok.errors import UserError
 
 Container = TypeVar("Container")
 
@@ -41,7 +43,16 @@ class Containers(Layout):
             UserError: As `find_in`.
         """
         for entry in self.containers(files, folder, source_set):
-            yield from self.find_in(files, folder, entry.path)
+            try:
+                yield from self.find_in(files, folder, entry.path)
+            except UserError:
+                raise
+            except Exception as error:  # libraries raise anything for a damaged file
+                reason = shorten(str(error), 200, placeholder="...") or type(error).__name__
+                raise UserError(
+                    f"{entry.path} cannot be read as data.layout={self.name} ({reason}); download "
+                    "or pack it again, or move it out of data.audio_folder."
+                ) from error
 
     @abstractmethod
     def find_in(self, files: Files, folder: str, path: str) -> Iterable[Found]:

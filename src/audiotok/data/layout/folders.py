@@ -30,7 +30,8 @@ class Folders(Layout):
     def find(self, files: Files, folder: str, source_set: str) -> Iterator[Found]:
         """List the clips of a set; each is a file."""
         for entry in self.entries(files, folder, source_set):
-            yield Found(_parts(entry.path)[0], Location(self.name, entry.path))
+            location = Location(self.name, entry.path)
+            yield Found(_parts(entry.path)[0], location, is_empty=not entry.size)
 
     def read(self, location: Location) -> bytes:
         """Return the bytes of a file."""

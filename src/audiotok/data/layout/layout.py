@@ -7,14 +7,14 @@ of one of them. `data.layout` is the name of its module; `auto` chooses the firs
 import importlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import ClassVar, NamedTuple
 
 from audiotok.data.clip import Location
 from audiotok.data.reading.audio import UnreadableError
-from audiotok.data.reading.files import Entry, Files, is_url
+from audiotok.data.reading.files import Entry, Files, as_text, is_url
 from audiotok.errors import UserError
 
 # Modules and their classes, in the order in which they are tried; JSON is last, as it may be anywhere.
@@ -40,11 +40,18 @@ class Found(NamedTuple):
         name: Its name there: the stem of a file, a `video_id`, an `audio_name`.
         location: Where its bytes are.
         labels: Ids of its labels, if the layout stores them, else None.
+        is_empty: Whether it is known to have no bytes.
     """
 
     name: str
     location: Location
     labels: tuple[str, ...] | None = None
+    is_empty: bool = False
+
+
+def labels_of(listed: Iterable[str | None]) -> tuple[str, ...]:
+    """Return the labels of a clip as its container lists them, without spaces around them or empty ones."""
+    return tuple(as_text(label.strip()) for label in listed if label and label.strip())
 
 
 class Layout(ABC):

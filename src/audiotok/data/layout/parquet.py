@@ -14,18 +14,35 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from itertools import accumulate
 from threading import Lock
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from audiotok.data.clip import Location
 from audiotok.data.layout.containers import Containers, Opened
-from audiotok.data.layout.layout import Found
+from audiotok.data.layout.layout import Found, labels_of
 from audiotok.data.reading.audio import UnreadableError
 from audiotok.data.reading.files import Files, is_url
 from audiotok.errors import UserError
 
 _N_OPEN = 2  # shards with a row group in memory, in each process: 280 MB of AudioSet
+_MOST_ROWS = 10_000_000  # of a shard; AudioSet has 2 million clips
+# What polars, pandas and others write in place of string, list and binary.
+_TEXT = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view)
+_LISTS = (
+    pa.types.is_list,
+    pa.types.is_large_list,
+    pa.types.is_fixed_size_list,
+    pa.types.is_list_view,
+    pa.types.is_large_list_view,
+)
+_BYTES = (
+    pa.types.is_binary,
+    pa.types.is_large_binary,
+    pa.types.is_binary_view,
+    pa.types.is_fixed_size_binary,
+)
 
 
 class Parquet(Containers):
@@ -47,15 +64,15 @@ class Parquet(Containers):
         ids, labels = _read_ids(path)
         for row, (id_, mids) in enumerate(zip(ids, labels, strict=True)):
             if id_ is not None:
-                yield Found(id_, Location(self.name, path, str(row)), tuple(mids) if mids else None)
+                yield Found(id_, Location(self.name, path, str(row)), labels_of(mids) if mids else None)
 
     def read(self, location: Location) -> bytes:
         """Return the bytes of a row."""
         try:
             data = self._shards(location.path).read(int(location.entry))
-        except pa.ArrowException as error:
+        except (pa.ArrowException, IndexError, KeyError, TypeError, ValueError, MemoryError) as error:
             raise UnreadableError(_first_line(error)) from error
-        if data is None:
+        if not isinstance(data, bytes):
             raise UnreadableError("the row has no bytes")
         return data
 
@@ -72,7 +89,7 @@ class _Shard:
         self._rows: pa.ChunkedArray | None = None
         self._lock = Lock()  # several threads may want the same row group
 
-    def read(self, row: int) -> bytes | None:
+    def read(self, row: int) -> Any:
         group = bisect_right(self._starts, row) - 1
         with self._lock:
             if group != self._group:
@@ -89,16 +106,17 @@ def _open(path: str) -> pq.ParquetFile:
     return pq.ParquetFile(Files().open(path) if is_url(path) else path)  # a local path is read without Python
 
 
-def _read_ids(path: str) -> tuple[list[str | None], list[list[str] | None]]:
+def _read_ids(path: str) -> tuple[list[str | None], list[list[str | None] | None]]:
     try:
         shard = _open(path)
-        schema = shard.schema_arrow
-        if not _has_clips(schema):
+        schema, n_rows = shard.schema_arrow, shard.metadata.num_rows
+        problem = _problem(schema) or (f"{n_rows:,} rows" if n_rows > _MOST_ROWS else "")
+        if problem:
             raise UserError(
-                f"{path} has the columns {', '.join(schema.names)}, but video_id and audio.bytes are needed; "
-                "move it out of data.audio_folder, or choose another data.layout."
+                f"{path} has the columns {', '.join(schema.names)}, but {problem}; move it out of "
+                "data.audio_folder, or choose another data.layout."
             )
-        has_labels = "labels" in schema.names and pa.types.is_list(schema.field("labels").type)
+        has_labels = schema.names.count("labels") == 1 and _is_list_of_text(schema.field("labels").type)
         table = shard.read(["video_id", "labels"] if has_labels else ["video_id"], use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise UserError(
@@ -108,13 +126,30 @@ def _read_ids(path: str) -> tuple[list[str | None], list[list[str] | None]]:
     return ids, table["labels"].to_pylist() if has_labels else [None] * len(ids)
 
 
-def _has_clips(schema: pa.Schema) -> bool:
-    if not {"video_id", "audio"} <= set(schema.names) or not pa.types.is_string(
-        schema.field("video_id").type
-    ):
-        return False
-    audio = schema.field("audio").type
-    return pa.types.is_struct(audio) and audio.get_field_index("bytes") >= 0
+def _problem(schema: pa.Schema) -> str:
+    """Return why a file has no clips in its columns, or ""."""
+    for name in ("video_id", "audio"):
+        if schema.names.count(name) != 1:
+            return (
+                f"video_id and audio.bytes are needed, and {name} is there {schema.names.count(name)} times"
+            )
+    id_, audio = schema.field("video_id").type, schema.field("audio").type
+    if not _is_text(id_):
+        return f"video_id and audio.bytes are needed, and video_id has the type {id_} instead of string"
+    place = audio.get_field_index("bytes") if pa.types.is_struct(audio) else -1
+    if place < 0 or not any(is_bytes(audio.field(place).type) for is_bytes in _BYTES):
+        return f"video_id and audio.bytes are needed, and audio has the type {audio}, without bytes"
+    return ""
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return any(is_text(kind) for is_text in _TEXT)
+
+
+def _is_list_of_text(kind: pa.DataType) -> bool:
+    return any(is_list(kind) for is_list in _LISTS) and _is_text(kind.value_type)
 
 
 def _first_line(error: BaseException) -> str:

@@ -4,14 +4,13 @@ Source of the format: research.google.com/audioset/download.html. Three header l
 `--PJHxphWEs, 30.000, 40.000, "/m/09x0r,/t/dd00088"`.
 """
 
-import csv
-import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal, TextIO
+from math import isfinite
+from typing import Literal
 
 from audiotok.data.clip import SoundClass
-from audiotok.data.reading.files import Files
+from audiotok.data.reading.delimited import Table
 from audiotok.errors import UserError
 
 SourceSet = Literal["bal_train", "unbal_train", "eval"]
@@ -22,30 +21,39 @@ SEGMENTS: dict[SourceSet, str] = {
     "eval": "eval_segments.csv",
 }
 CLASS_TABLE = "class_labels_indices.csv"
+_REMEDY = "download it from research.google.com/audioset/download.html"
+_OF_CLASSES = ("index", "mid", "display_name")
+_OF_SEGMENTS = ("YTID", "start_seconds", "end_seconds", "positive_labels")
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One row of a segments CSV: a YouTube id and the ids of its labels."""
+    """One row of a segments CSV: a YouTube id, the ids of its labels, and where it starts, s, if known."""
 
     id: str
     labels: tuple[str, ...]
+    start_seconds: float | None = None
 
 
 def read_class_table(path: str) -> list[SoundClass]:
     """Read the class table (`index,mid,display_name`), sorted by index.
 
     Raises:
-        UserError: The file is missing or a row is broken.
+        UserError: The file is missing, a row is broken, or an index or a mid is listed twice.
     """
+    table = Table(path, _OF_CLASSES, _REMEDY, is_row=lambda row: _number(row[0]) is not None)
     classes: dict[int, SoundClass] = {}
-    with _open_csv(path) as file:
-        for number, row in enumerate(csv.reader(file), start=1):
-            if number == 1:
-                continue
-            if len(row) != 3 or not row[0].isdigit():
-                raise UserError(f"{path}:{number}: {row} is not index,mid,display_name; fix that row.")
-            classes[int(row[0])] = SoundClass(row[1], row[2])
+    mids: set[str] = set()
+    for row in table:
+        number, mid, name = row.values
+        index = _number(number)
+        if index is None or not index.is_integer() or not mid:
+            raise table.broken(row)
+        if index in classes or mid in mids:
+            twice = f"the index {int(index)}" if index in classes else f"the class {mid}"
+            raise table.error(row.line, f"{twice} is listed twice", "keep one of the two rows")
+        classes[int(index)] = SoundClass(mid, name)
+        mids.add(mid)
     if not classes:
         raise UserError(f"{path} lists no classes; download the table from AudioSet's website.")
     return [classes[index] for index in sorted(classes)]
@@ -61,39 +69,31 @@ def read_segments(path: str, known: set[str] | None) -> Iterator[Segment]:
     Raises:
         UserError: The file is missing, a row is broken, or a label is unknown.
     """
-    with _open_csv(path) as file:
-        reader = csv.reader(_lines_with_closed_quotes(path, file), skipinitialspace=True)
-        for row in reader:
-            if not row or row[0].startswith("#"):
-                continue
-            if len(row) != 4 or not row[0] or not row[3]:
-                raise UserError(
-                    f"{path}:{reader.line_num}: {','.join(row)} is not "
-                    'YTID, start_seconds, end_seconds, "labels"; fix or delete that row.'
+    table = Table(path, _OF_SEGMENTS, _REMEDY, is_row=_has_times, comments=True)
+    for row in table:
+        id_, start, end, listed = row.values
+        labels = tuple(label.strip() for label in listed.split(","))
+        seconds = _number(start)
+        if not id_ or not all(labels) or seconds is None or _number(end) is None:
+            raise table.broken(row)
+        for label in labels:
+            if known is not None and label not in known:
+                raise table.error(
+                    row.line,
+                    f"label {label} of clip {id_} is not in {CLASS_TABLE}",
+                    "use the table and the segments of one release",
                 )
-            labels = tuple(label.strip() for label in row[3].split(","))
-            unknown = [label for label in labels if known is not None and label not in known]
-            if unknown:
-                raise UserError(
-                    f"{path}:{reader.line_num}: label {unknown[0]} of clip {row[0]} is not in {CLASS_TABLE}; "
-                    "use the table and the segments of one release."
-                )
-            yield Segment(row[0], labels)
+        yield Segment(id_, labels, seconds)
 
 
-def _lines_with_closed_quotes(path: str, file: Iterable[str]) -> Iterator[str]:
-    """Check that quotes are closed: an open quote would swallow the lines that follow."""
-    for number, line in enumerate(file, start=1):
-        if line.count('"') % 2:
-            raise UserError(f"{path}:{number}: a quote is not closed; fix or delete that row.")
-        yield line
+def _has_times(row: list[str]) -> bool:
+    return _number(row[1]) is not None and _number(row[2]) is not None
 
 
-def _open_csv(path: str) -> TextIO:
+def _number(text: str) -> float | None:
+    """Return a number, also with a decimal comma, or None."""
     try:
-        return io.TextIOWrapper(Files().open(path), encoding="utf-8", newline="")
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be read ({error.strerror}); download it from "
-            "research.google.com/audioset/download.html."
-        ) from error
+        number = float(text.replace(",", ".") if "," in text else text)
+    except ValueError:
+        return None
+    return number if isfinite(number) else None

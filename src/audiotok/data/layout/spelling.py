@@ -1,59 +1,98 @@
 """Matching the names of files to listed clips, and choosing among several files of a clip."""
 
 import re
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Mapping
+from typing import NamedTuple
 
 from audiotok.data.clip import Findings, Location
 from audiotok.data.layout.layout import Found
 from audiotok.data.reading.audio import EXTENSIONS
 
 # The eleven characters of a YouTube id and an optional _start or _start-end; optionally after a Y.
-_ID_AND_TIMES = r"([A-Za-z0-9_-]{11})(?:_\d+(?:\.\d+)?(?:-\d+(?:\.\d+)?)?)?"
+_ID_AND_TIMES = r"([A-Za-z0-9_-]{11})(?:_(\d+(?:\.\d+)?)(?:-\d+(?:\.\d+)?)?)?"
 _STEMS = (re.compile(_ID_AND_TIMES), re.compile("Y" + _ID_AND_TIMES))
 
 
-def id_of_stem(stem: str, ids: Container[str] | None) -> str | None:
+class Spelling(NamedTuple):
+    """A YouTube id, and the start in the name, if it has one."""
+
+    id: str
+    start: float | None = None
+
+
+def read_stem(stem: str, ids: Container[str] | None) -> Spelling | None:
     """Return the listed YouTube id that a file name stands for, or None; without a list, the first match.
 
     The forms `<id>`, `Y<id>`, `<id>_<start>` and `<id>_<start>-<end>` are recognised. Ids may themselves
     begin with `Y`, `-` or `_` and contain `_`, so a name is never split: the list decides.
     """
     if ids is not None and stem in ids:
-        return stem
+        return Spelling(stem)
     for pattern in _STEMS:
         match = pattern.fullmatch(stem)
         if match and (ids is None or match[1] in ids):
-            return match[1]
+            return Spelling(match[1], float(match[2]) if match[2] else None)
     return None
 
 
+def id_of_stem(stem: str, ids: Container[str] | None) -> str | None:
+    """Return the id of `read_stem`."""
+    spelling = read_stem(stem, ids)
+    return spelling.id if spelling else None
+
+
 def locate(
-    found: Iterable[Found], ids: Container[str], findings: Findings, left_over: dict[str, str]
+    found: Iterable[Found],
+    ids: Container[str],
+    findings: Findings,
+    left_over: dict[str, str],
+    starts: Mapping[str, float | None] | None = None,
 ) -> dict[str, Location]:
     """Return the locations of listed clips among those found in a folder, by id.
 
-    Of several files of a clip, the one with the first extension in `EXTENSIONS` is taken, and among equals
-    the first that was found.
+    Of several files of a clip, an empty one is taken last; of the others the one with the first extension in
+    `EXTENSIONS`, and among equals the first that was found. A file whose name has a start other than the
+    listed one is another segment of the video, and is not taken.
 
     Args:
         found: The clips in the folder.
         ids: The listed ids.
         findings: Receives the clips that were found more than once.
         left_over: Receives the names of clips that are not listed, by location.
+        starts: Where the listed clips start in their videos, s; None if that is not known.
     """
-    locations: dict[str, Location] = {}
-    for clip in found:
-        id_ = id_of_stem(clip.name, ids)
-        if id_ is None:
+    spelled = [(clip, read_stem(clip.name, ids)) for clip in found]
+    others = _other_segments([spelling for _, spelling in spelled if spelling], starts or {})
+    chosen: dict[str, Found] = {}
+    for clip, spelling in spelled:
+        if spelling is None or spelling in others:
             left_over[str(clip.location)] = clip.name
             continue
-        if id_ in locations:
-            findings.found_twice.add(id_)
-        if id_ not in locations or _rank(clip.location) < _rank(locations[id_]):
-            locations[id_] = clip.location
-    return locations
+        if spelling.id in chosen:
+            findings.found_twice.add(spelling.id)
+        if spelling.id not in chosen or _rank(clip) < _rank(chosen[spelling.id]):
+            chosen[spelling.id] = clip
+    return {id_: clip.location for id_, clip in chosen.items()}
 
 
-def _rank(location: Location) -> int:
-    extension = location.path.rpartition(".")[2].lower()
-    return EXTENSIONS.index(extension) if extension in EXTENSIONS else len(EXTENSIONS)
+def _other_segments(spelled: list[Spelling], starts: Mapping[str, float | None]) -> set[Spelling]:
+    """Return the spellings with a start other than the listed one.
+
+    A number in a name is taken for a start, s or ms, only if at least half of them agree with the list.
+    """
+    timed = [
+        (spelling, named, listed)
+        for spelling in spelled
+        if (named := spelling.start) is not None and (listed := starts.get(spelling.id)) is not None
+    ]
+    others = [spelling for spelling, named, listed in timed if not _agrees(named, listed)]
+    return set(others) if 2 * len(others) <= len(timed) else set()
+
+
+def _agrees(named: float, listed: float) -> bool:
+    return abs(named - listed) < 1 or abs(named / 1000 - listed) < 0.001  # some names are rounded
+
+
+def _rank(clip: Found) -> tuple[bool, int]:
+    extension = clip.location.path.rpartition(".")[2].lower()
+    return clip.is_empty, EXTENSIONS.index(extension) if extension in EXTENSIONS else len(EXTENSIONS)

@@ -5,7 +5,6 @@ contain `labels`. The headers of a tar are read once, when its clips are listed;
 bytes, and reading it needs neither tarfile nor an open file.
 """
 
-import json
 import tarfile
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
@@ -13,10 +12,13 @@ from typing import BinaryIO
 from audiotok.data.clip import Location
 from audiotok.data.layout.containers import Containers
 from audiotok.data.layout.folders import is_audio
-from audiotok.data.layout.layout import Found
+from audiotok.data.layout.layout import Found, labels_of
 from audiotok.data.reading.audio import UnreadableError
-from audiotok.data.reading.files import Files
+from audiotok.data.reading.files import Files, as_text, warn_once
+from audiotok.disk.parsing import parse_json
 from audiotok.errors import UserError
+
+_MOST_JSON = 2**20  # bytes of a JSON beside a clip
 
 
 class Tar(Containers):
@@ -26,13 +28,17 @@ class Tar(Containers):
     extensions = (".tar",)
 
     def find_in(self, files: Files, folder: str, path: str) -> Iterable[Found]:
-        """List the audio files in a tar.
+        """List the audio files in a tar; a hard link is a second name of a file before it.
 
         Raises:
             UserError: The file is not a tar, is compressed, or is truncated.
         """
         with files.open(path) as file:
-            members = {member.name: member for member in _members(path, file)}
+            members: dict[str, tarfile.TarInfo] = {}
+            for member in _members(path, file):
+                linked = members.get(member.linkname) if member.islnk() else member
+                if linked is not None:
+                    members[member.name] = linked
             for name, member in members.items():
                 if not is_audio(name):
                     continue
@@ -40,7 +46,7 @@ class Tar(Containers):
                 described = members.get(f"{key}.json")
                 location = Location(self.name, path, f"{member.offset_data}+{member.size}")
                 labels = _labels(file, described) if described else None
-                yield Found(key.rpartition("/")[2], location, labels)
+                yield Found(as_text(key.rpartition("/")[2]), location, labels, not member.size)
 
     def read(self, location: Location) -> bytes:
         """Return the bytes of a member."""
@@ -52,30 +58,44 @@ class Tar(Containers):
 
 
 def _members(path: str, file: BinaryIO) -> Iterator[tarfile.TarInfo]:
-    """List the files in a tar; reject a truncated one, which tarfile silently reads as a smaller one."""
+    """List the files and hard links in a tar, without sparse files, whose bytes are not all there.
+
+    A truncated tar, which tarfile silently reads as a smaller one, is refused.
+    """
+    n_sparse, end = 0, -1
     try:
         with tarfile.open(fileobj=file, mode="r:") as tar:
-            yield from (member for member in tar if member.isreg())
+            for member in tar:
+                if member.offset_data <= end:  # a negative size would lead back for ever
+                    raise tarfile.ReadError("a member has an impossible size")
+                end = member.offset_data
+                n_sparse += member.issparse()
+                if member.islnk() or (member.isreg() and not member.issparse()):
+                    yield member
             end = tar.offset
-    except tarfile.ReadError as error:
+    except tarfile.TarError as error:
         raise UserError(
             f"{path} cannot be read as a tar ({error}); unpack it, or download it again."
         ) from error
     file.seek(end)
     if file.read(tarfile.BLOCKSIZE) != tarfile.NUL * tarfile.BLOCKSIZE:
         raise UserError(f"{path} is truncated after {end:,} bytes: a tar ends with zeros; download it again.")
+    if n_sparse:
+        warn_once(f"{path}: {n_sparse:,} sparse members are passed over; pack them without --sparse.")
 
 
 def _labels(file: BinaryIO, member: tarfile.TarInfo) -> tuple[str, ...] | None:
     """Return the `labels` in a JSON, a list or separated by commas; None if it has none."""
+    if member.size > _MOST_JSON:
+        return None
     file.seek(member.offset_data)
     try:
-        described = json.loads(file.read(member.size))
+        described = parse_json(file.read(member.size))
     except ValueError:
         return None
     labels = described.get("labels") if isinstance(described, dict) else None
     if isinstance(labels, str):
-        return tuple(label.strip() for label in labels.split(","))
+        labels = labels.split(",")
     if isinstance(labels, list) and all(isinstance(label, str) for label in labels):
-        return tuple(labels)
+        return labels_of(labels)
     return None

@@ -2,14 +2,20 @@
 
 import hashlib
 import io
+import logging
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
 
 from audiotok.data.reading.passwords import hide, reveal
+from audiotok.disk.parsing import check_regular
 from audiotok.errors import UnreachableError, UserError
+
+log = logging.getLogger(__name__)
 
 
 class Entry(NamedTuple):
@@ -66,8 +72,11 @@ class Files:
             folder: Where to begin.
             enters: Tells by the name of a sub-folder whether to enter it.
 
+        Files are regular files: no pipes, sockets or devices. A sub-folder that cannot be read is passed over
+        with a warning.
+
         Raises:
-            UserError: A folder cannot be read.
+            UserError: The folder cannot be read.
         """
         return _walk_url(folder, enters) if is_url(folder) else _walk(folder, enters)
 
@@ -84,12 +93,23 @@ class Files:
             return content
         with self.open(path) as file:
             file.seek(start)
-            return file.read(-1 if size is None else size)
+            if size is None:
+                return file.read()
+            there = os.fstat(file.fileno()).st_size - start  # a container may promise more than memory holds
+            return file.read(max(0, min(size, there)))
 
     def open(self, path: str) -> BinaryIO:
-        """Open a file for reading; it can seek, and fetches only what is read."""
+        """Open a file for reading; it can seek, and fetches only what is read.
+
+        Raises:
+            OSError: It cannot be opened, or is a pipe, a socket or a device, which might never end.
+        """
         if is_url(path):
             return cast(BinaryIO, _Remote(path))
+        try:
+            check_regular(Path(path))
+        except ValueError as error:  # also a path with a NUL character
+            raise OSError(str(error)) from error
         return open(path, "rb")  # noqa: PTH123  # a Path object for each of 2 million files is slow
 
     def stat(self, path: str) -> Entry | None:
@@ -100,7 +120,7 @@ class Files:
                     info = file_system.info(inner)
                 return _entry(path, info) if info["type"] == "file" else None
             found = os.stat(path)  # noqa: PTH116
-        except OSError:
+        except (OSError, ValueError):  # no such file, or no such path: one with a NUL character
             return None
         return Entry(path, found.st_size, found.st_mtime_ns) if stat.S_ISREG(found.st_mode) else None
 
@@ -109,36 +129,85 @@ class Files:
         if is_url(path):
             with _reaching(path) as (file_system, inner):
                 return bool(file_system.exists(inner))
-        return os.path.exists(path)  # noqa: PTH110
+        try:
+            return os.path.exists(path)  # noqa: PTH110
+        except ValueError:  # a path with a NUL character, in Python 3.11
+            return False
 
 
 def _walk(folder: str, enters: Callable[[str], bool]) -> Iterator[Entry]:
-    try:
-        with os.scandir(folder) as scan:
-            entries = sorted(scan, key=lambda entry: entry.name)
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except OSError as error:
-        raise UserError(f"{folder} cannot be read ({error.strerror}); make it readable.") from error
-    for entry in entries:
-        if entry.is_dir():
-            if enters(entry.name) and not _leads_back(entry):
-                yield from _walk(entry.path, enters)
+    """List files depth first. Of the links to one folder, the first is followed, unless it leads back."""
+    walked: set[tuple[int, int]] = set()
+    pending = [iter(_scan(folder, walked, is_top=True))]
+    while pending:
+        entry = next(pending[-1], None)
+        if entry is None:
+            pending.pop()
             continue
         try:
             found = entry.stat()
         except OSError:  # a broken link
             continue
-        if entry.is_file():
+        if stat.S_ISDIR(found.st_mode):
+            if enters(entry.name):
+                pending.append(iter(_scan(entry.path, walked, is_link=entry.is_symlink())))
+        elif stat.S_ISREG(found.st_mode):
             yield Entry(entry.path, found.st_size, found.st_mtime_ns)
 
 
-def _leads_back(entry: os.DirEntry[str]) -> bool:
-    """Tell whether a folder is a link to one of its own parents."""
-    if not entry.is_symlink():
+def _scan(
+    folder: str, walked: set[tuple[int, int]], is_top: bool = False, is_link: bool = False
+) -> list["os.DirEntry[str]"]:
+    """List a folder by name, and note that it was walked.
+
+    A link to a folder that was walked gives nothing, and neither does a folder that cannot be read, except
+    the first, nor a name that is not text.
+
+    Raises:
+        UserError: The first folder cannot be read.
+    """
+    try:
+        found = os.stat(folder)  # noqa: PTH116
+        here = (found.st_dev, found.st_ino)
+        if is_link and here in walked:
+            return []
+        walked.add(here)
+        with os.scandir(folder) as scan:
+            entries = sorted(scan, key=lambda entry: entry.name)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        if is_top:
+            raise UserError(f"{folder} cannot be read ({error.strerror}); make it readable.") from error
+        warn_once(f"{folder} is passed over, because it cannot be read ({error.strerror}).")
+        return []
+    named = [entry for entry in entries if is_text(entry.name)]
+    if len(named) < len(entries):
+        warn_once(
+            f"{len(entries) - len(named):,} files or folders in {folder} are passed over, because their "
+            "names are not UTF-8; rename them."
+        )
+    return named
+
+
+def is_text(name: str) -> bool:
+    """Tell whether a name can be written as UTF-8; the system may have given one that is not."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
         return False
-    here, there = (os.path.realpath(path) for path in (os.path.dirname(entry.path), entry.path))  # noqa: PTH120
-    return os.path.commonpath([here, there]) == there
+    return True
+
+
+def as_text(name: str) -> str:
+    """Return a name with a question mark for whatever cannot be written as UTF-8."""
+    return name.encode("utf-8", "replace").decode()
+
+
+@cache
+def warn_once(message: str) -> None:
+    """Log a warning once in a process, however often a folder is walked."""
+    log.warning(message)
 
 
 def _walk_url(folder: str, enters: Callable[[str], bool]) -> Iterator[Entry]:
