@@ -21,6 +21,7 @@ import typer
 from audiotok import __version__
 from audiotok.errors import UserError
 from audiotok.run.plugins import search_current_folder
+from audiotok.run.streams import keep_streams
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,6 +31,7 @@ class _Command(typer.Typer):
     """The command, which ends in order when a signal tells it to."""
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        keep_streams()
         with heeding():
             return super().__call__(*args, **kwargs)
 

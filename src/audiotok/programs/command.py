@@ -17,6 +17,7 @@ from audiotok.programs.options import config_folder, config_folders
 from audiotok.run.plugins import search_current_folder
 from audiotok.run.processes import is_first
 from audiotok.run.stopping import heeding
+from audiotok.run.streams import keep_streams
 from audiotok.run.threads import remember_environment
 
 _HELP, _VERSION = {"--help", "-h"}, {"--version"}
@@ -32,6 +33,7 @@ def program(name: str, job: str = "run") -> Callable[[], None]:
     """
 
     def start() -> None:
+        keep_streams()
         with heeding():
             begin()
 
