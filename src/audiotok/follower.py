@@ -32,7 +32,10 @@ def main() -> None:
     search_current_folder()
     path, *trusted = sys.argv[1:]
     folder = RunFolder(Path(path))
-    stored, program = folder.read_config(), folder.program
+    try:
+        stored, program = folder.read_config(), folder.program
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"{folder.config} cannot be read ({error}).") from None
     try:
         check_trust(folder.config, stored, trusted)
         config = OmegaConf.create(stored)

@@ -6,6 +6,7 @@ unfold to any size. Nothing of it is executed. Besides the parsing, each value i
 """
 
 import json
+import math
 import os
 import re
 import stat
@@ -79,7 +80,7 @@ def parse_json(text: str | bytes) -> Any:
         ValueError: It is not JSON, or beyond a limit.
     """
     try:
-        content = json.loads(text, parse_int=_int)
+        content = json.loads(text, parse_int=_int, parse_float=_float)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     check_tree(content)
@@ -90,6 +91,13 @@ def _int(digits: str) -> int:
     if len(digits) > _MOST_DIGITS:
         raise ValueError(f"it holds a number of {len(digits)} digits")
     return int(digits)
+
+
+def _float(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError("it holds a number that is beyond every float")
+    return number
 
 
 def read_yaml(path: Path, most_bytes: int = MOST_BYTES) -> Any:

@@ -5,48 +5,18 @@ it reads, so a flipped bit would become another weight. Here every checkpoint is
 it: 0.1 s for 100 MB that the system holds in memory, otherwise as long as the disk takes.
 """
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from audiotok.disk.arrays import check_archive
 from audiotok.errors import UserError
 from audiotok.run.folder import RunFolder
 
-_CHUNK = 2**20  # bytes
-_FOLDER = 0x10  # torch would return memory as it finds it for a member with this attribute
-
-
-def verify(path: Path) -> None:
-    """Compare every member of a checkpoint with its checksum.
-
-    Raises:
-        OSError: The file cannot be read.
-        ValueError: It is damaged, truncated, or not a checkpoint.
-    """
-    n_bytes = path.stat().st_size
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = archive.infolist()
-            # torch compresses nothing, so a checkpoint cannot unpack to more than it is.
-            if any(member.compress_type != zipfile.ZIP_STORED for member in members):
-                raise ValueError("it is compressed, as no checkpoint is")
-            if sum(member.file_size for member in members) > n_bytes:
-                raise ValueError("its parts overlap")
-            if any(member.external_attr & _FOLDER for member in members):
-                raise ValueError("a part of it is marked as a folder")
-            for member in members:
-                with archive.open(member) as content:
-                    while content.read(_CHUNK):
-                        pass
-    # What zipfile raises for damaged archives, by where the damage is.
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, RuntimeError, UnicodeDecodeError) as error:
-        raise ValueError(f"it is damaged: {str(error).rstrip('.')}") from error
-
 
 def load_checkpoint(path: Path, *, mmap: bool = False) -> dict[str, Any]:
-    """Verify and read a checkpoint.
+    """Compare a checkpoint with its checksums, and read it.
 
     Args:
         path: The file.
@@ -56,7 +26,7 @@ def load_checkpoint(path: Path, *, mmap: bool = False) -> dict[str, Any]:
         OSError: The file cannot be read.
         ValueError: It is damaged, or not a checkpoint.
     """
-    verify(path)
+    check_archive(path)
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except OSError:
