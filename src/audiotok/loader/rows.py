@@ -1,18 +1,16 @@
 """Rows of one array on disk, each complete or absent, which many processes fill and read at the same time.
 
-A folder holds `rows.npy` (rows, ...), sparse until it is filled, and `index.npy`, the length of each row and
-the CRC-32 of its bytes, its number and that length; numpy opens both files. A process writes a row first and
-its index entry second. A row is absent while its length is 0, or if its CRC does not match: a bit has
-flipped, the machine lost power between the two writes, or two processes wrote rows that differ in the last
-bit at the same time. What the system has no room for is an OSError of the writer: blocks of the index are
-taken when it is created, those of a row when it is written, and no others are read through the memory map.
+A folder holds `rows.npy` (rows, ...), sparse until it is filled, and `index.npy`: the length of each row, and
+the CRC-32 of its bytes, mixed with its number and that length; numpy opens both files. A process writes a row
+first and its index entry second. A row is absent while its length is 0, or if its CRC does not match: a bit
+has flipped, the machine lost power between the two writes, or two processes wrote rows that differ in the
+last bit at the same time. What the system has no room for is an OSError of the writer: blocks of the index
+are taken when it is created, those of a row when it is written, and no others are read through the map.
 """
 
-import struct
 import zlib
 from io import FileIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -24,7 +22,7 @@ _HEADER = 128  # bytes; numpy pads headers to a multiple of 64
 HEADERS = {ROWS: _HEADER, INDEX: _HEADER}  # the rest of the files is filled later
 _PART = 256  # rows that are checked at a time
 _ENTRY = np.dtype([("length", "<i4"), ("crc32", "<u4")])
-_PLACE = struct.Struct("<qi")  # number and length of a row
+_SPREAD = 2_654_435_769  # odd: 2^32 over the golden ratio, so that neighbouring rows begin far apart
 
 
 class Rows:
@@ -100,9 +98,8 @@ class Rows:
         else:  # a row that was never written has no blocks, and a full disk none to give
             values = np.zeros((len(rows), *self.shape), self.dtype)
             values[lengths != 0] = np.asarray(self._rows)[rows[lengths != 0]]
-        for i, (row, (length, crc32)) in enumerate(zip(rows.tolist(), entries.tolist(), strict=True)):
-            if length and _crc32(row, length, values[i]) != crc32:
-                lengths[i] = 0
+        found = np.array([zlib.crc32(row) for row in values], np.uint32)
+        lengths[found ^ _places(rows, lengths) != entries["crc32"]] = 0
         return values, lengths
 
     def write(self, row: int, values: np.ndarray, length: int) -> None:
@@ -119,7 +116,8 @@ class Rows:
         content = np.ascontiguousarray(values, self.dtype).tobytes()
         assert length > 0, "0 stands for an absent row"
         assert len(content) == self._row_bytes, f"{values.shape} is not {self.shape}"
-        entry = np.array((length, _crc32(row, length, content)), _ENTRY).tobytes()
+        [place] = _places(np.array([row]), np.array([length], np.int32)).tolist()
+        entry = np.array((length, zlib.crc32(content) ^ place), _ENTRY).tobytes()
         _write(self.folder / ROWS, content, _start(self._rows) + row * self._row_bytes)
         _write(self.folder / INDEX, entry, _start(self._index) + row * _ENTRY.itemsize)
 
@@ -132,9 +130,14 @@ class Rows:
         return sorted([*damaged, *lost.tolist()])
 
 
-def _crc32(row: int, length: int, content: Any) -> int:
-    """Return the CRC-32 of a row: of its bytes, its number and its length."""
-    return zlib.crc32(_PLACE.pack(row, length), zlib.crc32(content))
+def _places(rows: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Return what the CRCs of rows are mixed with, uint32 (B,), which differs if the row or the length does.
+
+    Args:
+        rows: (B,)
+        lengths: Theirs, int32 (B,).
+    """
+    return rows.astype(np.uint32) * np.uint32(_SPREAD) + lengths.astype(np.uint32)
 
 
 def _start(mapped: np.ndarray) -> int:
