@@ -43,7 +43,10 @@ def read_text(path: Path, most_bytes: int = MOST_BYTES) -> str:
         OSError: It cannot be read.
         ValueError: It is a pipe or a device, larger than the limit, or not UTF-8.
     """
-    return read_bytes(path, most_bytes).decode()
+    try:
+        return read_bytes(path, most_bytes).decode()
+    except UnicodeDecodeError as error:  # which would carry the whole file into a message
+        raise ValueError(f"byte {error.start} is not UTF-8") from None
 
 
 def read_bytes(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
@@ -83,6 +86,8 @@ def parse_json(text: str | bytes) -> Any:
         content = json.loads(text, parse_int=_int, parse_float=_float)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"byte {error.start} is not UTF-8") from None
     check_tree(content)
     return content
 

@@ -61,32 +61,32 @@ def locate(
         left_over: Receives the names of clips that are not listed, by location.
         starts: Where the listed clips start in their videos, s; None if that is not known.
     """
-    spelled = [(clip, read_stem(clip.name, ids)) for clip in found]
-    others = _other_segments([spelling for _, spelling in spelled if spelling], starts or {})
+    clips, spelled, named = list(found), [], {}
+    for place, clip in enumerate(clips):
+        spelling = read_stem(clip.name, ids)
+        spelled.append(spelling and spelling.id)  # few have a start, and there may be millions
+        if spelling and spelling.start is not None and starts and starts.get(spelling.id) is not None:
+            named[place] = spelling.start, starts[spelling.id]
+    others = _other_segments(named)
     chosen: dict[str, Found] = {}
-    for clip, spelling in spelled:
-        if spelling is None or spelling in others:
+    for place, (clip, id_) in enumerate(zip(clips, spelled, strict=True)):
+        if id_ is None or place in others:
             left_over[str(clip.location)] = clip.name
             continue
-        if spelling.id in chosen:
-            findings.found_twice.add(spelling.id)
-        if spelling.id not in chosen or _rank(clip) < _rank(chosen[spelling.id]):
-            chosen[spelling.id] = clip
+        if id_ in chosen:
+            findings.found_twice.add(id_)
+        if id_ not in chosen or _rank(clip) < _rank(chosen[id_]):
+            chosen[id_] = clip
     return {id_: clip.location for id_, clip in chosen.items()}
 
 
-def _other_segments(spelled: list[Spelling], starts: Mapping[str, float | None]) -> set[Spelling]:
-    """Return the spellings with a start other than the listed one.
+def _other_segments(named: Mapping[int, tuple[float, float | None]]) -> set[int]:
+    """Return the places of clips whose names have another start than the list, from both starts by place.
 
     A number in a name is taken for a start, s or ms, only if at least half of them agree with the list.
     """
-    timed = [
-        (spelling, named, listed)
-        for spelling in spelled
-        if (named := spelling.start) is not None and (listed := starts.get(spelling.id)) is not None
-    ]
-    others = [spelling for spelling, named, listed in timed if not _agrees(named, listed)]
-    return set(others) if 2 * len(others) <= len(timed) else set()
+    others = {place for place, (start, listed) in named.items() if not _agrees(start, listed or 0.0)}
+    return others if 2 * len(others) <= len(named) else set()
 
 
 def _agrees(named: float, listed: float) -> bool:
