@@ -57,18 +57,17 @@ def options_of(*groups: str):
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes_and_fits_its_constructor(option):
     program = program_of(option)
-    root = experiment.PrepareRoot if program == "prepare" else experiment.Root
-    assert experiment.check(composed(option, program=program), root) is None
+    assert experiment.check(composed(option, program=program), program) is None
 
 
 @options_of("augment", "callbacks", "clustering", "data", "features", "model", "trainer")
 def test_every_option_composes_for_pretraining_too(option):
-    assert experiment.check(composed(option, program="pretrain")) is None
+    assert experiment.check(composed(option, program="pretrain"), "pretrain") is None
 
 
 @options_of(*{group_of(option) for option in OPTIONS} - {"engine", "objective"})
 def test_every_option_of_training_composes_for_the_doctor_too(option):
-    assert experiment.check(composed(option, program="doctor")) is None
+    assert experiment.check(composed(option, program="doctor"), "doctor") is None
 
 
 @options_of("engine")
@@ -81,7 +80,7 @@ def test_every_engine_is_built(option):
 @options_of("data")
 def test_every_data_option_composes_for_preparing_too(option):
     config = composed(option, "check=header", program="prepare")
-    assert experiment.check(config, experiment.PrepareRoot) is None
+    assert experiment.check(config, "prepare") is None
     assert config.data.check == "header"
 
 

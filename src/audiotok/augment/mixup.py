@@ -11,6 +11,7 @@ from torch import Tensor
 
 from audiotok.augment.shares import check_shares
 from audiotok.errors import UserError
+from audiotok.errors.ranges import Positive, Share
 
 
 @dataclass(frozen=True)
@@ -23,8 +24,8 @@ class Mixup:
             dominates; at 1, weights are uniform.
     """
 
-    share: float = 0.0
-    alpha: float = 0.5
+    share: Share = 0.0
+    alpha: Positive = 0.5
 
     def __post_init__(self) -> None:
         check_shares(mixup__share=self.share)

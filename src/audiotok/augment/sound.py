@@ -8,6 +8,7 @@ from torch import Generator, Tensor
 
 from audiotok.augment.shares import check_shares
 from audiotok.errors import UserError
+from audiotok.errors.ranges import DecibelRange, Share, Whole
 from audiotok.features.features import Features
 from audiotok.padding import is_position
 
@@ -32,13 +33,13 @@ class Sound:
             "SpecAugment", Interspeech 2019).
     """
 
-    mix: float = 0.0
-    mix_db: float = 10.0
+    mix: Share = 0.0
+    mix_db: DecibelRange = 10.0
     rotate: bool = False
-    gain_db: float = 0.0
-    equalizer_db: float = 0.0
-    mask_time: float = 0.0
-    mask_bins: int = 0
+    gain_db: DecibelRange = 0.0
+    equalizer_db: DecibelRange = 0.0
+    mask_time: Share = 0.0
+    mask_bins: Whole = 0
 
     def __post_init__(self) -> None:
         check_shares(sound__mix=self.mix, sound__mask_time=self.mask_time)

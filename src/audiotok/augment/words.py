@@ -7,6 +7,7 @@ from torch import Generator, Tensor
 
 from audiotok.augment.shares import check_shares
 from audiotok.errors import UserError
+from audiotok.errors.ranges import Count, Share
 
 MASKED = -1  # stands for a masked token
 
@@ -22,10 +23,10 @@ class Words:
         n_neighbors: Number of nearest centroids that a replacement is chosen from.
     """
 
-    mask_time: float = 0.0
-    mask_codebooks: float = 0.0
-    noise: float = 0.0
-    n_neighbors: int = 4
+    mask_time: Share = 0.0
+    mask_codebooks: Share = 0.0
+    noise: Share = 0.0
+    n_neighbors: Count = 4
 
     def __post_init__(self) -> None:
         check_shares(

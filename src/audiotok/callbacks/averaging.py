@@ -7,6 +7,7 @@ from pytorch_lightning.callbacks import WeightAveraging
 from torch import Tensor
 
 from audiotok.errors import UserError
+from audiotok.errors.ranges import ShareBelowOne
 
 
 class Averaging(WeightAveraging):
@@ -19,7 +20,7 @@ class Averaging(WeightAveraging):
         decay: Highest share of itself that the average keeps at a step.
     """
 
-    def __init__(self, decay: float = 0.99) -> None:
+    def __init__(self, decay: ShareBelowOne = 0.99) -> None:
         if not 0 <= decay < 1:
             raise UserError(
                 f"callbacks.averaging.decay={decay} is not a share; choose 0 or more, and less than 1."

@@ -6,6 +6,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from audiotok.errors import UserError
+from audiotok.errors.ranges import Whole
 from audiotok.run.destination import Destination
 
 log = logging.getLogger(__name__)
@@ -35,8 +36,8 @@ class Pruning(pl.Callback):
         study: str,
         storage: str,
         monitor: str,
-        startup_trials: int = 5,
-        warmup_epochs: int = 2,
+        startup_trials: Whole = 5,
+        warmup_epochs: Whole = 2,
         destination: Destination,
     ) -> None:
         self.name, self.storage, self.monitor = study, storage, monitor

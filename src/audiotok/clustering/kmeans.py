@@ -6,6 +6,7 @@ from torch import Tensor
 
 from audiotok.clustering.codebooks import nearest
 from audiotok.clustering.lloyd import LloydCodebooks, lloyd
+from audiotok.errors.ranges import Count, Seed
 
 
 class KMeans(LloydCodebooks):
@@ -19,7 +20,7 @@ class KMeans(LloydCodebooks):
 
     kind = "kmeans"
 
-    def __init__(self, *, n_clusters: int = 500, n_iter: int = 15, seed: int = 0) -> None:
+    def __init__(self, *, n_clusters: Count = 500, n_iter: Count = 15, seed: Seed = 0) -> None:
         super().__init__(n_clusters=n_clusters, n_codebooks=1, n_iter=n_iter, seed=seed)
 
     def check_dimensions(self, n_dimensions: int) -> None:

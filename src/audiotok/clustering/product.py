@@ -11,6 +11,7 @@ from tqdm import tqdm
 from audiotok.clustering.codebooks import nearest
 from audiotok.clustering.lloyd import LloydCodebooks, lloyd
 from audiotok.errors import UserError
+from audiotok.errors.ranges import Count, Seed
 
 
 class Product(LloydCodebooks):
@@ -26,7 +27,7 @@ class Product(LloydCodebooks):
     kind = "product"
 
     def __init__(
-        self, *, n_clusters: int = 256, n_codebooks: int = 24, n_iter: int = 15, seed: int = 0
+        self, *, n_clusters: Count = 256, n_codebooks: Count = 24, n_iter: Count = 15, seed: Seed = 0
     ) -> None:
         super().__init__(n_clusters=n_clusters, n_codebooks=n_codebooks, n_iter=n_iter, seed=seed)
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from audiotok.clustering.codebooks import PART, Codebooks
 from audiotok.errors import UserError
+from audiotok.errors.ranges import Count, Seed
 
 
 class Random(Codebooks):
@@ -35,7 +36,7 @@ class Random(Codebooks):
     codes: Tensor
 
     def __init__(
-        self, *, n_clusters: int = 256, n_codebooks: int = 8, code_dimensions: int = 16, seed: int = 0
+        self, *, n_clusters: Count = 256, n_codebooks: Count = 8, code_dimensions: Count = 16, seed: Seed = 0
     ) -> None:
         super().__init__(n_clusters=n_clusters, n_codebooks=n_codebooks, seed=seed)
         if code_dimensions < 2:

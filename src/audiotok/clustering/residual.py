@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from audiotok.clustering.codebooks import PART, nearest
 from audiotok.clustering.lloyd import LloydCodebooks, lloyd
+from audiotok.errors.ranges import Count, Seed
 
 # Codebooks whose clustering starts from spread points. The residuals of later ones have no dense regions,
 # so spread points would be outliers: starting all of 8 codebooks from them ends with a 6 % higher error.
@@ -30,7 +31,7 @@ class Residual(LloydCodebooks):
     kind = "residual"
 
     def __init__(
-        self, *, n_clusters: int = 256, n_codebooks: int = 8, n_iter: int = 8, seed: int = 0
+        self, *, n_clusters: Count = 256, n_codebooks: Count = 8, n_iter: Count = 8, seed: Seed = 0
     ) -> None:
         super().__init__(n_clusters=n_clusters, n_codebooks=n_codebooks, n_iter=n_iter, seed=seed)
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from audiotok.clustering.kmeans import KMeans
 from audiotok.clustering.lloyd import lloyd
+from audiotok.errors.ranges import Count, Seed
 
 
 class Spherical(KMeans):
@@ -32,7 +33,7 @@ class Spherical(KMeans):
     kind = "spherical"
     lengths: Tensor
 
-    def __init__(self, *, n_clusters: int = 500, n_iter: int = 15, seed: int = 0) -> None:
+    def __init__(self, *, n_clusters: Count = 500, n_iter: Count = 15, seed: Seed = 0) -> None:
         super().__init__(n_clusters=n_clusters, n_iter=n_iter, seed=seed)
         self.register_buffer("lengths", torch.empty(0))
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from audiotok.errors import UserError
+from audiotok.errors.ranges import Decibels, NotNegative, Positive
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,9 +16,9 @@ class Limits:
         silence_db: Files whose loudest sample is below this level are skipped, dB relative to full scale.
     """
 
-    min_seconds: float = 0.5
-    max_seconds: float = 60.0
-    silence_db: float = -80.0
+    min_seconds: NotNegative = 0.5
+    max_seconds: Positive = 60.0
+    silence_db: Decibels = -80.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_seconds < self.max_seconds:

@@ -9,6 +9,7 @@ from audiotok.data.clip import Listing
 from audiotok.data.limits import Limits
 from audiotok.data.reading.files import is_url
 from audiotok.data.validation import Validation
+from audiotok.errors.ranges import Seconds
 
 Cache = Literal["tokens", "frames", "none"]
 Check = Literal["decode", "header"]
@@ -32,7 +33,7 @@ class Source(ABC):
         cache: What is cached of decoded clips: "tokens", "frames" (mel frames), or "none".
     """
 
-    clip_seconds: float = 10.0
+    clip_seconds: Seconds = 10.0
     validation: Validation = field(default_factory=Validation)
     limits: Limits = field(default_factory=Limits)
     check: Check = "decode"

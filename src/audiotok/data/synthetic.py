@@ -26,10 +26,13 @@ from audiotok.data.synthesis.mixture import mix_clip
 from audiotok.data.synthesis.sounds import SOUNDS
 from audiotok.data.validation import Validation
 from audiotok.errors import UserError
+from audiotok.errors.memory import check_disk, check_memory
+from audiotok.errors.ranges import Count, Seconds, Seed
 from audiotok.kinds import SYNTHETIC
 from audiotok.store import DEFAULT_ROOT, Hold, StaleError, Store, content_key
 
 _SAMPLE_RATE = 16_000  # Hz; enough for these sounds, and a third less to write than 22,050
+_LEAST_BYTES = 10_000  # of a second in FLAC; about 20,000 on average
 _ID_CHARACTERS = string.ascii_letters + string.digits + "-_"
 
 
@@ -46,11 +49,11 @@ class Synthetic(Source):
     The other arguments are those of `Source`; `clip_seconds` is also the length of the files.
     """
 
-    n_train_clips: int = 1000
-    n_test_clips: int = 200
-    seed: int = 0
+    n_train_clips: Count = 1000
+    n_test_clips: Count = 200
+    seed: Seed = 0
     cache_dir: str = DEFAULT_ROOT
-    clip_seconds: float = 5.0
+    clip_seconds: Seconds = 5.0
     validation: Validation = field(default_factory=lambda: Validation(fraction=0.15))
 
     def fingerprint_of_tables(self) -> str:
@@ -75,6 +78,7 @@ class Synthetic(Source):
                 raise UserError(f"data.{key}={getattr(self, key)} is not positive; choose more than 0.")
         if self.seed < 0:
             raise UserError(f"data.seed={self.seed} is negative; choose 0 or more.")
+        check_memory(4 * 8 * _SAMPLE_RATE * self.clip_seconds, f"data.clip_seconds={self.clip_seconds}")
         settings = [SYNTHETIC.version, self.n_train_clips, self.n_test_clips, self.seed, self.clip_seconds]
         key = content_key(settings)
         root = Store(self.cache_dir).load_or_make(SYNTHETIC.name, key, _existing_root, self._write)
@@ -82,6 +86,13 @@ class Synthetic(Source):
         return AudioSet(root=str(root), layout="folders", validation=self.validation)
 
     def _write(self, root: Path) -> None:
+        n_clips = self.n_train_clips + self.n_test_clips
+        check_disk(
+            _LEAST_BYTES * n_clips * self.clip_seconds,
+            root,
+            f"data.n_train_clips={self.n_train_clips} and data.n_test_clips={self.n_test_clips} of "
+            f"data.clip_seconds={self.clip_seconds}",
+        )
         metadata = root / "metadata"
         metadata.mkdir()
         with (metadata / CLASS_TABLE).open("w", newline="", encoding="utf-8") as file:

@@ -4,6 +4,7 @@ import hashlib
 from dataclasses import dataclass
 
 from audiotok.errors import UserError
+from audiotok.errors.ranges import Seed, ShareBelowOne
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +20,8 @@ class Validation:
     """
 
     first_characters: str = ""
-    fraction: float = 0.1
-    seed: int = 0
+    fraction: ShareBelowOne = 0.1
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         if self.first_characters and self.fraction:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from audiotok.errors import UserError
+from audiotok.errors.ranges import Count, Seconds, Seed
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,12 @@ class Extent:
         seed: Seed of the draws.
     """
 
-    n_clips: int = 600
-    n_steps: int = 40
-    n_batches: int = 8
-    n_permutations: int = 20
-    seconds: float = 10.0
-    seed: int = 0
+    n_clips: Count = 600
+    n_steps: Count = 40
+    n_batches: Count = 8
+    n_permutations: Count = 20
+    seconds: Seconds = 10.0
+    seed: Seed = 0
 
     def __post_init__(self) -> None:
         least = {"n_clips": 2, "n_steps": 10, "n_batches": 2, "n_permutations": 5}

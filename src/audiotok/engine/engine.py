@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from audiotok.errors import UnreachableError, UserError
+from audiotok.errors.ranges import Retries
 
 log = logging.getLogger(__name__)
 Given = TypeVar("Given")  # a part, whatever it is
@@ -37,7 +38,7 @@ class Engine(ABC):
         UserError: The number of retries is negative.
     """
 
-    def __init__(self, retries: int = 2) -> None:
+    def __init__(self, retries: Retries = 2) -> None:
         if retries < 0:
             raise UserError(f"engine.retries={retries} is negative; choose 0 or more.")
         self.retries = retries

@@ -17,6 +17,7 @@ from typing import Any
 
 from audiotok.engine.engine import Engine, Failed, Numbered, attempt
 from audiotok.errors import UserError
+from audiotok.errors.ranges import Retries, Workers
 
 PATIENCE_SECONDS = 1800.0  # s, for one part of any worker; files on a slow server may take minutes
 
@@ -32,7 +33,7 @@ class Local(Engine):
         UserError: The number of workers is not positive.
     """
 
-    def __init__(self, n_workers: int | None = None, retries: int = 2) -> None:
+    def __init__(self, n_workers: Workers | None = None, retries: Retries = 2) -> None:
         super().__init__(retries)
         if n_workers is not None and n_workers < 1:
             raise UserError(f"engine.n_workers={n_workers} is not positive; choose 1 or more, or null.")

@@ -15,6 +15,7 @@ from typing import Any
 from audiotok.engine.engine import Engine, Numbered, attempt
 from audiotok.engine.local import n_cores
 from audiotok.errors import UserError
+from audiotok.errors.ranges import Retries, Workers
 
 
 class Ray(Engine):
@@ -30,7 +31,9 @@ class Ray(Engine):
         UserError: Ray is not installed, or the number of workers is not positive.
     """
 
-    def __init__(self, address: str | None = None, n_workers: int | None = None, retries: int = 2) -> None:
+    def __init__(
+        self, address: str | None = None, n_workers: Workers | None = None, retries: Retries = 2
+    ) -> None:
         super().__init__(retries)
         if n_workers is not None and n_workers < 1:
             raise UserError(f"engine.n_workers={n_workers} is not positive; choose 1 or more, or null.")

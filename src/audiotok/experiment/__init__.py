@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from audiotok.experiment.build import build_model, build_tokenizer
-    from audiotok.experiment.configuration import PrepareRoot, Root, check, finished
+    from audiotok.experiment.configuration import check, finished
     from audiotok.experiment.diagnosis import doctor
     from audiotok.experiment.preparation import prepare
     from audiotok.experiment.pretraining import pretrain
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "build": ["build_model", "build_tokenizer"],
-    "configuration": ["PrepareRoot", "Root", "check", "finished"],
+    "configuration": ["check", "finished"],
     "diagnosis": ["doctor"],
     "preparation": ["prepare"],
     "pretraining": ["pretrain"],
@@ -42,9 +42,7 @@ _MODULES = {
     "tagging": ["train"],
 }
 __all__ = [
-    "PrepareRoot",
     "Restored",
-    "Root",
     "build_model",
     "build_tokenizer",
     "check",

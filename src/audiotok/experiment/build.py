@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 
 from audiotok.augment.recipe import Recipe
 from audiotok.data.corpus.corpus import Corpus, open_corpus
 from audiotok.errors import UserError
+from audiotok.errors.memory import check_memory
 from audiotok.experiment.configuration import build_node, model_node
 from audiotok.experiment.trainer import build_callbacks, build_trainer
 from audiotok.experiment.weights import load_pretrained
@@ -58,6 +59,7 @@ def build(config: DictConfig, destination: Destination, logger: RunLogger) -> Pa
     with timed(seconds, "inspect"):
         skipped = destination.folder.skipped if destination.leads else None
         corpus = open_corpus(build_node(config.data), store, skipped)
+    _check_batch(config, corpus, tokenizer)
     model = build_model(config, tokenizer, corpus.clip_seconds, len(corpus.classes))
     optimizer, schedule = build_node(config.optimizer), build_node(config.schedule)
     recipe = build_node(config.augment)
@@ -125,10 +127,46 @@ def build_tokenizer(config: DictConfig) -> Tokenizer:
 
 def build_model(config: DictConfig, tokenizer: Tokenizer, clip_seconds: float, n_classes: int) -> Model:
     """Build the model for a vocabulary and a clip length; its initial weights depend on the seed alone."""
+    sizes = Sizes.of(tokenizer, n_classes, clip_seconds)
+    _check_weights(config, sizes)
     pl.seed_everything(config.seed, workers=True, verbose=False)
-    model = build_node(model_node(config), sizes=Sizes.of(tokenizer, n_classes, clip_seconds))
+    model = build_node(model_node(config), sizes=sizes)
     assert isinstance(model, Model)
     return model
+
+
+def _check_weights(config: DictConfig, sizes: Sizes) -> None:
+    """Refuse a model whose weights cannot fit into memory: it is built without them first."""
+    with torch.device("meta"):
+        try:
+            model = build_node(model_node(config), sizes=sizes)
+        except (UserError, RuntimeError):  # the real one may say why; or a model computes with its weights
+            return
+    n_parameters = sum(weight.numel() for weight in model.parameters())
+    counts: dict[str, object] = {
+        f"model.{key!s}": value for key, value in model_node(config).items() if _is_count(value)
+    }
+    counts |= {"clustering.n_clusters": sizes.n_clusters, "clustering.n_codebooks": sizes.n_codebooks}
+    check_memory(
+        4 * n_parameters, "the model of " + ", ".join(f"{key}={value}" for key, value in counts.items())
+    )
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int | ListConfig) and not isinstance(value, bool)
+
+
+def _check_batch(config: DictConfig, corpus: Corpus, tokenizer: Tokenizer) -> None:
+    """Refuse batches whose analysis cannot fit into memory, or clips whose waveform cannot."""
+    features, seconds = tokenizer.features, corpus.clip_seconds
+    n_clips = min(config.loader.batch_size, max(map(len, corpus.clips.values())))
+    n_samples = round(seconds * features.sample_rate)
+    of_clip = features.analysis_dtype.itemsize * features.n_slices(n_samples) * features.n_bins
+    check_memory(
+        4 * n_samples + n_clips * of_clip,
+        f"loader.batch_size={config.loader.batch_size} with data.clip_seconds={seconds}, "
+        f"features.sample_rate={features.sample_rate} and features.n_mels={features.n_bins}",
+    )
 
 
 def _check_shares(corpus: Corpus, n_ranks: int) -> None:

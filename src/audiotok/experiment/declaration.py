@@ -2,8 +2,8 @@
 
 Importing a model imports torch, which takes seconds; reading its source takes milliseconds, so that a value
 of the wrong type is reported at once. Only what is certain is returned: a type hint that needs anything but
-the standard library is left out, and whatever is not a plain class, dataclass or function is undeclared.
-`signature.arguments` looks at the imported object and knows the rest.
+the standard library and ranges is left out, and whatever is not a plain class, dataclass or function is
+undeclared. `signature.arguments` looks at the imported object and knows the rest.
 """
 
 import ast
@@ -22,7 +22,9 @@ _Definition = ast.ClassDef | ast.FunctionDef
 Arguments = tuple[dict[str, Parameter], bool]
 # What a type hint may consist of, so that evaluating it has no other effect.
 _NAMES = (ast.Name, ast.Attribute, ast.Load, ast.Constant)
-_HINT = (*_NAMES, ast.Subscript, ast.Tuple, ast.List, ast.BinOp, ast.BitOr, ast.UnaryOp, ast.USub)
+_RANGES = "annotated_types"  # the library whose classes a hint may call: `Interval(ge=1)`
+_GROUPED = (ast.Subscript, ast.Tuple, ast.List, ast.BinOp, ast.BitOr)
+_HINT = (*_NAMES, *_GROUPED, ast.Call, ast.keyword, ast.UnaryOp, ast.USub)
 
 
 class UndeclaredError(Exception):
@@ -143,7 +145,9 @@ def _evaluated(module: str, expression: ast.expr) -> Any:
     """Return what a type hint means."""
     if isinstance(expression, ast.Constant) and isinstance(expression.value, str):
         expression = ast.parse(expression.value, mode="eval").body
-    if not all(isinstance(part, _HINT) for part in ast.walk(expression)):
+    parts = list(ast.walk(expression))
+    called = [part.func for part in parts if isinstance(part, ast.Call)]
+    if not all(isinstance(part, _HINT) for part in parts) or not all(_is_range(module, f) for f in called):
         raise UndeclaredError(ast.unparse(expression))
     names = [part.id for part in ast.walk(expression) if isinstance(part, ast.Name)]
     try:
@@ -153,6 +157,11 @@ def _evaluated(module: str, expression: ast.expr) -> Any:
         raise UndeclaredError(ast.unparse(expression)) from error
 
 
+def _is_range(module: str, function: ast.expr) -> bool:
+    """Tell whether what is called in a hint is a range, which calling does nothing with."""
+    return isinstance(function, ast.Name) and _names(module).get(function.id) == (_RANGES, function.id)
+
+
 def _meaning(module: str, name: str) -> Any:
     """Return the type of the standard library that a name stands for, or the alias of such."""
     found = _names(module).get(name)
@@ -160,7 +169,7 @@ def _meaning(module: str, name: str) -> Any:
         return getattr(builtins, name)
     if isinstance(found, ast.expr):
         return _evaluated(module, found)
-    if isinstance(found, tuple) and found[0].partition(".")[0] in sys.stdlib_module_names:
+    if isinstance(found, tuple) and found[0].partition(".")[0] in {*sys.stdlib_module_names, _RANGES}:
         return getattr(import_module(found[0]), found[1])
     if isinstance(found, tuple):
         return _meaning(*found)

@@ -85,7 +85,7 @@ def report(parts: Parts, results: dict[str, Any], logger: RunLogger) -> None:
 
 def _check_monitors(config: DictConfig, val_scores: set[str]) -> None:
     """Refuse callbacks that watch a score that is never logged; Lightning would say so after an epoch."""
-    for name, node in config.callbacks.items():
+    for name, node in (config.get("callbacks") or {}).items():
         monitor = str((node or {}).get("monitor", "train/"))
         if not monitor.startswith("train/") and monitor not in val_scores:
             raise UserError(

@@ -10,7 +10,7 @@ from audiotok.data.corpus.corpus import Corpus, corpus_of
 from audiotok.data.corpus.manifest import update_manifest
 from audiotok.engine.engine import Engine
 from audiotok.experiment.build import build_tokenizer
-from audiotok.experiment.configuration import PrepareRoot, begin, build_node
+from audiotok.experiment.configuration import begin, build_node
 from audiotok.experiment.session import quieten
 from audiotok.loader.clip_rows import ClipRows
 from audiotok.loader.datamodule import default_workers
@@ -37,7 +37,7 @@ def prepare(config: DictConfig, destination: Destination) -> dict[str, Any]:
         UserError: The configuration or the files on disk are wrong in a way that the user can fix.
     """
     quieten(destination.leads)
-    begin(config, destination, PrepareRoot)
+    begin(config, destination)
     source, engine = build_node(config.data), build_node(config.engine)
     store = Store(config.cache_dir)
     manifest = update_manifest(source, store, engine)

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from omegaconf import DictConfig
 
 from audiotok.errors import UserError
-from audiotok.experiment.configuration import Root, begin, build_node
+from audiotok.experiment.configuration import begin, build_node
 from audiotok.loader.workers import failure_of
 from audiotok.logger.logger import RunLogger
 from audiotok.run.destination import Destination
@@ -24,7 +24,7 @@ def open_session(config: DictConfig, destination: Destination) -> Iterator[RunLo
         UserError: A process that reads clips has failed.
     """
     quieten(destination.leads)
-    begin(config, destination, Root)
+    begin(config, destination)
     logger = build_logger(config, destination)
     succeeded = False
     try:

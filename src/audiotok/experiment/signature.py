@@ -6,6 +6,7 @@ a type stands, and Hydra does not look at them.
 
 import inspect
 import math
+import re
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -13,14 +14,18 @@ from functools import cache
 from inspect import Parameter
 from pathlib import Path
 from types import UnionType
-from typing import Any
+from typing import Annotated, Any
 
+from annotated_types import Interval
 from hydra.utils import get_object
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError
 
 from audiotok.errors import UserError
 from audiotok.experiment.declaration import UndeclaredError, declared_arguments
+
+_TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")  # module.Class
+_BEYOND = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}  # errors of pydantic
 
 
 class NoSignatureError(Exception):
@@ -37,8 +42,8 @@ def check_signature(key: str, node: object, *, imported: bool = True) -> None:
             is imported, which is quick and finds most mistakes.
 
     Raises:
-        UserError: A value is not of the type that the constructor wants or no finite number, the constructor
-            lacks the key, or there is no such constructor.
+        UserError: A value is not of the type that the constructor wants, out of its range or no finite
+            number, the constructor lacks the key, or there is no such constructor.
     """
     if isinstance(node, list):
         for i, value in enumerate(node):
@@ -49,7 +54,8 @@ def check_signature(key: str, node: object, *, imported: bool = True) -> None:
         return
     for name, value in node.items():
         check_signature(_join(key, name), value, imported=imported)
-    if node.get("_target_"):
+    if "_target_" in node:
+        check_target_name(key, node["_target_"])
         _check_arguments(key, node, imported)
 
 
@@ -75,6 +81,8 @@ def _check_arguments(key: str, node: Mapping[str, Any], imported: bool) -> None:
         hint = parameters[name].annotation if name in parameters else Parameter.empty
         if hint is not Parameter.empty and not _holds_a_node(value):
             check_value(_join(key, name), value, hint)
+        elif imported and inspect.isclass(hint) and isinstance(value, Mapping):
+            check_kind(_join(key, name), value["_target_"], hint)
 
 
 def arguments(target: Callable[..., Any]) -> tuple[dict[str, Parameter], bool]:
@@ -114,6 +122,29 @@ def _join(key: str, name: str) -> str:
     return f"{key}.{name}" if key else name
 
 
+def check_target_name(key: str, target: object) -> None:
+    """Check that what a node names can be a class or function, before anything is looked for.
+
+    Raises:
+        UserError: It cannot.
+    """
+    if not isinstance(target, str) or not _TARGET.fullmatch(target):
+        raise UserError(
+            f"{_join(key, '_target_')}={_shown(target)} is not a dotted path; give that of a class."
+        )
+
+
+def check_kind(key: str, target: str, kind: type) -> None:
+    """Check that a class that a node names is of a kind; what functions return is not known.
+
+    Raises:
+        UserError: It is of another kind.
+    """
+    found = _find(key, target)
+    if inspect.isclass(found) and not issubclass(found, kind):
+        raise UserError(f"{key}._target_={target} is not a {kind.__name__}; give a class derived from it.")
+
+
 def check_targets(key: str, node: object) -> None:
     """Import what a node and the nodes in it name, and nothing more.
 
@@ -126,13 +157,14 @@ def check_targets(key: str, node: object) -> None:
     if isinstance(node, Mapping):
         for name, value in node.items():
             check_targets(_join(key, name), value)
-        if node.get("_target_"):
+        if "_target_" in node:
+            check_target_name(key, node["_target_"])
             _find(key, node["_target_"])
 
 
 def _find(key: str, target: str) -> Any:
     try:
-        return get_object(target)
+        found = get_object(target)
     except (ImportError, ValueError) as error:
         module = target.partition(".")[0]
         if isinstance(error.__cause__, ModuleNotFoundError) and error.__cause__.name == module:
@@ -144,6 +176,9 @@ def _find(key: str, target: str) -> Any:
         raise UserError(
             f"{key}._target_={target} cannot be imported{cause}; give the dotted path of a class or function."
         ) from error
+    if not callable(found):
+        raise UserError(f"{key}._target_={target} is not a class or function; give the dotted path of one.")
+    return found
 
 
 def _holds_a_node(value: object) -> bool:
@@ -170,17 +205,27 @@ def check_value(key: str, value: object, hint: Any) -> None:
         hint: The type that it must have.
 
     Raises:
-        UserError: It is of another type.
+        UserError: It is of another type, or out of range.
     """
     adapter = _adapter(hint)
-    if adapter is None or any(_accepts(adapter, form) for form in _forms(value)):
+    faults = [] if adapter is None else [_faults(adapter, form) for form in _forms(value)]
+    if not all(faults):
         return
-    shown = {"None": "null", "True": "true", "False": "false"}.get(str(value), value)
+    shown = _shown(value)
     if typing.get_origin(hint) is typing.Literal:
         raise UserError(
             f"{key}={shown} is not an option; choose one of {', '.join(map(str, hint.__args__))}."
         )
-    raise UserError(f"{key}={shown} is of the wrong type; give {_type_name(hint)}.")
+    wrong = "out of range" if any(found & _BEYOND for found in faults) else "of the wrong type"
+    wrong = "empty" if value == "" else wrong
+    raise UserError(f"{key}={shown} is {wrong}; give {_type_name(hint)}.")
+
+
+def _shown(value: object) -> object:
+    """Return a value as YAML has it."""
+    if value == "":
+        return "''"
+    return {"None": "null", "True": "true", "False": "false"}.get(str(value), value)
 
 
 def _type_name(hint: Any) -> str:
@@ -192,11 +237,21 @@ def _type_name(hint: Any) -> str:
         return " or ".join(map(_type_name, arguments))
     if origin is typing.Literal:
         return ", ".join(map(str, arguments))
+    if origin is Annotated:
+        ranges = [_range_name(mark) for mark in arguments[1:] if isinstance(mark, Interval)]
+        return " ".join([_type_name(arguments[0]), *ranges])
     if origin is tuple:
         return f"[{', '.join(map(_type_name, arguments))}]"
     if origin in (list, Sequence):
         return f"a list of {_type_name(arguments[0])}"
     return hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+
+
+def _range_name(range_: Interval) -> str:
+    """Return a range in words."""
+    words = {"from": range_.ge, "more than": range_.gt, "to": range_.le, "below": range_.lt}
+    shown = [f"{word} {end}" for word, end in words.items() if end is not None]
+    return (" " if range_.ge is not None and range_.le is not None else " and ").join(shown)
 
 
 @cache
@@ -217,9 +272,10 @@ def _forms(value: object) -> list[object]:
     return [value, Path(value)] if isinstance(value, str) else [value]
 
 
-def _accepts(adapter: TypeAdapter[Any], value: object) -> bool:
+def _faults(adapter: TypeAdapter[Any], value: object) -> set[str]:
+    """Return why a value is refused, by pydantic's names of errors; none if it is accepted."""
     try:
         adapter.validate_python(value)
-    except ValidationError:
-        return False
-    return True
+    except ValidationError as error:
+        return {fault["type"] for fault in error.errors(include_url=False)}
+    return set()

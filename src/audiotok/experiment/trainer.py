@@ -33,7 +33,11 @@ def build_callbacks(
         "_one_run": OneRun(destination.folder, tokenizer),
         "_history": History(destination.folder.history),
         "_interruption": Interruption(),
-        **{str(key): build_offered(node, offered) for key, node in config.callbacks.items() if node},
+        **{
+            str(key): build_offered(node, offered)
+            for key, node in (config.get("callbacks") or {}).items()
+            if node
+        },
     }
     if _shows_bar(config):
         callbacks["_progress"] = Progress()
@@ -49,7 +53,6 @@ def build_trainer(
         UserError: A setting cannot work, alone or with another.
     """
     _check_strategy(config)
-    _check_numbers(config)
     try:
         trainer = build_node(
             config.trainer,
@@ -86,23 +89,4 @@ def _check_strategy(config: DictConfig) -> None:
         raise UserError(
             "optimizer.fused=true undoes the scaling of trainer.precision=16-mixed too late for gradients to "
             "be clipped; choose optimizer.fused=false, trainer.gradient_clip_val=null, or bf16-mixed."
-        )
-
-
-def _check_numbers(config: DictConfig) -> None:
-    for name in ("accumulate_grad_batches", "log_every_n_steps"):
-        if config.trainer[name] < 1:
-            raise UserError(f"trainer.{name}={config.trainer[name]} is too small; choose 1 or more.")
-    if (config.trainer.gradient_clip_val or 0) < 0:
-        raise UserError(
-            f"trainer.gradient_clip_val={config.trainer.gradient_clip_val} is negative; choose more than 0, "
-            "or null for no clipping."
-        )
-    for name in ("limit_val_batches", "limit_test_batches"):
-        if config.trainer.get(name) == 0:
-            raise UserError(f"trainer.{name}=0 leaves no clip to score; choose more.")
-    if config.trainer.max_epochs is None or config.trainer.max_epochs < 1:
-        raise UserError(
-            f"trainer.max_epochs={config.trainer.max_epochs} sets no end, and schedules need one; "
-            "choose 1 or more."
         )

@@ -9,6 +9,7 @@ from torch import Tensor
 from torchaudio.functional import compute_deltas
 
 from audiotok.errors import UserError
+from audiotok.errors.ranges import Count, DecibelRange, Decibels, Hertz, Rate, Whole
 from audiotok.features.features import Features, FrameSample
 from audiotok.features.projection import Projection
 from audiotok.features.spectrogram import MelSpectrogram, check_counts
@@ -56,20 +57,20 @@ class LogMel(Features):
     def __init__(
         self,
         *,
-        sample_rate: int = 22050,
-        n_fft: int = 1024,
-        hop_length: int = 512,
-        n_mels: int = 64,
-        f_min: float = 0.0,
-        f_max: float | None = None,
-        floor_db: float = -100.0,
-        range_db: float | None = None,
+        sample_rate: Rate = 22050,
+        n_fft: Count = 1024,
+        hop_length: Count = 512,
+        n_mels: Count = 64,
+        f_min: Hertz = 0.0,
+        f_max: Hertz | None = None,
+        floor_db: Decibels = -100.0,
+        range_db: DecibelRange | None = None,
         normalization: Normalization = "none",
-        deltas: int = 0,
-        context: int | list[int] = 5,
-        stride: int = 4,
-        n_components: int | list[int] | None = 64,
-        bands: int | list[int] = 1,
+        deltas: Whole = 0,
+        context: Count | list[Count] = 5,
+        stride: Count = 4,
+        n_components: Count | list[Count] | None = 64,
+        bands: Count | list[Count] = 1,
         whiten: bool = False,
     ) -> None:
         super().__init__()

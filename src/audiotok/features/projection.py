@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from audiotok.errors import UserError
+from audiotok.errors.memory import check_memory
 from audiotok.features.features import FrameSample
 
 _PART = 8192  # frames whose covariance is summed at a time
@@ -47,6 +48,10 @@ class Projection(nn.Module):
         self.n_outputs = self.n_inputs if n_components is None else sum(n_components)
         self.is_fitted = n_components is not None or standardize
         n_rows = self.n_inputs if self.is_fitted else 0
+        check_memory(
+            8 * n_rows**2 + 4 * self.n_inputs,  # the covariance, in float64
+            f"features.n_mels={n_mels} with features.context={_shown(contexts)}",
+        )
         self.register_buffer("mean", torch.zeros(n_rows))
         self.register_buffer("components", torch.zeros(n_rows, self.n_outputs))
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torchaudio.functional import melscale_fbanks
 
 from audiotok.errors import UserError
+from audiotok.errors.memory import check_memory
 
 _FLOAT32_DB = 300.0  # float32 holds powers from minus to plus this, dB
 _N_BLOCKS = 4  # groups of mel filters; each is one product with the frequency bins that the group covers
@@ -62,6 +63,7 @@ class MelSpectrogram(nn.Module):
                 f"{_FLOAT32_DB:g}."
             )
         self.n_fft, self.hop_length, self.n_mels, self.floor_db = n_fft, hop_length, n_mels, floor_db
+        check_memory(12 * (n_fft // 2 + 1) * n_mels, f"features.n_fft={n_fft} with features.n_mels={n_mels}")
         self.register_buffer("window", torch.hann_window(n_fft))
         filters = _mel_filters(n_fft, f_min, f_max, n_mels, sample_rate).repeat_interleave(2, 0)
         self.register_buffer("mel_filters", filters)

@@ -13,6 +13,7 @@ from audiotok.augment.recipe import Recipe
 from audiotok.data.clip import Split
 from audiotok.data.corpus.corpus import Corpus
 from audiotok.errors import UserError
+from audiotok.errors.ranges import Count, Seed, WorkersOrNone
 from audiotok.loader.cache import ClipCache
 from audiotok.loader.clips import ClipDataset, unchanged
 from audiotok.loader.collate import Collate
@@ -75,12 +76,12 @@ class ClipDataModule(pl.LightningDataModule):
         recipe: Recipe | None = None,
         device: torch.device = torch.device("cpu"),  # noqa: B008, immutable
         *,
-        batch_size: int = 16,
-        n_workers: int | None = None,
+        batch_size: Count = 16,
+        n_workers: WorkersOrNone | None = None,
         tokenize_on: Literal["auto", "workers", "accelerator"] = "auto",
         sampling: Literal["uniform", "balanced"] = "uniform",
         random_crop: bool = False,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         super().__init__()
         if batch_size < 1:

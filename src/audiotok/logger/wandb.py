@@ -1,17 +1,24 @@
-"""Weights & Biases: online where an API key is known, else offline in the run's folder."""
+"""Weights & Biases: online where an API key is known, else offline in the run's folder.
+
+W&B itself says whether somebody has logged in, and which names it takes. A server that does not answer within
+`_CONNECT_SECONDS`, or refuses the key, costs the run nothing but that time: it goes on offline.
+"""
 
 import logging
-import netrc
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlparse
 
 import numpy as np
 import wandb
+from pydantic import ValidationError
 from pytorch_lightning.loggers import WandbLogger
+from wandb.sdk import wandb_setup
+from wandb.sdk.lib import wbauth
 
+from audiotok.errors import UserError
+from audiotok.errors.ranges import Whole
 from audiotok.logger.logger import LightningLogger, Row
 from audiotok.logger.picture import picture
 from audiotok.run.destination import Destination
@@ -20,6 +27,8 @@ from audiotok.run.gallery import Example
 log = logging.getLogger(__name__)
 Artifact = Literal["vocabulary", "checkpoint"]
 Mode = Literal["auto", "online", "offline", "disabled"]
+Resolved = Literal["online", "offline", "disabled"]
+_CONNECT_SECONDS = 10.0  # W&B's own limit is 90 s
 
 
 class Wandb(LightningLogger):
@@ -33,10 +42,14 @@ class Wandb(LightningLogger):
         tags: Labels to filter by.
         notes: Free text.
         job_type: What kind of run it is; None for the program's name, train or pretrain.
-        mode: "auto" is online where an API key is known and WANDB_MODE does not forbid it, and else offline.
+        mode: "auto" is what WANDB_MODE says, or else online where an API key is known, and offline elsewhere;
+            "disabled" writes nothing.
         n_examples: Test clips to show with sound, spectrogram, tokens and predictions.
         artifacts: What to store as artifacts: "vocabulary", the centroids, and "checkpoint", the tested one.
         destination: Where the run writes and what it is called.
+
+    Raises:
+        UserError: W&B does not take the project's name, or a tag.
     """
 
     def __init__(
@@ -50,23 +63,25 @@ class Wandb(LightningLogger):
         notes: str | None = None,
         job_type: str | None = None,
         mode: Mode = "auto",
-        n_examples: int = 8,
+        n_examples: Whole = 8,
         artifacts: Sequence[Artifact] = ("vocabulary", "checkpoint"),
         destination: Destination,
     ) -> None:
         self.n_examples, self.artifacts = n_examples, artifacts
-        resolved = _resolve(mode, Path(os.path.relpath(destination.folder)) / "wandb")
-        self.run: Any = wandb.init(
+        tags = list(tags)
+        _check_name("project", project, project=project)
+        _check_name("tags", tags, run_tags=tags)
+        self.run: Any = _start(
+            _resolve(mode),
+            _reason(mode),
             project=project,
             entity=entity,
             name=name or destination.name,
             group=group or destination.group,
-            tags=list(tags) or None,
+            tags=tags or None,
             notes=notes,
             job_type=job_type or destination.program,
             dir=destination.folder.path,
-            mode=resolved,
-            settings=wandb.Settings(silent=resolved != "online", console="off"),
         )
         self.run.define_metric("trainer/global_step")
         self.run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
@@ -126,29 +141,72 @@ class Wandb(LightningLogger):
         self.run.finish(exit_code=0 if succeeded else 1)
 
 
-def _resolve(mode: Mode, folder: Path) -> Literal["online", "offline", "disabled"]:
-    """Resolve "auto", and say where an offline run can be found."""
-    reason = f"logger.mode={mode}"
-    if mode == "auto":
-        allowed = os.environ.get("WANDB_MODE", "online") == "online"
-        mode = "online" if allowed and has_api_key() else "offline"
-        reason = "no API key" if allowed else f"WANDB_MODE={os.environ['WANDB_MODE']}"
+def _check_name(key: str, value: object, **settings: Any) -> None:
+    """Ask W&B whether it takes a name, which it would otherwise refuse with a traceback."""
+    try:
+        wandb.Settings(**settings)
+    except ValidationError as error:
+        reason = "; ".join(str(fault["msg"]).removeprefix("Value error, ") for fault in error.errors())
+        raise UserError(f"logger.{key}={value} is refused by W&B ({reason}); choose another.") from error
+    except wandb.errors.UsageError as error:
+        raise UserError(f"logger.{key}={value} is refused by W&B ({error}); choose another.") from error
+
+
+def _start(mode: Resolved, reason: str, **run: Any) -> Any:
+    """Start a run; offline, with a sentence, where the server does not answer in time or refuses.
+
+    Args:
+        mode: As W&B knows it.
+        reason: Why it is offline, if it is.
+        run: Other arguments of `wandb.init`.
+
+    Returns:
+        W&B's run.
+    """
+    settings = wandb.Settings(silent=mode != "online", console="off", init_timeout=_CONNECT_SECONDS)
+    if mode == "online":
+        try:
+            return wandb.init(**run, mode="online", settings=settings)
+        except (wandb.errors.CommError, wandb.errors.UsageError) as error:
+            mode, reason = "offline", str(error).strip().splitlines()[0].rstrip(".")
     if mode == "offline":
+        folder = Path(os.path.relpath(run["dir"])) / "wandb"
         log.info(
             "W&B is offline (%s): browse with `wandb leet %s`, upload with `wandb sync %s`.",
             reason,
             folder,
             folder / "offline-run-*",
         )
-    return mode
+    return wandb.init(**run, mode=mode, settings=settings)
+
+
+def _resolve(mode: Mode) -> Resolved:
+    """Resolve "auto": what WANDB_MODE says, or else whether there is an API key."""
+    if mode != "auto":
+        return mode
+    asked = os.environ.get("WANDB_MODE") or ("online" if has_api_key() else "offline")
+    if asked == "disabled":
+        return "disabled"
+    return "offline" if asked in ("offline", "dryrun") else "online"
+
+
+def _reason(mode: Mode) -> str:
+    """Say why a run is offline."""
+    if mode != "auto":
+        return f"logger.mode={mode}"
+    asked = os.environ.get("WANDB_MODE")
+    return f"WANDB_MODE={asked}" if asked else "no API key"
 
 
 def has_api_key() -> bool:
-    """Tell whether W&B would find an API key: in WANDB_API_KEY or in the netrc file of `wandb login`."""
-    if os.environ.get("WANDB_API_KEY"):
-        return True
-    host = urlparse(os.environ.get("WANDB_BASE_URL", "https://api.wandb.ai")).hostname or ""
+    """Tell whether W&B finds credentials for its server; those of a wrong format count."""
+    settings = wandb_setup.singleton().settings
     try:
-        return netrc.netrc(os.environ.get("NETRC")).authenticators(host) is not None
-    except (OSError, netrc.NetrcParseError):
-        return False
+        return (
+            wbauth.authenticate_session(
+                host=settings.base_url, source="audiotok", prompt=False, update_session=False
+            )
+            is not None
+        )
+    except wandb.errors.AuthenticationError:
+        return True

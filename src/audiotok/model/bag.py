@@ -6,6 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from audiotok.errors.ranges import Count, ShareBelowOne
 from audiotok.model.dropout import Dropout
 from audiotok.model.model import Classifier, Model, Sizes, Start, check_counts, check_shares, start_at_prior
 from audiotok.padding import is_position
@@ -31,8 +32,8 @@ class Bag(Model):
     def __init__(
         self,
         *,
-        hidden_sizes: Sequence[int] = (),
-        dropout: float = 0.5,
+        hidden_sizes: Sequence[Count] = (),
+        dropout: ShareBelowOne = 0.5,
         start_at_prior: bool = True,
         sizes: Sizes,
     ) -> None:

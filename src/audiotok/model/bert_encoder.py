@@ -5,6 +5,7 @@ from torch import Tensor
 from transformers import BertConfig, BertModel
 
 from audiotok.errors import UserError
+from audiotok.errors.ranges import Count, Layers, ShareBelowOne
 from audiotok.model.bert_layers import BertLayers
 from audiotok.model.encoder import INIT_STD, Encoder, Pooling
 from audiotok.model.model import check_counts, check_shares
@@ -36,14 +37,14 @@ class BertEncoder(Encoder):
     def __init__(
         self,
         *,
-        num_layers: int = 2,
-        hidden_size: int = 128,
-        num_heads: int = 4,
-        intermediate_size: int | None = None,
-        max_position_embeddings: int = 512,
-        dropout: float = 0.1,
-        attention_dropout: float = 0.0,
-        stochastic_depth: float = 0.0,
+        num_layers: Layers = 2,
+        hidden_size: Count = 128,
+        num_heads: Count = 4,
+        intermediate_size: Count | None = None,
+        max_position_embeddings: Count = 512,
+        dropout: ShareBelowOne = 0.1,
+        attention_dropout: ShareBelowOne = 0.0,
+        stochastic_depth: ShareBelowOne = 0.0,
         pooling: Pooling = "mean_max",
         n_positions: int,
     ) -> None:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from audiotok.errors import UserError
+from audiotok.errors.ranges import Count, ShareBelowOne
 from audiotok.model.dropout import Dropout
 from audiotok.model.model import (
     Classifier,
@@ -41,8 +42,8 @@ class CNN(Model):
     def __init__(
         self,
         *,
-        channels: Sequence[int] = (16, 32, 64, 128),
-        dropout: float = 0.2,
+        channels: Sequence[Count] = (16, 32, 64, 128),
+        dropout: ShareBelowOne = 0.2,
         start_at_prior: bool = True,
         sizes: Sizes,
     ) -> None:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from audiotok.errors import UserError
+from audiotok.errors.ranges import Count, Layers, ShareBelowOne
 from audiotok.model.dropout import Dropout
 from audiotok.model.embedding import TokenEmbedding
 from audiotok.model.model import (
@@ -41,9 +42,9 @@ class LSTM(Model):
     def __init__(
         self,
         *,
-        num_layers: int = 1,
-        hidden_size: int = 256,
-        dropout: float = 0.1,
+        num_layers: Layers = 1,
+        hidden_size: Count = 256,
+        dropout: ShareBelowOne = 0.1,
         embedding: Literal["random", "centroids"] = "centroids",
         start_at_prior: bool = True,
         sizes: Sizes,

@@ -1,6 +1,7 @@
 """A command line: its flags, its overrides, and the plugins of Hydra that it needs."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 
 from audiotok.data.reading.passwords import conceal
@@ -9,6 +10,13 @@ from audiotok.errors import UserError
 # Flags of Hydra that take the argument after them.
 _WITH_A_VALUE = {"--cfg", "--config-dir", "--config-name", "--config-path", "--package"}
 _WITH_A_VALUE |= {"-c", "-cd", "-cn", "-cp", "-p"}
+# Other flags of Hydra, which argparse also knows by their beginnings.
+_ALONE = {"--help", "-h", "--hydra-help", "--version", "--resolve", "--run", "-r", "--multirun", "-m"}
+_ALONE |= {"--shell-completion", "-sc", "--experimental-rerun", "--info", "-i"}
+# Values of a group that Hydra ends with a traceback for: what its grammar reads as no text.
+_NO_NAME = re.compile(
+    r"null|true|false|[+-]?(\d[\d_]*(\.\d*)?|\.\d+)(e[+-]?\d+)?|[+-]?inf|nan", re.IGNORECASE
+)
 PLUGINS = {  # what a command line may name: the package of Hydra's plugin, and the extra that installs it
     "hydra/launcher=jobs": ("hydra_joblib_launcher", "joblib"),
     "hydra/launcher=joblib": ("hydra_joblib_launcher", "joblib"),
@@ -21,6 +29,7 @@ PLUGINS = {  # what a command line may name: the package of Hydra's plugin, and 
     "hydra/sweeper=optuna": ("hydra_optuna_sweeper", "sweep"),
     "hparams_search": ("hydra_optuna_sweeper", "sweep"),
 }
+_UNSET = ("experiment", "hparams_search")  # groups without an option by default
 
 
 def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -50,6 +59,51 @@ def without_passwords(overrides: Sequence[str]) -> list[str]:
         conceal(override) if override.lstrip("+").startswith(("data.", "data=")) else override
         for override in overrides
     ]
+
+
+def check_flags(arguments: Sequence[str]) -> None:
+    """Look for overrides that are written as options of other programs are.
+
+    Args:
+        arguments: The whole command line after the program.
+
+    Raises:
+        UserError: There is one, `--clustering.n_clusters=5` or `--n_clusters 5` for example.
+    """
+    known = _WITH_A_VALUE | _ALONE
+    for number, argument in enumerate(arguments):
+        flag, equals, value = argument.partition("=")
+        name = flag.lstrip("-")
+        is_value = number and arguments[number - 1] in _WITH_A_VALUE
+        is_begun = len(name) > 1 and flag.startswith("--") and any(other.startswith(flag) for other in known)
+        if not flag.startswith("-") or flag in known or is_begun or is_value or not name:
+            continue
+        following = arguments[number + 1] if number + 1 < len(arguments) else ""
+        if not equals and following and "=" not in following and not following.startswith("-"):
+            value = following
+        raise UserError(
+            f"{argument} is not a flag; write key=value without --, for example {name}={value or 'VALUE'}."
+        )
+
+
+def check_choices(overrides: Sequence[str], groups: Mapping[str, Sequence[str]]) -> None:
+    """Look for groups that are set to what cannot be the name of an option, a number for example.
+
+    Args:
+        overrides: Of a command line.
+        groups: The options of every group.
+
+    Raises:
+        UserError: There is one.
+    """
+    for override in overrides:
+        group, _, value = override.partition("=")
+        if (
+            group in groups
+            and _NO_NAME.fullmatch(value.strip())
+            and not (value == "null" and group in _UNSET)
+        ):
+            raise UserError(f"{override} is not an option; choose one of {', '.join(groups[group])}.")
 
 
 def check_plugins(arguments: Sequence[str]) -> None:

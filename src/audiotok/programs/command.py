@@ -12,8 +12,14 @@ from typing import TextIO
 
 from audiotok import __version__
 from audiotok.errors import UserError
-from audiotok.programs.arguments import check_plugins, split, without_passwords
-from audiotok.programs.options import config_folder, config_folders
+from audiotok.programs.arguments import (
+    check_choices,
+    check_flags,
+    check_plugins,
+    split,
+    without_passwords,
+)
+from audiotok.programs.options import config_folder, config_folders, groups_of
 from audiotok.run.plugins import search_current_folder
 from audiotok.run.processes import is_first
 from audiotok.run.stopping import heeding
@@ -40,14 +46,16 @@ def program(name: str, job: str = "run") -> Callable[[], None]:
     def begin() -> None:
         search_current_folder()
         remember_environment()
-        flags, overrides = split(sys.argv[1:])
-        overrides = without_passwords(overrides)
-        folders = config_folders(flags)
-        given = {flag.partition("=")[0] for flag in flags}
         try:
+            check_flags(sys.argv[1:])
+            flags, overrides = split(sys.argv[1:])
+            overrides = without_passwords(overrides)
+            folders = config_folders(flags)
             check_plugins(overrides)
+            check_choices(overrides, groups_of(folders))
         except UserError as error:
             raise SystemExit(str(error)) from None
+        given = {flag.partition("=")[0] for flag in flags}
         if given & _VERSION:
             _say(f"audiotok {__version__}")
         elif given & _HELP:

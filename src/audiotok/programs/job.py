@@ -16,7 +16,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from audiotok import experiment
 from audiotok.disk.writing import complaint
 from audiotok.errors import UserError
-from audiotok.experiment.configuration import PrepareRoot, Root, check_early
+from audiotok.experiment.configuration import check_early
 from audiotok.experiment.stored import leave_out_passwords
 from audiotok.run.destination import Destination
 from audiotok.run.folder import RunFolder
@@ -71,7 +71,7 @@ def _run(config: DictConfig) -> float:
             log.info("Job %d is done already; its results are in %s.", job.job.num, folder)
         else:
             destination.begin()
-            check_early(config, PrepareRoot if program == "prepare" else Root)
+            check_early(config, program)
             with logging_redirect_tqdm():  # log lines go above progress bars, not into them
                 results = getattr(experiment, program)(config, destination)
         return float(results["n_bad"]) if "n_bad" in results else _optimized(config, results, folder)

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 from audiotok.errors import UserError
 from audiotok.experiment.trust import check_trust, modules_of_command
-from audiotok.programs.arguments import check_plugins, split, without_passwords
+from audiotok.programs.arguments import check_flags, check_plugins, split, without_passwords
 from audiotok.programs.job import run
 from audiotok.programs.options import config_folder, config_folders
 from audiotok.programs.spelling import closest
@@ -45,6 +45,7 @@ def repeat(path: Path, arguments: Sequence[str], trust: Sequence[str] = ()) -> N
         raise UserError(f"{folder.config} cannot be read ({error}); copy it again.") from error
     if program not in ("train", "pretrain"):
         raise UserError(f"{folder} is not a run of audiotok train or pretrain; give the folder of one.")
+    check_flags(arguments)
     flags, overrides = split(arguments)
     overrides = without_passwords(overrides)
     trusted = {*trust, *modules_of_command(overrides, config_folders(flags)[1:])}

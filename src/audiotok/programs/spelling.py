@@ -36,6 +36,8 @@ def suggestions(name: str, overrides: Sequence[str], folders: Sequence[Path]) ->
     for key, value in named:
         if key in groups or key in public_keys(config) or key in parents or key.startswith("hydra"):
             continue
+        if "_target_" in key:  # not a key that is shown
+            continue
         if key in RENAMED[ROOT]:
             now = RENAMED[ROOT][key]
             yield f"{key}={value} was renamed; write {now}={value}."

@@ -18,6 +18,7 @@ from tqdm import tqdm
 
 from audiotok.clustering.codebooks import PART, Codebooks
 from audiotok.errors import UserError
+from audiotok.errors.ranges import Count, Positive
 from audiotok.features.features import Features
 from audiotok.store import readable_size
 
@@ -35,9 +36,9 @@ class Sampling:
         max_gb: Most memory that the frames and the fitting take, GB; it may reduce both numbers.
     """
 
-    n_frames: int | None = 200_000
-    n_clips: int | None = 4000
-    max_gb: float = 2.0
+    n_frames: Count | None = 200_000
+    n_clips: Count | None = 4000
+    max_gb: Positive = 2.0
 
     def __post_init__(self) -> None:
         for key in ("n_frames", "n_clips"):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from audiotok.clustering.codebooks import Codebooks
 from audiotok.errors import UserError
+from audiotok.errors.memory import check_memory
 from audiotok.features.features import Features
 from audiotok.store import arrays_key
 from audiotok.tokens.audio_files import AudioFiles, FileReader
@@ -43,6 +44,11 @@ class Tokenizer(nn.Module):
     def __init__(self, features: Features, codebooks: Codebooks, sampling: Sampling | None = None) -> None:
         super().__init__()
         codebooks.check_dimensions(features.n_dimensions)
+        n_books, n_clusters = codebooks.n_codebooks, codebooks.n_clusters
+        check_memory(
+            4 * n_books * n_clusters * max(1, features.n_dimensions // n_books),
+            f"clustering.n_clusters={n_clusters} in {n_books} codebooks (clustering.n_codebooks)",
+        )
         self.features, self.codebooks, self.sampling = features, codebooks, sampling or Sampling()
 
     @property

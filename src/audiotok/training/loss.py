@@ -1,14 +1,16 @@
 """Losses: the interface, and the options of the config group `loss`."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 from torch.nn import functional as F
 
 from audiotok.errors import UserError
+from audiotok.errors.ranges import ShareBelowOne
 
 
+@runtime_checkable
 class Loss(Protocol):
     """What every option of the config group `loss` builds."""
 
@@ -35,7 +37,7 @@ class BCE:
         UserError: The smoothing is not a share.
     """
 
-    label_smoothing: float = 0.0
+    label_smoothing: ShareBelowOne = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.label_smoothing < 1:

@@ -21,6 +21,7 @@ from torchmetrics.functional.classification import multilabel_f1_score
 from torchmetrics.utilities import dim_zero_cat
 
 from audiotok.errors import UserError
+from audiotok.errors.ranges import InnerShare
 
 _TRUSTED: dict[str, Any] = {"validate_args": False}  # checking the values of every batch would wait for a GPU
 
@@ -147,7 +148,7 @@ class TaggingMetrics(Metrics):
         UserError: The threshold is not between 0 and 1.
     """
 
-    def __init__(self, n_classes: int, threshold: float = 0.5, prefix: str = "") -> None:
+    def __init__(self, n_classes: int, threshold: InnerShare = 0.5, prefix: str = "") -> None:
         if not 0 < threshold < 1:
             raise UserError(f"metrics.threshold={threshold} is not a probability; choose between 0 and 1.")
         super().__init__(

@@ -1,7 +1,7 @@
 """Objectives of pretraining: the interface, and the options of the config group `objective`."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Generator, Tensor
@@ -9,9 +9,11 @@ from torch.nn import functional as F
 
 from audiotok.augment.words import MASKED
 from audiotok.errors import UserError
+from audiotok.errors.ranges import Count, InnerShare
 from audiotok.padding import is_position
 
 
+@runtime_checkable
 class Objective(Protocol):
     """What every option of the config group `objective` builds."""
 
@@ -51,8 +53,8 @@ class MaskedTokens:
         UserError: A number is out of range.
     """
 
-    share: float = 0.4
-    span: int = 3
+    share: InnerShare = 0.4
+    span: Count = 3
 
     def __post_init__(self) -> None:
         if not 0 < self.share < 1:

@@ -1,14 +1,16 @@
 """Optimisers: the interface, and the options of the config group `optimizer`."""
 
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import nn
 
 from audiotok.errors import UserError
+from audiotok.errors.ranges import NotNegative, Positive, ShareBelowOne
 
 
+@runtime_checkable
 class Optimizer(Protocol):
     """What every option of the config group `optimizer` builds.
 
@@ -37,9 +39,9 @@ class AdamW:
         UserError: A number is out of range.
     """
 
-    lr: float = 1e-3
-    weight_decay: float = 0.01
-    betas: list[float] = field(default_factory=lambda: [0.9, 0.999])
+    lr: Positive = 1e-3
+    weight_decay: NotNegative = 0.01
+    betas: list[ShareBelowOne] = field(default_factory=lambda: [0.9, 0.999])
     decay_norms_and_biases: bool = False
     fused: bool = True
 

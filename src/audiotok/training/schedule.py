@@ -2,11 +2,13 @@
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from audiotok.errors import UserError
+from audiotok.errors.ranges import Share, ShareBelowOne
 
 
+@runtime_checkable
 class Schedule(Protocol):
     """What every option of the config group `schedule` builds."""
 
@@ -26,7 +28,7 @@ class Constant:
         UserError: The warm-up is not a share.
     """
 
-    warmup: float = 0.0
+    warmup: ShareBelowOne = 0.0
 
     def __post_init__(self) -> None:
         _check_warmup(self.warmup)
@@ -50,8 +52,8 @@ class Cosine:
         UserError: One of the two is not a share.
     """
 
-    warmup: float = 0.1
-    final: float = 0.0
+    warmup: ShareBelowOne = 0.1
+    final: Share = 0.0
 
     def __post_init__(self) -> None:
         _check_warmup(self.warmup)

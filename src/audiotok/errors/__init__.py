@@ -1,4 +1,4 @@
-"""The error that a user can fix: one sentence with the key or file, its value, and what to do."""
+"""What a user can fix: errors in one sentence, ranges of configured numbers, and what fits into memory."""
 
 
 class UserError(ValueError):
