@@ -121,8 +121,10 @@ def mix(samples: np.ndarray) -> np.ndarray:
     """
     n_channels = samples.shape[1]
     shares = np.full(n_channels, 1 / n_channels, dtype=np.float32)
-    mono = samples @ shares if n_channels > 1 else samples[:, 0]  # mean(axis=1) takes 7 ms of 10 s
-    if not np.isfinite(mono @ mono):  # their energy: huge samples overflow here as they would in a spectrum
+    with np.errstate(over="ignore", invalid="ignore"):
+        mono = samples @ shares if n_channels > 1 else samples[:, 0]  # mean(axis=1) takes 7 ms of 10 s
+        energy = mono @ mono  # huge samples overflow here as they would in a spectrum
+    if not np.isfinite(energy):
         raise UnreadableError("samples that are not finite, or too large")
     return mono
 

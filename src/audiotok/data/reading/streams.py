@@ -23,6 +23,8 @@ _SMALL = 2**18  # and where nobody knows how many follow
 _LONGER = (
     64  # a frame of MP3 may be this many times as short as the first one, by which the rest is estimated
 )
+# Formats in which libsndfile goes to the exact sample: in MP3 it estimates, in rarer ones it may fail.
+_SEEKS = ("WAV", "WAVEX", "FLAC", "OGG", "AIFF", "AU", "CAF", "W64", "RF64")
 _BEHIND_ID3 = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"FORM")
 _UNKNOWN_FLAC = (2**31 - 1).to_bytes(4, "big")  # of 36 bits; libFLAC does not open a file that has 0 there
 
@@ -178,7 +180,8 @@ def _by_libsndfile(
         if missing:
             raise ValueError(missing)
         frames = file.frames if has_length else None
-        if frames is None or not soundfile.SoundFile.seekable(file) or file.format == "MP3":
+        seeks = soundfile.SoundFile.seekable(file) and file.format in _SEEKS and file.subtype[:4] != "DWVW"
+        if frames is None or not seeks:
             last_exact = 0
         elif last_exact is None or file.subtype != "VORBIS":
             last_exact = frames
