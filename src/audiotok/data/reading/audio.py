@@ -15,7 +15,7 @@ import soundfile
 import soxr
 
 from audiotok.data.reading import m4a
-from audiotok.data.reading.streams import open_streams
+from audiotok.data.reading.decoding import open_streams
 from audiotok.errors import UserError
 
 EXTENSIONS = ("flac", "wav", "ogg", "mp3", "opus", *m4a.EXTENSIONS)
