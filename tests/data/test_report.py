@@ -40,6 +40,7 @@ def test_report_counts_what_is_there_against_what_is_listed(root, tmp_path, caps
     table.write_text(table.read_text() + f'{train[3].id}, 1, 2, "/m/0a"\n')
     stereo = np.random.default_rng(0).uniform(-0.1, 0.1, (22050, 2))
     soundfile.write(path_of(train[4]), stereo, 22050)
+    soundfile.write(path_of(train[5]), 32768 * stereo[:SAMPLE_RATE, 0], SAMPLE_RATE, subtype="FLOAT")
     report = prepare(tmp_path / "run", *of(root), "min_positives=4")
     assert (report["n_listed"], report["n_found"], report["n_classes"]) == (32, 31, 3)
     assert sum(split["listed"] for split in report["splits"].values()) == 32
@@ -51,10 +52,18 @@ def test_report_counts_what_is_there_against_what_is_listed(root, tmp_path, caps
     assert report["channels"] == {"1": 29, "2": 1}
     assert report["listed_twice"] == {"n": 1, "examples": [train[3].id]}
     assert report["found_twice"] == {"n": 1, "examples": [train[2].id]}
+    assert report["beyond_full_scale"]["examples"] == [f"{train[5].id} at +70 dB"]
     assert report["not_listed"]["n"] == 1
     assert report["not_listed"]["examples"][0].endswith("not__listed.wav")
     shown = capsys.readouterr().out
-    for words in ("31 of 32 listed clips were found", "already listed", train[2].id, "usable", "missing"):
+    for words in (
+        "31 of 32 listed clips were found",
+        "already listed",
+        "full scale",
+        train[2].id,
+        "usable",
+        "missing",
+    ):
         assert words in shown
 
 

@@ -139,3 +139,7 @@ def sound_of(location: Location) -> Path | bytes:
         return layout_named(location.layout).read(location)
     except OSError as error:
         raise UnreadableError(error.strerror or str(error)) from error
+    except (UnreadableError, UserError):
+        raise
+    except Exception as error:  # a damaged container; its library raises what it likes
+        raise UnreadableError(f"{type(error).__name__}: {' '.join(str(error).split())}") from error
