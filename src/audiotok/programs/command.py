@@ -95,7 +95,8 @@ def _run(name: str, job: str, overrides: Sequence[str], folders: Sequence[Path])
         with disk_errors_in_a_sentence():
             main(getattr(jobs, job))()
     except SystemExit as end:
-        if end.code == 1 and not HydraConfig.initialized():  # Hydra has refused the overrides
+        is_sweep = bool({"-m", "--multirun"} & set(sys.argv))
+        if end.code == 1 and (is_sweep or not HydraConfig.initialized()):  # Hydra may have refused overrides
             _suggest(name, overrides, folders)
         raise
 
