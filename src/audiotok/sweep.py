@@ -82,7 +82,8 @@ class Sweep(Callback):
         folder = os.path.relpath(config.hydra.sweep.dir)
         again = "" if is_search(config.hydra) else f" with hydra.sweep.dir={folder}"
         try:
-            self.on_multirun_end(config)
+            if SweepFolder(Path(folder)).jobs():
+                self.on_multirun_end(config)
         finally:
             log.error("The sweep was stopped; the same command%s runs the jobs that are missing.", again)
 

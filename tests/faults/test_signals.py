@@ -88,12 +88,12 @@ def test_programs_end_in_order_wherever_a_signal_meets_them(tmp_path, tries, tal
         said = (folder / "said").read_text()
         assert status == 128 + sent, f"{what}: status {status}\n{said}"
         assert "Traceback" not in said, f"{what}\n{said}"
-        assert said.count("Stopped") == 1, f"{what}\n{said}"
+        assert said.count("Stopped") == 1 or (name == "sweep" and "Run folder" not in said), f"{what}\n{said}"
         assert not left, f"{what}: {left} are left"
         assert not list(folder.rglob("metrics.json")), what
         if name == "sweep":
             assert "the same command with hydra.sweep.dir=outputs/sweeps/" in said, f"{what}\n{said}"
-            assert len(list(folder.rglob("sweep.csv"))) == 1, what
+            assert ("Run folder" in said) == bool(list(folder.rglob("sweep.csv"))), f"{what}\n{said}"
         outcomes[f"ended with {status}"] += 1
     tally("signal to a program", outcomes)
 
