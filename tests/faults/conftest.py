@@ -29,8 +29,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print one line for each fault: how often it was tried, and what came of it."""
     reports = [report for key in ("passed", "failed") for report in terminalreporter.stats.get(key, ())]
     lines = [value for report in reports for name, value in report.user_properties if name == TALLIES]
-    if lines:
+    totals: dict[str, Counter[str]] = {}
+    for fault, outcomes in lines:
+        totals.setdefault(fault, Counter()).update(outcomes)
+    if totals:
         terminalreporter.section("faults")
-    for fault, outcomes in sorted(lines):
+    for fault, outcomes in sorted(totals.items()):
         shown = ", ".join(f"{n} {outcome}" for outcome, n in sorted(outcomes.items()))
         terminalreporter.write_line(f"| {fault} | {sum(outcomes.values()):,} | {shown} |")

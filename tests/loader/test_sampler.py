@@ -205,3 +205,17 @@ def test_balancing_visits_rare_classes_of_many_labels_more():
     balanced = visits @ targets / visits.sum()
     assert balanced[0] > 3 * shares[0]
     assert balanced.min() / balanced.max() > 3 * shares.min() / shares.max()
+
+
+# ---- going on inside an epoch ----
+
+
+@pytest.mark.parametrize("n_ranks", [1, 3])
+def test_an_epoch_that_starts_at_a_visit_has_those_that_are_left(n_ranks):
+    for rank, whole in enumerate(shares(31, n_ranks)):
+        sampler = EpochSampler(31, 0, rank=rank, n_ranks=n_ranks)
+        sampler.start_at(4)
+        assert list(sampler) == whole[4:]
+        assert len(sampler) == len(whole)  # of the epoch, which the rest of training is counted by
+        sampler.start_at(0)
+        assert list(sampler) == whole

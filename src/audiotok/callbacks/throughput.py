@@ -28,5 +28,17 @@ class Throughput(pl.Callback):
         """Count the clips, and log after the epoch's last batch, which validation follows."""
         self._n_clips += len(batch["index"]) * trainer.world_size
         if trainer.is_last_batch:
-            rate = self._n_clips / (time.perf_counter() - self._start)
-            pl_module.log("train/clips_per_second", rate, on_step=False, on_epoch=True, batch_size=1)
+            self.log_epoch(trainer, pl_module)
+
+    def epoch_state(self) -> dict[str, Any]:
+        """Return the clips and seconds of the epoch so far."""
+        return {"n_clips": self._n_clips, "seconds": time.perf_counter() - self._start}
+
+    def restore_epoch(self, state: dict[str, Any]) -> None:
+        """Restore what `epoch_state` returned."""
+        self._n_clips, self._start = state["n_clips"], time.perf_counter() - state["seconds"]
+
+    def log_epoch(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the speed in a whole epoch."""
+        rate = self._n_clips / (time.perf_counter() - self._start)
+        pl_module.log("train/clips_per_second", rate, on_step=False, on_epoch=True, batch_size=1)

@@ -41,14 +41,29 @@ class VocabularyUse(pl.Callback):
             return
         inside = is_position(batch["lengths"], inputs.shape[1])
         counts = token_counts(inputs[inside], self.n_clusters)
-        self._counts = counts if self._counts is None else self._counts + counts
+        self._counts = counts if self._counts is None else self._counts.to(counts.device) + counts
         if trainer.is_last_batch:
-            counts = trainer.strategy.reduce(self._counts, reduce_op="sum")
-            assert isinstance(counts, Tensor)
-            self._last = counts.cpu()
-            used, perplexity = token_use(counts)
-            scores = {"vocabulary/used": used, "vocabulary/perplexity": perplexity}
-            pl_module.log_dict(scores, on_step=False, on_epoch=True, batch_size=1)
+            self.log_epoch(trainer, pl_module)
+
+    def epoch_state(self) -> dict[str, Any]:
+        """Return the counts of the epoch so far."""
+        return {"counts": self._counts}
+
+    def restore_epoch(self, state: dict[str, Any]) -> None:
+        """Restore what `epoch_state` returned."""
+        self._counts = state["counts"]
+
+    def log_epoch(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the use in a whole epoch."""
+        if self._counts is None:
+            return
+        # A copy, since it is added up in place.
+        counts = trainer.strategy.reduce(self._counts.to(pl_module.device, copy=True), reduce_op="sum")
+        assert isinstance(counts, Tensor)
+        self._last = counts.cpu()
+        used, perplexity = token_use(counts)
+        scores = {"vocabulary/used": used, "vocabulary/perplexity": perplexity}
+        pl_module.log_dict(scores, on_step=False, on_epoch=True, batch_size=1)
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Show the counts of the last epoch."""

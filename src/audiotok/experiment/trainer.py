@@ -13,6 +13,7 @@ from audiotok.callbacks.history import History
 from audiotok.callbacks.interruption import Interruption
 from audiotok.callbacks.one_run import OneRun
 from audiotok.callbacks.progress import Progress
+from audiotok.callbacks.resumption import Resumption
 from audiotok.errors import UserError
 from audiotok.experiment.configuration import build_node, build_offered
 from audiotok.logger.logger import RunLogger
@@ -30,6 +31,7 @@ def build_callbacks(
     """
     offered = {"destination": destination, "logger": logger, "dirpath": str(destination.folder.checkpoints)}
     callbacks: dict[str, pl.Callback] = {
+        "_resumption": Resumption(),
         "_one_run": OneRun(destination.folder, tokenizer),
         "_history": History(destination.folder.history),
         "_interruption": Interruption(),

@@ -1,7 +1,7 @@
 """The LightningDataModule: batches of what a model reads, made while training from the fitted vocabulary."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import pytorch_lightning as pl
@@ -24,7 +24,7 @@ from audiotok.tokens.tokenizer import Stage, Tokenizer
 
 
 class EpochLoader(DataLoader[Any]):
-    """Start an epoch when its first batch is asked for, not before.
+    """Start an epoch when its first batch is asked for, not before, at the batch where training is.
 
     Lightning makes the first iterator before it restores a checkpoint; workers would fetch the clips of
     epoch 0 for a run that resumes in a later one.
@@ -33,16 +33,25 @@ class EpochLoader(DataLoader[Any]):
         dataset: The clips.
         drops_workers: Stop the workers from the first epoch on that finds all tokens in the cache: reading
             them costs less than passing them between processes.
+        n_trained: Returns how many batches of the epoch are trained already, where training resumes.
         arguments: Of torch's DataLoader.
     """
 
-    def __init__(self, dataset: ClipDataset, *, drops_workers: bool, **arguments: Any) -> None:
-        self.clips, self.drops_workers = dataset, drops_workers
+    def __init__(
+        self, dataset: ClipDataset, *, drops_workers: bool, n_trained: Callable[[], int], **arguments: Any
+    ) -> None:
+        self.clips, self.drops_workers, self.n_trained = dataset, drops_workers, n_trained
         super().__init__(dataset, **arguments)
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         if self.drops_workers and self.num_workers and self.clips.is_cached:
             self.num_workers, self.timeout, self._iterator = 0, 0, None
+        n_trained = self.n_trained()
+        if n_trained >= len(self):
+            return
+        if isinstance(self.sampler, EpochSampler):
+            assert self.batch_size is not None
+            self.sampler.start_at(n_trained * self.batch_size)
         yield from super().__iter__()
 
 
@@ -99,6 +108,20 @@ class ClipDataModule(pl.LightningDataModule):
         self.cache = ClipCache(corpus, tokenizer, store, stage, recipe)
         self.trained, self.scored = Collate(tokenizer, stage, recipe), Collate(tokenizer, stage, None)
         self._loaders: dict[Split, DataLoader[Any]] = {}
+        self._is_over = False  # the epoch that training resumes in
+
+    @property
+    def order(self) -> dict[str, Any]:
+        """What the batches of an epoch depend on besides clips and the number of processes, by their keys."""
+        return {
+            "loader.batch_size": self.batch_size,
+            "loader.sampling": self.sampling,
+            "loader.seed": self.seed,
+        }
+
+    def end_epoch(self) -> None:
+        """End the epoch that training resumes in without another batch."""
+        self._is_over = True
 
     def train_dataloader(self) -> DataLoader[Any]:
         """Visit training clips in a different order in each epoch."""
@@ -127,6 +150,7 @@ class ClipDataModule(pl.LightningDataModule):
             self._loaders[split] = EpochLoader(
                 dataset,
                 drops_workers=self.drops_workers,
+                n_trained=self._n_trained if training else int,
                 batch_size=self.batch_size,
                 sampler=self._visits(len(dataset)) if training else self._share(len(dataset)),
                 collate_fn=self._collate(training) if self.in_workers else unchanged,
@@ -148,6 +172,15 @@ class ClipDataModule(pl.LightningDataModule):
         weights = balancing_weights(self.corpus.clips["train"]) if self.sampling == "balanced" else None
         rank, n_ranks = self._ranks
         return EpochSampler(n_clips, self.seed, weights, rank=rank, n_ranks=n_ranks)
+
+    def _n_trained(self) -> int:
+        """Return how many batches of the current epoch this process has trained."""
+        if self.trainer is None or self.trainer.state.fn != "fit":
+            return 0
+        n_batches = int(self.trainer.num_training_batches)
+        n_trained = self.trainer.fit_loop.epoch_loop.batch_progress.current.ready
+        is_over, self._is_over = self._is_over or n_trained >= n_batches, False
+        return len(self.train_dataloader()) if is_over else n_trained
 
     def _share(self, n_clips: int) -> range:
         """Return the clips that this process scores; each clip is scored once, by one process."""

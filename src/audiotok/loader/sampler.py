@@ -15,9 +15,10 @@ from audiotok.loader.clips import Draw
 class EpochSampler(Sampler[Draw]):
     """Shuffle differently in every epoch, repeatably.
 
-    Lightning calls `set_epoch` before each epoch, also in a resumed run. With n processes, each takes every
-    n-th visit, so that their batches together are those of one process with n times the batch size. The
-    remainder of an epoch, fewer visits than there are processes, is left out.
+    Lightning calls `set_epoch` before each epoch, also in a resumed run, and the loader calls `start_at`.
+    With n processes, each takes every n-th visit, so that their batches together are those of one process
+    with n times the batch size. The remainder of an epoch, fewer visits than there are processes, is left
+    out.
 
     Args:
         n_clips: Number of clips, and of visits in an epoch.
@@ -30,13 +31,17 @@ class EpochSampler(Sampler[Draw]):
     def __init__(
         self, n_clips: int, seed: int, weights: np.ndarray | None = None, *, rank: int = 0, n_ranks: int = 1
     ) -> None:
-        self.n_clips, self.seed, self.epoch = n_clips, seed, 0
+        self.n_clips, self.seed, self.epoch, self.first = n_clips, seed, 0, 0
         self.rank, self.n_ranks = rank, n_ranks
         self.shares = None if weights is None else weights / weights.sum()
 
     def set_epoch(self, epoch: int) -> None:
         """Choose the epoch whose order is returned next."""
         self.epoch = epoch
+
+    def start_at(self, visit: int) -> None:
+        """Leave out the first visits of this process: those before the stop, where training resumes."""
+        self.first = visit
 
     def __len__(self) -> int:
         return self.n_clips // self.n_ranks
@@ -49,7 +54,8 @@ class EpochSampler(Sampler[Draw]):
             order = rng.choice(self.n_clips, self.n_clips, p=self.shares)
         seeds = rng.integers(2**32, size=self.n_clips)
         mine = slice(self.rank, len(self) * self.n_ranks, self.n_ranks)
-        return (Draw(int(index), int(seed)) for index, seed in zip(order[mine], seeds[mine], strict=True))
+        left = zip(order[mine][self.first :], seeds[mine][self.first :], strict=True)
+        return (Draw(int(index), int(seed)) for index, seed in left)
 
 
 def balancing_weights(clips: Catalogue) -> np.ndarray:

@@ -50,6 +50,16 @@ class Learner(pl.LightningModule):
         else:
             torch.manual_seed(seed)
 
+    def epoch_state(self) -> dict[str, Any]:
+        """Return what becomes the scores of the current epoch, as tensors and plain values."""
+        return {}
+
+    def restore_epoch(self, state: dict[str, Any]) -> None:
+        """Restore what `epoch_state` returned in a run that was stopped inside an epoch."""
+
+    def log_epoch(self) -> None:
+        """Log the scores of the training clips of an epoch."""
+
     def log_step(self, scores: dict[str, Any]) -> None:
         """Log the learning rate and scores of a training step, if the logger records this step.
 

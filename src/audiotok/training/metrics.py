@@ -50,6 +50,16 @@ class Mean(Metric):
         """Return the weighted mean."""
         return self.total / self.weight
 
+    def sums(self) -> Tensor:
+        """Return what was added up by this process, (2,): the values and their weights."""
+        return torch.stack([torch.as_tensor(self.total), torch.as_tensor(self.weight)])
+
+    def restore(self, sums: Tensor) -> None:
+        """Continue from what `sums` returned."""
+        self.reset()
+        self.update(torch.zeros_like(self.total), 0)  # `compute` warns where nothing was ever added
+        self.total, self.weight = sums.to(self.device).unbind()
+
 
 class MeanAveragePrecision(MultilabelAveragePrecision):
     """The mean of the average precisions of the classes with at least one positive."""

@@ -13,6 +13,8 @@ from audiotok.training.objective import MaskedTokens, Objective
 from audiotok.training.optimizer import Optimizer
 from audiotok.training.schedule import Schedule
 
+_SCORES = ("loss", "accuracy")
+
 
 class Pretrainer(Learner):
     """Train a model on masked tokens, for `model.init_from`.
@@ -52,7 +54,7 @@ class Pretrainer(Learner):
             # Several devices would wait for gradients of weights that nothing trains.
             parameter.requires_grad_(model.is_pretrained(name))
         self.scores = nn.ModuleDict(
-            {f"{split}_{name}": Mean() for split in ("train", "val") for name in ("loss", "accuracy")}
+            {f"{split}_{name}": Mean() for split in ("train", "val") for name in _SCORES}
         )
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
@@ -68,7 +70,25 @@ class Pretrainer(Learner):
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Log the scores of the training clips at the end of an epoch."""
         if self.trainer.is_last_batch:
-            self._log_scores("train")
+            self.log_epoch()
+
+    def on_train_epoch_start(self) -> None:
+        """Forget the training clips of the epoch before."""
+        for name in _SCORES:
+            self._mean("train", name).reset()
+
+    def log_epoch(self) -> None:
+        """Log the scores of the training clips of an epoch; their sums are kept until the next one begins."""
+        self._log_scores("train")
+
+    def epoch_state(self) -> dict[str, Any]:
+        """Return the sums of losses and hits."""
+        return {name: self._mean("train", name).sums() for name in _SCORES}
+
+    def restore_epoch(self, state: dict[str, Any]) -> None:
+        """Restore what `epoch_state` returned."""
+        for name in _SCORES:
+            self._mean("train", name).restore(state[name])
 
     def on_validation_epoch_end(self) -> None:
         """Log the scores of the validation clips."""
@@ -94,10 +114,11 @@ class Pretrainer(Learner):
         return loss
 
     def _log_scores(self, split: str) -> None:
-        for name in ("loss", "accuracy"):
+        for name in _SCORES:
             mean = self._mean(split, name)
             self.log(f"{split}/{name}", mean.compute(), on_step=False, on_epoch=True, batch_size=1)
-            mean.reset()
+            if split != "train":
+                mean.reset()
 
     def _mean(self, split: str, name: str) -> Mean:
         return cast(Mean, self.scores[f"{split}_{name}"])

@@ -87,8 +87,9 @@ class Tagger(Learner):
         return self.model(batch["inputs"], batch["lengths"])
 
     def on_train_epoch_start(self) -> None:
-        """Forget the training clips of an epoch that was interrupted."""
+        """Forget the training clips of the epoch before."""
         self._train_scored.clear()
+        self._loss("train").reset()
 
     def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         """Return the loss of a batch."""
@@ -108,7 +109,28 @@ class Tagger(Learner):
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Log the scores of the training clips at the end of an epoch, each from its own training step."""
         if self.trainer.is_last_batch:
-            self._log_scores("train")
+            self.log_epoch()
+
+    def log_epoch(self) -> None:
+        """Log the scores of the training clips of an epoch; they are kept until the next one begins."""
+        self._log_scores("train")
+
+    def epoch_state(self) -> dict[str, Any]:
+        """Return the sums of losses, and the probabilities and targets of the clips that are scored."""
+        scores, targets = ([batch[part] for batch in self._train_scored] for part in (0, 1))
+        return {
+            "loss": self._loss("train").sums(),
+            "sizes": [len(batch) for batch in scores],
+            "scores": torch.cat(scores) if scores else torch.empty(0),
+            "targets": torch.cat(targets).bool() if targets else torch.empty(0),
+        }
+
+    def restore_epoch(self, state: dict[str, Any]) -> None:
+        """Restore what `epoch_state` returned."""
+        self._loss("train").restore(state["loss"])
+        parts = (state[name].to(self.device).split(state["sizes"]) for name in ("scores", "targets"))
+        scored = zip(*parts, strict=True) if state["sizes"] else ()
+        self._train_scored = [(scores, targets.int()) for scores, targets in scored]
 
     def on_validation_epoch_end(self) -> None:
         """Choose the threshold, and log the scores of the validation clips."""
@@ -200,13 +222,13 @@ class Tagger(Learner):
         metrics, loss = self._metrics(split), self._loss(split)
         if split == "train":
             metrics.update(*(torch.cat(part) for part in zip(*self._train_scored, strict=True)))
-            self._train_scored.clear()
         scores: dict[str, Any] = {f"{split}/loss": loss.compute(), **metrics.compute()}
         if split != "train":
             tuned = f1_at(self.tuned_threshold, *metrics.gathered())
             scores |= {f"{split}/{name}": value for name, value in tuned.items()}
         metrics.reset()
-        loss.reset()
+        if split != "train":
+            loss.reset()
         self.log_dict(scores, on_step=False, on_epoch=True, batch_size=1)
 
     def _loss(self, split: str) -> Mean:
