@@ -170,10 +170,12 @@ def test_a_signal_in_training_says_how_to_go_on(tmp_path, monkeypatch, capsys, n
         run(tmp_path / "run", "trainer.max_epochs=3")
     assert exit_.value.code == code
     assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == before
-    said = f"Stopped{by} in epoch 2; ckpt_path=run/checkpoints/last.ckpt resumes from its beginning."
+    said = f"Stopped{by} after step 4, in epoch 2; ckpt_path=run/checkpoints/last.ckpt continues from there."
     assert said in capsys.readouterr().out
     monkeypatch.undo()
-    run(tmp_path / "rest", "trainer.max_epochs=3", f"ckpt_path={tmp_path}/run/checkpoints/last.ckpt")
+    last = tmp_path / "run" / "checkpoints" / "last.ckpt"
+    assert torch.load(last, weights_only=True)["resumption"]["batch"] == 1
+    run(tmp_path / "rest", "trainer.max_epochs=3", f"ckpt_path={last}")
 
 
 def test_a_run_that_goes_on_elsewhere_takes_the_centroids_that_it_had(plain, tmp_path, capsys):

@@ -124,9 +124,8 @@ def test_a_place_in_other_batches_is_refused(tmp_path):
         (NumbersModule(batch_size=5), "loader.batch_size=2, and here it is 5"),
         (NumbersModule("balanced"), "loader.sampling=uniform, and here it is balanced"),
     ):
-        with pytest.raises(
-            UserError, match=f"^ckpt_path={path} was written inside an epoch with {words}; use"
-        ):
+        said = f"^ckpt_path={path} was written inside an epoch with {words}; use"
+        with pytest.raises(UserError, match=said):
             fit(changed, tmp_path, path)
 
 

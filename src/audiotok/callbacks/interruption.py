@@ -1,22 +1,28 @@
-"""Training that is told to stop, by SIGTERM or Ctrl-C, stops between two steps."""
+"""Training that is told to stop, by SIGTERM or Ctrl-C, stops between two steps, and leaves a checkpoint."""
 
 import signal
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 
-from audiotok.run.stopping import defer, resume, stop_here
+from audiotok.run.stopping import asked, defer, resume, stop_here
 
 
 class Interruption(pl.Callback):
     """Note signals while training, and stop at the end of a step or of a batch of validation.
 
-    Several processes stop with the first one: it alone stops by itself, and the others, which then wait for
-    it, fail or are ended by it.
+    After a step a checkpoint is written first, from which training resumes in that place. Several processes
+    stop with the first one: it alone stops by itself, and the others, which then wait for it, fail or are
+    ended by it. They leave no checkpoint, for which all of them are needed.
+
+    Args:
+        last: Where the checkpoint is written, in place of that of the last epoch.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, last: Path) -> None:
+        self._last = last
         self._handler = signal.getsignal(signal.SIGTERM)
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -33,7 +39,10 @@ class Interruption(pl.Callback):
         self._take_back()
 
     def on_train_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:
-        """Stop after a step."""
+        """Stop after a step; this is the last of the callbacks, so that the others have counted it."""
+        if asked() and trainer.world_size == 1:
+            trainer.save_checkpoint(self._last)
+            stop_here(f"after step {trainer.global_step}, in epoch {trainer.current_epoch + 1}")
         self._stop(trainer)
 
     def on_validation_batch_end(self, trainer: pl.Trainer, *_: Any) -> None:

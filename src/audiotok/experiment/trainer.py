@@ -34,7 +34,6 @@ def build_callbacks(
         "_resumption": Resumption(),
         "_one_run": OneRun(destination.folder, tokenizer),
         "_history": History(destination.folder.history),
-        "_interruption": Interruption(),
         **{
             str(key): build_offered(node, offered)
             for key, node in (config.get("callbacks") or {}).items()
@@ -43,6 +42,7 @@ def build_callbacks(
     }
     if _shows_bar(config):
         callbacks["_progress"] = Progress()
+    callbacks["_interruption"] = Interruption(destination.folder.last)
     return callbacks
 
 

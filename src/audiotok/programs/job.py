@@ -122,7 +122,8 @@ def _how_to_go_on(folder: RunFolder, program: str, in_sweep: bool, stopped: Stop
         return ""
     if not folder.last.exists():
         return "; the same command begins again, with what is in the cache"
-    does = "resumes from its beginning" if stopped.place else "continues from there"
+    lost_place = stopped.place.startswith("in epoch")  # `Interruption` has written no checkpoint
+    does = "resumes from its beginning" if lost_place else "continues from there"
     return f"; ckpt_path={os.path.relpath(folder.last)} {does}"
 
 
