@@ -33,8 +33,8 @@ class Numbers(Dataset):
     def __len__(self) -> int:
         return 10
 
-    def __getitems__(self, draws: list[Any]) -> Tensor:
-        return torch.tensor([[float(draw.clip), float(draw.seed % 1000)] for draw in draws])
+    def __getitems__(self, draws: list[Any]) -> dict[str, Tensor]:
+        return {"inputs": torch.tensor([[float(draw.clip), float(draw.seed % 1000)] for draw in draws])}
 
 
 class NumbersModule(ClipDataModule):
@@ -68,10 +68,10 @@ class Sum(pl.LightningModule):
         self.weight = nn.Parameter(torch.zeros(1))
         self.seen: list[list[float]] = []
 
-    def training_step(self, batch: Tensor, batch_index: int) -> Tensor:
+    def training_step(self, batch: dict[str, Tensor], batch_index: int) -> Tensor:
         drawn = [random.random(), float(np.random.rand()), float(torch.rand(()))]
-        self.seen.append([*batch.flatten().tolist(), *drawn])
-        return self.weight.sum() * batch.sum()
+        self.seen.append([*batch["inputs"].flatten().tolist(), *drawn])
+        return self.weight.sum() * batch["inputs"].sum()
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.SGD(self.parameters(), lr=0.01)
@@ -89,7 +89,11 @@ class SaveAt(pl.Callback):
 
 
 def fit(
-    data: NumbersModule, folder: Path, ckpt_path: Path | None = None, *callbacks: pl.Callback
+    data: NumbersModule,
+    folder: Path,
+    ckpt_path: Path | None = None,
+    *callbacks: pl.Callback,
+    model: dict[str, Any] | None = None,
 ) -> list[list[float]]:
     pl.seed_everything(0 if ckpt_path is None else 1, verbose=False)
     module = Sum()
@@ -102,7 +106,7 @@ def fit(
         enable_model_summary=False,
         use_distributed_sampler=False,
         default_root_dir=folder,
-        callbacks=[Resumption(), *callbacks],
+        callbacks=[Resumption(model), *callbacks],
     )
     trainer.fit(module, data, ckpt_path=ckpt_path, weights_only=True)
     return module.seen
@@ -127,6 +131,14 @@ def test_a_place_in_other_batches_is_refused(tmp_path):
         said = f"^ckpt_path={path} was written inside an epoch with {words}; use"
         with pytest.raises(UserError, match=said):
             fit(changed, tmp_path, path)
+
+
+def test_a_model_that_differs_in_what_its_weights_do_not_show_is_refused(tmp_path):
+    path = tmp_path / "a.ckpt"
+    fit(NumbersModule(), tmp_path, None, SaveAt(2, path), model={"num_heads": 2})
+    said = f"^ckpt_path={path} was trained with model.num_heads=2, and here it is 4; use the model of its run"
+    with pytest.raises(UserError, match=said):
+        fit(NumbersModule(), tmp_path, path, model={"num_heads": 4})
 
 
 def test_a_checkpoint_of_an_earlier_version_continues_in_its_place_and_says_so(tmp_path, caplog):

@@ -18,6 +18,7 @@ import pytest
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint, EarlyStopping, ModelCheckpoint
+from runs import run
 from tiny import build_tiny_recipe, fit_vocabulary
 from tiny_models import KINDS
 
@@ -31,6 +32,7 @@ from audiotok.data.corpus.corpus import Corpus
 from audiotok.loader.datamodule import ClipDataModule
 from audiotok.logger.logger import RunLogger
 from audiotok.model.model import Sizes, Start
+from audiotok.run.history import read_history
 from audiotok.store import Store
 from audiotok.tokens.tokenizer import Tokenizer
 from audiotok.training.loss import BCE
@@ -238,3 +240,33 @@ def test_a_run_that_is_stopped_anywhere_ends_as_if_it_had_not_been(fit, name, tm
         assert not differing, f"{name}, stopped at {moment}: {differing[:5]}"
         fault = "after an epoch" if moment.startswith("epoch") else "inside an epoch"
         tally(f"training resumes from a checkpoint written {fault}", Counter({"equal to the last bit": 1}))
+
+
+def test_two_processes_resume_inside_an_epoch(tmp_path, tally):
+    every_step = (
+        "+callbacks.steps._target_=pytorch_lightning.callbacks.ModelCheckpoint",
+        "+callbacks.steps.every_n_train_steps=1",
+        "+callbacks.steps.save_top_k=-1",
+        "+callbacks.steps.filename='{step}'",
+    )
+    settings = (
+        "trainer.devices=2",
+        "loader.batch_size=4",
+        "loader.sampling=balanced",
+        "trainer.max_epochs=2",
+    )
+    run(tmp_path / "whole", *settings, *every_step)
+    first = tmp_path / "whole" / "checkpoints" / "step=1.ckpt"
+    assert len(torch.load(first, weights_only=True)["resumption"]["processes"]) == 2
+    run(tmp_path / "rest", *settings, *every_step, f"ckpt_path='{first}'")
+    wanted, found = (
+        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)
+        for name in ("whole", "rest")
+    )
+    for key in ("state_dict", "optimizer_states", "lr_schedulers", "global_step", "epoch"):
+        assert not differences(wanted[key], found[key])
+    rows = [read_history(tmp_path / name / "history.csv") for name in ("whole", "rest")]
+    for row in (*rows[0], *rows[1]):
+        row.pop("train/clips_per_second")
+    assert not differences(*rows)
+    tally("two processes resume inside an epoch", Counter({"equal to the last bit": 1}))

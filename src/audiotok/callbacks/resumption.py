@@ -45,9 +45,14 @@ class Counts(Protocol):
 
 
 class Resumption(pl.Callback):
-    """Save and restore the place in an epoch; the first of the callbacks, so that others find it restored."""
+    """Save and restore the place in an epoch; the first of the callbacks, so that others find it restored.
 
-    def __init__(self) -> None:
+    Args:
+        model: Settings of the model, which a run that resumes must share; its weights do not show them all.
+    """
+
+    def __init__(self, model: dict[str, Any] | None = None) -> None:
+        self._model = model or {}
         self._saved: dict[str, Any] = {}  # of the checkpoint that training resumes from
         self._random: dict[str, Any] | None = None  # until the first batch
 
@@ -63,6 +68,7 @@ class Resumption(pl.Callback):
             processes = [None] * trainer.world_size
             torch.distributed.all_gather_object(processes, mine)
         checkpoint[_KEY] = {
+            "model": self._model,
             "stage": stage,
             "batch": loop.batch_progress.current.ready,
             "is_last_batch": loop.batch_progress.is_last_batch,
@@ -78,11 +84,18 @@ class Resumption(pl.Callback):
         """Check that the place exists in this run.
 
         Raises:
-            UserError: The checkpoint was written inside an epoch whose batches are others here.
+            UserError: The model is another one, or the checkpoint was written inside an epoch whose batches
+                are others here.
         """
         if trainer.state.fn != "fit":
             return
         self._saved = checkpoint.get(_KEY, {})
+        for key, before in self._saved.get("model", {}).items():
+            if self._model.get(key, before) != before:
+                raise UserError(
+                    f"ckpt_path={trainer.ckpt_path} was trained with model.{key}={before}, and here it is "
+                    f"{self._model[key]}; use the model of its run."
+                )
         for callback in trainer.callbacks:  # type: ignore[attr-defined]
             state = checkpoint["callbacks"].get(callback.state_key)
             if isinstance(callback, EarlyStopping) and state:

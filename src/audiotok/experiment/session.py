@@ -70,6 +70,7 @@ def quieten(leads: bool) -> None:
         r"The number of training batches .* is smaller than the logging interval.*",
         r"It is recommended to use .*sync_dist=True.*",  # metrics gather what they log
         r"Checkpoint directory .* exists and is not empty.*",  # a run may resume in its own folder
+        r"You're resuming from a checkpoint that ended before.*",  # the loader starts in its place
         r".*Please add the following callbacks.*",  # a run may resume with other callbacks
         r"The dirpath has changed.*",  # a resumed run writes its last checkpoint to a folder of its own
     ):

@@ -15,7 +15,7 @@ from audiotok.callbacks.one_run import OneRun
 from audiotok.callbacks.progress import Progress
 from audiotok.callbacks.resumption import Resumption
 from audiotok.errors import UserError
-from audiotok.experiment.configuration import build_node, build_offered
+from audiotok.experiment.configuration import build_node, build_offered, model_node, plain
 from audiotok.logger.logger import RunLogger
 from audiotok.run.destination import Destination
 from audiotok.tokens.tokenizer import Tokenizer
@@ -31,7 +31,7 @@ def build_callbacks(
     """
     offered = {"destination": destination, "logger": logger, "dirpath": str(destination.folder.checkpoints)}
     callbacks: dict[str, pl.Callback] = {
-        "_resumption": Resumption(),
+        "_resumption": Resumption(plain(model_node(config))),
         "_one_run": OneRun(destination.folder, tokenizer),
         "_history": History(destination.folder.history),
         **{
