@@ -131,15 +131,15 @@ class Resumption(pl.Callback):
             return
         mine = processes[trainer.global_rank]
         trainer.callback_metrics.update({n: v.to(pl_module.device) for n, v in mine["metrics"].items()})
-        self._random = mine["random"]
         _set_random(mine["random"])
+        self._random = mine["random"] if is_inside and not self._saved["is_last_batch"] else None
         if is_inside:
             _restore(trainer, pl_module, mine)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Restore the generators once more: the loader has drawn from them when it began."""
+        """Restore the generators once more inside an epoch: there the loader had drawn from them before."""
         if self._random is not None:
             _set_random(self._random)
             self._random = None
