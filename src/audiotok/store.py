@@ -128,7 +128,12 @@ class Store:
     """
 
     def __init__(self, root: str | Path = DEFAULT_ROOT) -> None:
-        self.root = Path(root).expanduser()
+        try:
+            self.root = Path(root).expanduser()
+        except RuntimeError as error:  # neither HOME nor an entry in /etc/passwd
+            raise UserError(
+                f"cache_dir={root} is in a home folder, and this user has none; set AUDIOTOK_CACHE."
+            ) from error
         self._tidied: set[str] = set()  # kinds whose leftovers have been deleted
         self._outdated: set[str] = set()  # kinds with entries of an earlier version, reported
         self._reported: set[Path] = set()  # damaged entries, reported and not yet made again
