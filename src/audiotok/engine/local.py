@@ -6,6 +6,8 @@ Threads would wait for each other: decoding releases Python's global lock, but t
 import gc
 import multiprocessing
 import os
+import pickle
+import shutil
 import signal
 import sys
 import threading
@@ -13,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import lru_cache
 from typing import Any
 
 from audiotok.engine.engine import Engine, Failed, Numbered, attempt
@@ -44,10 +47,11 @@ class Local(Engine):
             yield from ((index, attempt(function, part)) for index, part in parts)
             return
         waiting = deque(parts)
+        content = pickle.dumps(function)  # once, and not as the pool does: tensors would go through files
         while waiting:  # a new pool after each process that died
             pool = ProcessPoolExecutor(min(self.n_workers, len(waiting)), initializer=_start_worker)
             try:
-                yield from self._drain(pool, function, waiting)
+                yield from self._drain(pool, content, waiting)
             except BaseException:  # the caller stops: parts that are being processed are not waited for
                 _kill(pool)
                 raise
@@ -55,7 +59,7 @@ class Local(Engine):
                 pool.shutdown(cancel_futures=True)
 
     def _drain(
-        self, pool: ProcessPoolExecutor, function: Callable[[Any], Any], waiting: deque[tuple[int, Any]]
+        self, pool: ProcessPoolExecutor, content: bytes, waiting: deque[tuple[int, Any]]
     ) -> Iterator[tuple[int, Any]]:
         """Process waiting parts until none is left or the pool breaks, a few at a time to limit memory."""
         running: dict[Future[Any], int] = {}
@@ -63,7 +67,7 @@ class Local(Engine):
         while running or (waiting and lives):
             while waiting and lives and len(running) < 2 * self.n_workers:
                 try:
-                    running[pool.submit(attempt, function, waiting[0][1])] = waiting[0][0]
+                    running[pool.submit(_attempt, content, waiting[0][1])] = waiting[0][0]
                     waiting.popleft()
                 except BrokenProcessPool:
                     lives = False
@@ -118,7 +122,19 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()  # the last worker exits first: later workers hold the pipes of earlier ones open
+    sockets = getattr(multiprocessing.current_process(), "_config", {}).get("tempdir")
+    if sockets:  # through which torch passes tensors; a process that ends in order removes them itself
+        shutil.rmtree(sockets, ignore_errors=True)
     os._exit(1)
+
+
+def _attempt(function: bytes, part: Any) -> Any:
+    return attempt(_unpickled(function), part)
+
+
+@lru_cache(maxsize=1)
+def _unpickled(function: bytes) -> Callable[[Any], Any]:
+    return pickle.loads(function)  # the parent's own
 
 
 def _reason(error: BaseException) -> str:
