@@ -1,3 +1,4 @@
+import errno
 import logging
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from audiotok.callbacks.checkpoint import BestCheckpoint
+from audiotok.callbacks.checkpoint import BestCheckpoint, CheckpointFiles
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*LeafSpec"),  # Lightning 2.6 on torch 2.14
@@ -145,3 +146,25 @@ def test_a_damaged_best_checkpoint_is_not_taken_over(tmp_path, caplog):
         best = fit(tmp_path / "rest", [0.3, 0.2, 0.1], 3, tmp_path / "last.ckpt")
     assert "it is damaged" in caplog.text
     assert epochs_trained(best.best_model_path) == 3
+
+
+def test_a_checkpoint_is_written_beside_its_place_and_not_in_tmpdir(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    CheckpointFiles().save_checkpoint({"weight": torch.ones(2)}, tmp_path / "run" / "last.ckpt")
+    assert torch.load(tmp_path / "run" / "last.ckpt", weights_only=True)["weight"].tolist() == [1, 1]
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["last.ckpt"]
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_of_before(tmp_path, monkeypatch):
+    path = tmp_path / "last.ckpt"
+    CheckpointFiles().save_checkpoint({"weight": torch.ones(2)}, path)
+
+    def refuse(descriptor):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", refuse)
+    with pytest.raises(OSError, match="No space") as raised:
+        CheckpointFiles().save_checkpoint({"weight": torch.zeros(2)}, path)
+    assert raised.value.filename == str(path)
+    assert torch.load(path, weights_only=True)["weight"].tolist() == [1, 1]
+    assert list(tmp_path.iterdir()) == [path]

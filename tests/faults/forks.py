@@ -52,8 +52,8 @@ class Forks:
         Args:
             verb: Of the command line.
             arguments: Its overrides or options.
-            request: `folder` to be in, `environment`, `kill_at` a change, `kill_after` seconds, `limit` on the
-                bytes of a file, `fail_from` a change on with `error`, a number of errno.
+            request: `folder` to be in, `environment`, `kill_at` a change, `kill_after` seconds, `limit` on
+                the bytes of a file, `fail_from` a change on with `error`, a number of errno.
 
         Returns:
             `status`, that of the process, negative for a signal; `output`; `n_changes`, the number of changes

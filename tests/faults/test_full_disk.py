@@ -17,7 +17,8 @@ pytestmark = pytest.mark.faults
 NAMES = ("train", "resume", "pretrain", "prepare", "sweep")
 ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 SENTENCE = re.compile(
-    r"^(?:\d\d:\d\d:\d\d )?(hydra\.run\.dir|hydra\.sweep\.dir|cache_dir|TMPDIR)=\S+ (cannot be written|has less than)",
+    r"^(?:\d\d:\d\d:\d\d )?(?:hydra\.run\.dir|hydra\.sweep\.dir|cache_dir|TMPDIR)=\S+ "
+    r"(?:cannot be written|has less than)",
     re.M,
 )
 
