@@ -60,7 +60,7 @@ READERS = {
     "per_class.csv": table,
     "skipped.csv": table,
     "sweep.csv": table,
-    "config.yaml": lambda path: path.read_text(encoding="utf-8"),
+    "config.yaml": lambda path: path.read_text(encoding="utf-8"),  # without its folder, see `results`
 }
 
 
@@ -71,7 +71,8 @@ def results(folder):
         read = READERS.get(path.name) or READERS.get(path.suffix)
         hidden = any(part.startswith(".") for part in name.split("/"))
         if read and not hidden:
-            found[name] = read(path)
+            read_now = read(path)
+            found[name] = read_now.replace(str(folder), "") if isinstance(read_now, str) else read_now
         if name.endswith("metrics.json"):  # compared with its checksum
             RunFolder(path.parent).read_metrics()
     return found

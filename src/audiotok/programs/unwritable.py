@@ -82,10 +82,15 @@ def _said(function: Callable[[], Any]) -> Any:
 
 
 def _places() -> dict[str, str]:
-    """Return the folder that Hydra writes to; before it has told of one, the folder of all of them."""
-    if not HydraConfig.initialized():
-        return {"hydra.run.dir": "outputs"}
-    job = HydraConfig.get()
-    if job.mode is RunMode.MULTIRUN:
-        return {"hydra.sweep.dir": str(job.sweep.dir)}
-    return {"hydra.run.dir": str(job.run.dir)}
+    """Return the folder that Hydra writes to, by its key.
+
+    Outside of a job Hydra does not tell: then it is what the command line says, or the folder of all runs.
+    """
+    if HydraConfig.initialized():
+        job = HydraConfig.get()
+        if job.mode is RunMode.MULTIRUN:
+            return {"hydra.sweep.dir": str(job.sweep.dir)}
+        return {"hydra.run.dir": str(job.run.dir)}
+    key = "hydra.sweep.dir" if {"-m", "--multirun"} & set(sys.argv) else "hydra.run.dir"
+    given = [argument.partition("=")[2] for argument in sys.argv if argument.startswith(f"{key}=")]
+    return {key: given[-1] if given else "outputs"}
