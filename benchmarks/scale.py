@@ -26,8 +26,8 @@ from rich.console import Console
 from rich.table import Table
 
 from audiotok.data.corpus.corpus import Corpus, open_corpus
-from audiotok.data.corpus.inspection import inspect_clip
 from audiotok.data.corpus.parts import Part
+from audiotok.data.inspection import inspect_clip
 from audiotok.data.reading.files import Files
 from audiotok.experiment import build_model, build_tokenizer
 from audiotok.experiment.configuration import build_node

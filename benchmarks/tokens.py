@@ -41,10 +41,10 @@ from rich.table import Table
 from sklearn.cluster import KMeans
 from torch.utils.data import DataLoader, Dataset
 
+from audiotok.data.audio import read_mono
 from audiotok.data.clip import Clip
 from audiotok.data.corpus.corpus import open_corpus
 from audiotok.data.layout.layout import sound_of
-from audiotok.data.reading.audio import read_mono
 from audiotok.experiment import build_tokenizer
 from audiotok.experiment.configuration import build_node
 from audiotok.loader.clips import ClipDataset, unchanged

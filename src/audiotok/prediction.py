@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from audiotok.data.audio import EXTENSIONS, UnreadableError, read_waveform_blocks
 from audiotok.data.clip import SoundClass
-from audiotok.data.reading.audio import EXTENSIONS, UnreadableError, read_waveform_blocks
 from audiotok.errors import UserError
 from audiotok.experiment import Restored
 

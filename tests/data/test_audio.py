@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from audiotok.data.audio import EXTENSIONS, UnreadableError, read_mono, read_waveform
 from audiotok.data.reading import m4a
-from audiotok.data.reading.audio import EXTENSIONS, UnreadableError, read_mono, read_waveform
 
 RATE = 8000
 

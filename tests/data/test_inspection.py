@@ -7,7 +7,7 @@ import pytest
 import soundfile
 from tiny import file_at
 
-from audiotok.data.corpus.inspection import Condition, inspect_clip
+from audiotok.data.inspection import Condition, inspect_clip
 from audiotok.data.limits import Limits
 from audiotok.data.reading.files import Files
 from audiotok.data.source import Check

@@ -10,8 +10,8 @@ import pytest
 import soundfile
 from tiny import file_at
 
-from audiotok.data.corpus.inspection import inspect_clip
-from audiotok.data.reading.audio import UnreadableError, read_header, read_mono
+from audiotok.data.audio import UnreadableError, read_header, read_mono
+from audiotok.data.inspection import inspect_clip
 from audiotok.data.reading.m4a import M4A
 from audiotok.errors import UserError
 

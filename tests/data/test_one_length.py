@@ -12,8 +12,7 @@ import pytest
 import soundfile
 from tiny import file_at
 
-from audiotok.data.corpus.inspection import inspect_clip
-from audiotok.data.reading.audio import (
+from audiotok.data.audio import (
     UnreadableError,
     read_blocks,
     read_header,
@@ -21,6 +20,7 @@ from audiotok.data.reading.audio import (
     read_waveform,
     read_waveform_blocks,
 )
+from audiotok.data.inspection import inspect_clip
 from audiotok.data.reading.excerpt import Excerpt
 
 RATE = 16_000

@@ -13,11 +13,11 @@ from loopback import Server, serve
 from tiny import tiny_source
 from torch.utils.data import DataLoader, Dataset
 
+from audiotok.data.audio import read_mono
 from audiotok.data.clip import Location
 from audiotok.data.corpus.catalogue import Catalogue
 from audiotok.data.corpus.manifest import open_manifest, update_manifest
 from audiotok.data.layout.layout import sound_of
-from audiotok.data.reading.audio import read_mono
 from audiotok.data.reading.files import Files
 from audiotok.engine.local import Local
 from audiotok.errors import UnreachableError, UserError

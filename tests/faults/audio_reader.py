@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from tiny import file_at
 
-from audiotok.data.corpus.inspection import Condition, inspect_clip
-from audiotok.data.reading.audio import UnreadableError, read_mono
+from audiotok.data.audio import UnreadableError, read_mono
+from audiotok.data.inspection import Condition, inspect_clip
 
 
 def read(source: Path | bytes, start: float = 0.0, seconds: float | None = None) -> np.ndarray | str:

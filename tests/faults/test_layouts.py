@@ -12,10 +12,10 @@ from layouts import WRITERS
 from limits_of_tries import one_sentence, within_seconds, without_network
 from tiny import tiny_source
 
+from audiotok.data.audio import UnreadableError
 from audiotok.data.clip import Listing
 from audiotok.data.layout.layout import layout_named, sound_of
 from audiotok.data.layout.segments import CLASS_TABLE
-from audiotok.data.reading.audio import UnreadableError
 from audiotok.errors import UserError
 
 pytestmark = pytest.mark.faults

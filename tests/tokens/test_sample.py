@@ -17,10 +17,10 @@ from layouts import clips_of as clips_in
 from layouts import write_parquet
 from tiny import dataset_of, file_at, tiny_source
 
+from audiotok.data.audio import read_mono
 from audiotok.data.clip import Clip
 from audiotok.data.corpus.catalogue import Catalogue
 from audiotok.data.corpus.corpus import Corpus, open_corpus
-from audiotok.data.reading.audio import read_mono
 from audiotok.errors import UserError
 from audiotok.loader import waveforms
 from audiotok.loader.cache import ClipCache

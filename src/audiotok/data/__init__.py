@@ -2,6 +2,7 @@
 
 `clip` has the nouns and `source` the interface of the config group `data`, whose options are the modules
 `audioset`, `csv`, `esc50`, `fsd50k` and `synthetic`. `validation` and `limits` are settings that all options
-share. `layout` finds clips in folders and containers, `reading` decodes them, `corpus` inspects them and
-opens the usable ones, and `synthesis` makes the sounds of the embedded dataset.
+share. `layout` finds clips in folders and containers, `audio` reads their waveforms by the decoders in
+`reading`, `inspection` says what is wrong with one clip, `corpus` inspects all of them and opens the usable
+ones, and `synthesis` makes the sounds of the embedded dataset.
 """

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from audiotok.data.audio import UnreadableError, read_mono, resample
 from audiotok.data.clip import Clip
 from audiotok.data.corpus.catalogue import Catalogue
 from audiotok.data.layout.layout import sound_of
-from audiotok.data.reading.audio import UnreadableError, read_mono, resample
 from audiotok.errors import UserError
 from audiotok.features.features import Features
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from audiotok.data.reading.audio import EXTENSIONS, UnreadableError, read_header, read_waveform
+from audiotok.data.audio import EXTENSIONS, UnreadableError, read_header, read_waveform
 from audiotok.errors import UserError
 from audiotok.features.features import Features
 

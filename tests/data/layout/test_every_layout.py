@@ -11,10 +11,10 @@ from layouts import WRITERS, clips_of, write_layout, write_tar
 from tiny import tiny_source
 from torch.utils.data import DataLoader, Dataset
 
+from audiotok.data.audio import read_mono
 from audiotok.data.clip import Location
 from audiotok.data.layout.layout import LAYOUTS, choose_layout, layout_named, sound_of
 from audiotok.data.layout.segments import CLASS_TABLE
-from audiotok.data.reading.audio import read_mono
 from audiotok.data.reading.files import Files
 
 every_kind = pytest.mark.parametrize("kind", WRITERS)

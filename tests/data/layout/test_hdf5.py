@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from layouts import write_hdf5, write_hdf5_mp3
 
+from audiotok.data.audio import UnreadableError, read_mono
 from audiotok.data.clip import Location
 from audiotok.data.layout.hdf5 import HDF5
 from audiotok.data.layout.hdf5_mp3 import HDF5MP3
 from audiotok.data.layout.layout import choose_layout
-from audiotok.data.reading.audio import UnreadableError, read_mono
 from audiotok.data.reading.files import Files
 from audiotok.errors import UserError
 

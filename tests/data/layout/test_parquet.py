@@ -3,10 +3,10 @@ import pyarrow.parquet as pq
 import pytest
 from layouts import write_parquet
 
+from audiotok.data.audio import UnreadableError
 from audiotok.data.clip import Location
 from audiotok.data.layout import parquet
 from audiotok.data.layout.parquet import Parquet
-from audiotok.data.reading.audio import UnreadableError
 from audiotok.data.reading.files import Files
 from audiotok.errors import UserError
 

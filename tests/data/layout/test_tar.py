@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from layouts import write_tar
 
+from audiotok.data.audio import UnreadableError
 from audiotok.data.clip import Location
 from audiotok.data.layout.tar import Tar
-from audiotok.data.reading.audio import UnreadableError
 from audiotok.data.reading.files import Files
 from audiotok.errors import UserError
 

@@ -19,9 +19,9 @@ import pyarrow.compute as pc
 from audiotok.data.clip import Clip, Location
 from audiotok.data.corpus import parts
 from audiotok.data.corpus.catalogue import Catalogue
-from audiotok.data.corpus.inspection import UNREAD, Condition, inspect_clip
 from audiotok.data.corpus.parts import Part, process
 from audiotok.data.corpus.tables import read_table, write_table
+from audiotok.data.inspection import UNREAD, Condition, inspect_clip
 from audiotok.data.reading.files import Entry, Files
 from audiotok.data.source import Check
 from audiotok.engine.engine import Engine

@@ -23,8 +23,8 @@ import pyarrow as pa
 from audiotok.data.clip import Findings, Listing, SoundClass, Tally
 from audiotok.data.corpus.catalogue import SCHEMA, USABLE, table_of
 from audiotok.data.corpus.conditions import CONDITIONS, conditions_of, groups_of, is_unread
-from audiotok.data.corpus.inspection import Condition
 from audiotok.data.corpus.tables import read_table, write_table
+from audiotok.data.inspection import Condition
 from audiotok.data.limits import Limits
 from audiotok.data.source import Source
 from audiotok.disk.parsing import read_json

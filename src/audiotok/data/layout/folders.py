@@ -6,9 +6,9 @@ unbalanced_train_segments_part00/Y<id>.wav`. How a name spells an id is the matt
 
 from collections.abc import Iterator
 
+from audiotok.data.audio import EXTENSIONS
 from audiotok.data.clip import Location
 from audiotok.data.layout.layout import Found, Layout, set_of
-from audiotok.data.reading.audio import EXTENSIONS
 from audiotok.data.reading.files import Entry, Files
 
 

@@ -15,10 +15,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from audiotok.data.audio import UnreadableError
 from audiotok.data.clip import Location
 from audiotok.data.layout.containers import Containers, Opened
 from audiotok.data.layout.layout import Found
-from audiotok.data.reading.audio import UnreadableError
 from audiotok.data.reading.files import Files, as_text, is_url
 from audiotok.errors import UserError
 

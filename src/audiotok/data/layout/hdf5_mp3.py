@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from audiotok.data.audio import UnreadableError
 from audiotok.data.clip import Location
 from audiotok.data.layout.hdf5 import HDF5, is_called_mp3
-from audiotok.data.reading.audio import UnreadableError
 from audiotok.data.reading.files import Files
 
 # A reference, a collection and an object of the HDF5 file format 3.0, III.E and IV.A.2.d, with offsets of

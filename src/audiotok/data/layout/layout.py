@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import ClassVar, NamedTuple
 
+from audiotok.data.audio import UnreadableError
 from audiotok.data.clip import Location
-from audiotok.data.reading.audio import UnreadableError
 from audiotok.data.reading.files import Entry, Files, as_text, is_url
 from audiotok.errors import UserError
 

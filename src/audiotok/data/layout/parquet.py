@@ -19,10 +19,10 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from audiotok.data.audio import UnreadableError
 from audiotok.data.clip import Location
 from audiotok.data.layout.containers import Containers, Opened
 from audiotok.data.layout.layout import Found, labels_of
-from audiotok.data.reading.audio import UnreadableError
 from audiotok.data.reading.files import Files, is_url
 from audiotok.errors import UserError
 

@@ -4,9 +4,9 @@ import re
 from collections.abc import Container, Iterable, Mapping
 from typing import NamedTuple
 
+from audiotok.data.audio import EXTENSIONS
 from audiotok.data.clip import Findings, Location
 from audiotok.data.layout.layout import Found
-from audiotok.data.reading.audio import EXTENSIONS
 
 # The eleven characters of a YouTube id and an optional _start or _start-end; optionally after a Y.
 _ID_AND_TIMES = r"([A-Za-z0-9_-]{11})(?:_(\d+(?:\.\d+)?)(?:-\d+(?:\.\d+)?)?)?"

@@ -9,11 +9,11 @@ import tarfile
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
+from audiotok.data.audio import UnreadableError
 from audiotok.data.clip import Location
 from audiotok.data.layout.containers import Containers
 from audiotok.data.layout.folders import is_audio
 from audiotok.data.layout.layout import Found, labels_of
-from audiotok.data.reading.audio import UnreadableError
 from audiotok.data.reading.files import Files, as_text, warn_once
 from audiotok.disk.parsing import parse_json
 from audiotok.errors import UserError

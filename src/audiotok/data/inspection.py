@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from audiotok.data.audio import UnreadableError, mix, read_blocks, read_header
 from audiotok.data.clip import Location
 from audiotok.data.layout.layout import layout_named, sound_of
 from audiotok.data.limits import Limits
-from audiotok.data.reading.audio import UnreadableError, mix, read_blocks, read_header
 from audiotok.data.reading.files import Files, is_url
 from audiotok.data.source import Check
 from audiotok.errors import UserError
