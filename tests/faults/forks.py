@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 _CHANGES = {"os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.truncate"}
@@ -243,8 +244,9 @@ def _become(request, into):
         status = _status_of(request["verb"], request["arguments"])
         atexit._run_exitfuncs()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(Exception):  # the program may have put another one in its place
+                stream.flush()
         os.write(into, b"\0%d" % counted[0])
         os._exit(status)
 
