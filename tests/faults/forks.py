@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import time
+import traceback
 from contextlib import suppress
 from pathlib import Path
 
@@ -232,8 +233,11 @@ def _become(request, into):
         os.setpgid(0, 0)
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        for number in (1, 2):
+        for number, name in ((1, "stdout"), (2, "stderr")):
             os.dup2(into, number)
+            stream = open(number, "w", buffering=1, closefd=False)  # noqa: SIM115, as the process has them
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)
         os.environ.update(request.get("environment", {}))
         os.chdir(request["folder"])
         if request.get("limit"):
@@ -264,9 +268,7 @@ def _status_of(verb, arguments):
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except BaseException:
-        import traceback
-
-        traceback.print_exc()
+        os.write(2, traceback.format_exc().encode())
     return 1
 
 
