@@ -338,7 +338,7 @@ def test_a_full_disk_is_named(refused, tmp_path, monkeypatch):
     def full(*arguments: object, **options: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr("audiotok.tokens.vocabulary.np.save", full)
+    monkeypatch.setattr("audiotok.disk.arrays.np.lib.format.write_array_header_1_0", full)
     message = refused(f"cache_dir={tmp_path}/cache")
     assert "No space left on device" in message
     assert f"cache_dir={tmp_path}/cache" in message

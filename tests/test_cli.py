@@ -126,7 +126,7 @@ def test_predict_prints_the_tags_of_a_sound(trained, sound):
 
 def test_predict_prints_names_as_they_are(monkeypatch):
     classes = [SoundClass("/m/0k4j", name) for name in ("car [/m/0k4j]", ":cat: [red]mew", "[/]")]
-    monkeypatch.setattr("audiotok.experiment.restore", lambda run: None)
+    monkeypatch.setattr("audiotok.experiment.restore", lambda run, trusted: None)
     monkeypatch.setattr("audiotok.prediction.tag", lambda run, file: [Tag(c, 0.5) for c in classes])
     result = CliRunner().invoke(app, ["predict", "run", "a[1] [red]:dog:.wav"])
     assert result.exit_code == 0

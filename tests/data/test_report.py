@@ -133,12 +133,12 @@ def test_the_folder_of_a_preparation_holds_its_configuration(root, tmp_path):
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("check=look", "data.check=look"),
+        ("check=look", "check=look"),
         ("min_positives=few", "min_positives=few"),
         ("cache_dir=5", "cache_dir=5"),
         ("fill=everything", "fill=everything"),
-        ("engine.retries=-1", "engine.retries=-1 is negative"),
-        ("engine.n_workers=0", "engine.n_workers=0 is not positive"),
+        ("engine.retries=-1", "engine.retries=-1"),
+        ("engine.n_workers=0", "engine.n_workers=0"),
         ("engine.n_workers=many", "engine.n_workers=many"),
     ],
 )

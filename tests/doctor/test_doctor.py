@@ -99,6 +99,7 @@ def test_a_dead_codebook_is_found(healthy, examined, tmp_path):
 
 def kill_codebook(folder: Path, number: int) -> None:
     """Let the first centroid of a codebook that is kept take all frames."""
+    from audiotok.disk.checksum import write_checksums
     from audiotok.store import arrays_key
 
     sidecar = json.loads((folder / SIDECAR).read_text())
@@ -106,6 +107,8 @@ def kill_codebook(folder: Path, number: int) -> None:
     arrays["centroids"][number, 1:] += 1e6
     np.save(folder / "centroids.npy", arrays["centroids"])
     (folder / SIDECAR).write_text(json.dumps({**sidecar, "checksum": arrays_key(arrays)}))
+    (folder / "checksums.json").unlink()
+    write_checksums(folder)
 
 
 def test_a_normalisation_that_flattens_is_found(healthy, tmp_path):

@@ -6,6 +6,7 @@ code would touch. Damaged folders have a flipped bit, a cut, or zeros in one fil
 sound run must be told. A try that fails names its folder, or the file, the place and the kind of damage.
 """
 
+import functools
 import io
 import os
 import pickle
@@ -61,13 +62,17 @@ def listen(event: str, arguments: tuple) -> None:
         heard.append(f"{event} {arguments!r}"[:200])
 
 
-sys.addaudithook(listen)  # which cannot be removed, and costs nothing while nothing listens
+@functools.cache
+def install() -> None:
+    """Install the hook when it is first needed: it cannot be removed, and each event of Python calls it."""
+    sys.addaudithook(listen)
 
 
 @contextmanager
 def watched(name: str):
     """Fail if the block starts a program, or takes too long."""
     global listening
+    install()
     heard.clear()
     listening = True
     if hasattr(signal, "setitimer"):

@@ -7,7 +7,9 @@ Results are sent to the calling process, so the cache need not be shared.
 import logging
 import os
 import pickle
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -70,6 +72,7 @@ class Ray(Engine):
 
         if ray.is_initialized():
             return
+        before = signal.getsignal(signal.SIGTERM)
         quiet: dict[str, Any] = {"logging_level": logging.ERROR, "log_to_driver": False}
         try:
             if self.address is None:
@@ -87,6 +90,8 @@ class Ray(Engine):
                 f"engine.address={self.address} is not a Ray cluster that answers ({error}); start one with "
                 "`ray start --head`, or set it to null."
             ) from error
+        if before is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, before)  # Ray's own would end the program with status 15
 
 
 def _attempt(function: bytes, row: dict[str, Any]) -> dict[str, Any]:
