@@ -68,6 +68,7 @@ class Wandb(LightningLogger):
         destination: Destination,
     ) -> None:
         self.n_examples, self.artifacts = n_examples, artifacts
+        _settle(destination.folder.path / "wandb")
         tags = list(tags)
         _check_name("project", project, project=project)
         _check_name("tags", tags, run_tags=tags)
@@ -139,6 +140,14 @@ class Wandb(LightningLogger):
     def finish(self, succeeded: bool) -> None:
         """End the run with an exit code."""
         self.run.finish(exit_code=0 if succeeded else 1)
+
+
+def _settle(folder: Path) -> None:
+    """Make a folder the home of a user who has none, as in `docker run --user`: W&B writes there."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = str(folder.absolute())
 
 
 def _check_name(key: str, value: object, **settings: Any) -> None:

@@ -94,7 +94,8 @@ def _report(error: Exception, config: DictConfig, folder: RunFolder, in_sweep: b
         if not in_sweep:
             raise SystemExit(1) from None
         return
-    places = {"hydra.run.dir": folder.path, "cache_dir": Path(str(config.cache_dir)).expanduser()}
+    cache = os.path.expanduser(str(config.cache_dir))  # noqa: PTH111  # Path's raises for a user without a home
+    places = {"hydra.run.dir": folder.path, "cache_dir": Path(cache)}
     sentence = complaint(error, places) if isinstance(error, OSError) else None
     if sentence:
         log.error("%s", sentence)
