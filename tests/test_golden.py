@@ -32,7 +32,7 @@ def measure(folder: Path) -> dict:
     results = run(folder, "trainer.max_epochs=2", "threads=1", f"cache_dir={folder}/cache")
     centroids = np.load(folder / "vocabulary" / "centroids.npy")
     tokens = hashlib.sha256()
-    for path in sorted((folder / "cache" / "tokens").rglob("*.npy")):
+    for path in sorted((folder / "cache" / "tokens").rglob("rows.npy")):
         tokens.update(np.ascontiguousarray(np.load(path)).tobytes())
     libraries = ("torch", "numpy", "soundfile", "torchmetrics", "transformers")
     return {
