@@ -1,3 +1,4 @@
+import gc
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -328,6 +329,20 @@ def test_workers_stay_where_they_have_work(build, corpus, cache, settings):
     for _ in range(2):
         list(loader)
         assert loader.num_workers == (settings["n_workers"] or default_workers())
+
+
+def test_a_loader_ends_with_its_last_reference(build, corpus):
+    """In a reference cycle, the workers would not be told to stop, and be waited for 5 s each."""
+    loader = build(replace(corpus, cache="none"), n_workers=1).train_dataloader()
+    list(loader)
+    [worker] = loader._iterator._workers
+    gc.disable()
+    try:
+        del loader
+        assert not worker.is_alive()
+    finally:
+        gc.enable()
+    assert worker.exitcode == 0
 
 
 def test_a_run_without_workers_named_takes_the_default(build):

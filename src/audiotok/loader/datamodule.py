@@ -1,6 +1,7 @@
 """The LightningDataModule: batches of what a model reads, made while training from the fitted vocabulary."""
 
 import os
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
@@ -150,7 +151,7 @@ class ClipDataModule(pl.LightningDataModule):
             self._loaders[split] = EpochLoader(
                 dataset,
                 drops_workers=self.drops_workers,
-                n_trained=self._n_trained if training else int,
+                n_trained=self._position() if training else int,
                 batch_size=self.batch_size,
                 sampler=self._visits(len(dataset)) if training else self._share(len(dataset)),
                 collate_fn=self._collate(training) if self.in_workers else unchanged,
@@ -172,6 +173,20 @@ class ClipDataModule(pl.LightningDataModule):
         weights = balancing_weights(self.corpus.clips["train"]) if self.sampling == "balanced" else None
         rank, n_ranks = self._ranks
         return EpochSampler(n_clips, self.seed, weights, rank=rank, n_ranks=n_ranks)
+
+    def _position(self) -> Callable[[], int]:
+        """Return a function that returns `_n_trained`, or 0 once this datamodule is gone.
+
+        A loader that held its datamodule would be part of a reference cycle. Python's collector closes the
+        queues of workers in a cycle before the workers are told to stop, and torch then waits 5 s for each.
+        """
+        n_trained = weakref.WeakMethod(self._n_trained)
+
+        def position() -> int:
+            bound = n_trained()
+            return 0 if bound is None else bound()
+
+        return position
 
     def _n_trained(self) -> int:
         """Return how many batches of the current epoch this process has trained."""
