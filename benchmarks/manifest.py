@@ -33,7 +33,8 @@ from audiotok.data.corpus.corpus import open_corpus
 from audiotok.data.corpus.manifest import made_of, write_manifest
 from audiotok.data.source import Source
 from audiotok.disk.checksum import write_checksums
-from audiotok.store import Store, content_key
+from audiotok.disk.keys import content_key
+from audiotok.store import Store
 
 CLASSES = tuple(SoundClass(f"/m/{n}", f"class {n}") for n in range(527))
 

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audiotok.disk.keys import content_key, first_difference
 from audiotok.disk.locking import GUARD
 from audiotok.errors import UserError
-from audiotok.store import StaleError, Store, content_key, first_difference
+from audiotok.store import StaleError, Store
 
 SPAWN = multiprocessing.get_context("spawn")
 values = st.recursive(

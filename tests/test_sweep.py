@@ -11,8 +11,9 @@ from omegaconf import OmegaConf
 from runs import SYNTHETIC, TINY, command
 
 from audiotok.errors import UserError
-from audiotok.run.folder import RunFolder, SweepFolder
+from audiotok.run.folder import RunFolder
 from audiotok.run.jobs import COLUMNS, Job, ranked, read_jobs, short_names, short_value
+from audiotok.run.sweep_folder import SweepFolder
 from audiotok.sweep import Sweep, check_direction
 
 

@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from audiotok.run.stopping import Stopped, heed, heeding
+from audiotok.run.stopping import Stopped, handling_signals, install_handlers
 
 if Path(sys.argv[0]).stem == "audiotok":  # the command, and not a program that imports this module
-    heed()  # the imports below take a moment too
+    install_handlers()  # the imports below take a moment too
 
 import typer
 
@@ -32,7 +32,7 @@ class _Command(typer.Typer):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         keep_streams()
-        with heeding():
+        with handling_signals():
             return super().__call__(*args, **kwargs)
 
 

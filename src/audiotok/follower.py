@@ -23,7 +23,7 @@ from audiotok.run.plugins import search_current_folder
 def main() -> None:
     """Run the program that the leading process runs.
 
-    Signals are the leading process's to heed: this one ends when it is killed, or when the leading process
+    The leading process handles signals: this one ends when it is killed, or when the leading process
     ends, which closes the pipe of this one's input.
     """
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -9,8 +9,6 @@ holding is never removed; only a broken entry is rebuilt even while it is held.
 """
 
 import errno
-import hashlib
-import json
 import logging
 import math
 import os
@@ -18,17 +16,16 @@ import re
 import shutil
 import tempfile
 import uuid
-import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
 from audiotok.disk.checksum import CHECKSUMS, check_checksums, write_checksums
-from audiotok.disk.locking import GUARD, locked
+from audiotok.disk.locking import GUARD, Hold, locked
 from audiotok.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -40,38 +37,10 @@ class StaleError(Exception):
     """An entry cannot be used; the message says why. Readers raise it, and Store catches it."""
 
 
-def arrays_key(arrays: Mapping[str, Any]) -> str:
-    """Return 16 hex digits that identify named numpy arrays: their names and their bytes."""
-    return content_key({name: array.tobytes().hex() for name, array in arrays.items()})
-
-
-def content_key(content: object) -> str:
-    """Return 16 hex digits that identify a JSON-like value; equal values give equal keys."""
-    text = json.dumps(_whole_as_int(content), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
-
-
-def _whole_as_int(content: object) -> object:
-    """Replace 1.0 by 1: they are equal in YAML and in Python, but not in JSON."""
-    if isinstance(content, float) and content.is_integer():
-        return int(content)
-    if isinstance(content, dict):
-        return {key: _whole_as_int(value) for key, value in content.items()}
-    return [_whole_as_int(value) for value in content] if isinstance(content, list | tuple) else content
-
-
-def first_difference(expected: dict[str, object], found: dict[str, object]) -> str:
-    """Describe the first key in which two flat dictionaries differ, or return "" if they are equal."""
-    for key in sorted(expected.keys() | found.keys()):
-        if expected.get(key) != found.get(key):
-            return f"{key} is {found.get(key)!r}, not {expected.get(key)!r}"
-    return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +169,7 @@ class Store:
             if folder.resolve() == root / folder.parent.name / folder.name
         ]
 
-    def hold(self, kind: str, key: str) -> "Hold":
+    def hold(self, kind: str, key: str) -> Hold:
         """Keep an entry that is read for a long time from being removed.
 
         Where no lock can be written, for example in another user's cache, nothing is held.
@@ -318,34 +287,6 @@ class Store:
             Path(os.fsdecode(name)).absolute().is_relative_to(self.root.absolute())
             or self.root.absolute().is_relative_to(Path(os.fsdecode(name)).absolute())
         )
-
-
-class Hold:
-    """Keeps an entry from being removed: until it is released or collected, or its process ends.
-
-    A copy of it in another process, forked or unpickled, holds nothing.
-
-    Args:
-        lock: The lock that others look for, acquired; None to hold nothing.
-    """
-
-    def __init__(self, lock: FileLock | None = None) -> None:
-        self._finalizer = weakref.finalize(self, _release, lock, os.getpid()) if lock else None
-
-    def __reduce__(self) -> tuple[type["Hold"], tuple[()]]:
-        return Hold, ()
-
-    def release(self) -> None:
-        """Allow the entry to be removed."""
-        if self._finalizer is not None:
-            self._finalizer()
-
-
-def _release(lock: FileLock, process: int) -> None:
-    if os.getpid() == process:
-        lock.release()
-        with suppress(OSError):
-            Path(lock.lock_file).unlink()
 
 
 _LOCK = ".lock"  # suffix of the lock of an entry

@@ -17,7 +17,6 @@ from rich.table import Table
 from audiotok.disk.writing import complaint, write_rows
 from audiotok.errors import UserError
 from audiotok.run.claim import claim, claim_new, release
-from audiotok.run.folder import SweepFolder
 from audiotok.run.jobs import (
     REPLICATED,
     Job,
@@ -31,6 +30,7 @@ from audiotok.run.jobs import (
 )
 from audiotok.run.processes import is_first
 from audiotok.run.stopping import at_end, forward
+from audiotok.run.sweep_folder import SweepFolder
 
 log = logging.getLogger(__name__)
 _WIDE = 10_000  # characters a line, where output goes to a file or a pipe

@@ -100,7 +100,7 @@ def test_a_dead_codebook_is_found(healthy, examined, tmp_path):
 def kill_codebook(folder: Path, number: int) -> None:
     """Let the first centroid of a codebook that is kept take all frames."""
     from audiotok.disk.checksum import write_checksums
-    from audiotok.store import arrays_key
+    from audiotok.disk.keys import arrays_key
 
     sidecar = json.loads((folder / SIDECAR).read_text())
     arrays = {name: np.load(folder / f"{name}.npy") for name in sidecar["shapes"]}

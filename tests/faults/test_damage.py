@@ -19,11 +19,12 @@ from tiny import build_tiny_tokenizer, dataset_of, fit_vocabulary
 from audiotok.data.corpus.corpus import open_corpus
 from audiotok.data.synthetic import Synthetic
 from audiotok.disk.checksum import CHECKSUMS
+from audiotok.disk.keys import content_key
 from audiotok.errors import UserError
 from audiotok.inventory import faults_of, table_of, take
 from audiotok.kinds import KINDS
 from audiotok.loader.cache import ClipCache
-from audiotok.store import Store, content_key
+from audiotok.store import Store
 from audiotok.tokens.vocabulary import copy_vocabulary, load_run_vocabulary
 
 pytestmark = pytest.mark.faults

@@ -36,9 +36,10 @@ from audiotok.experiment import restore
 from audiotok.experiment.weights import load_pretrained
 from audiotok.prediction import tag
 from audiotok.run.checkpoint import load_to_resume
-from audiotok.run.folder import RunFolder, SweepFolder
+from audiotok.run.folder import RunFolder
 from audiotok.run.jobs import read_jobs
 from audiotok.run.reader import read_run
+from audiotok.run.sweep_folder import SweepFolder
 
 pytestmark = pytest.mark.faults
 SECONDS = 30  # that a verb may take

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from audiotok.run.stopping import asked, defer, resume, stop_here
+from audiotok.run.stopping import asked, defer_signals, stop_deferring, stop_here
 
 
 class Interruption(pl.Callback):
@@ -28,7 +28,7 @@ class Interruption(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note signals from now on."""
         self._take_back()
-        defer()
+        defer_signals()
 
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop during validation as before it."""
@@ -52,13 +52,13 @@ class Interruption(pl.Callback):
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Stop after the last epoch."""
         self._stop(trainer)
-        resume()
+        stop_deferring()
 
     def on_exception(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException
     ) -> None:
         """Raise at signals again."""
-        resume()
+        stop_deferring()
 
     def _take_back(self) -> None:
         """Put back the handler of SIGTERM that Lightning has wrapped.

@@ -25,11 +25,13 @@ from audiotok.data.source import Source
 from audiotok.data.synthesis.mixture import mix_clip
 from audiotok.data.synthesis.sounds import SOUNDS
 from audiotok.data.validation import Validation
+from audiotok.disk.keys import content_key
+from audiotok.disk.locking import Hold
 from audiotok.errors import UserError
 from audiotok.errors.memory import check_disk, check_memory
 from audiotok.errors.ranges import Count, Seconds, Seed
 from audiotok.kinds import SYNTHETIC
-from audiotok.store import DEFAULT_ROOT, Hold, StaleError, Store, content_key
+from audiotok.store import DEFAULT_ROOT, StaleError, Store
 
 _SAMPLE_RATE = 16_000  # Hz; enough for these sounds, and a third less to write than 22,050
 _LEAST_BYTES = 10_000  # of a second in FLAC; about 20,000 on average

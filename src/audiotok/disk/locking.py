@@ -6,7 +6,9 @@ folder only while it has the folder's guard, `.guard.lock`, for which it waits m
 open that has been deleted. Getting and releasing a lock costs about 1 ms.
 """
 
+import os
 import time
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -55,3 +57,31 @@ def _acquired(path: Path, timeout: float) -> FileLock:
 
 def _guard(path: Path) -> FileLock:
     return FileLock(path.with_name(GUARD), poll_interval=0.002)
+
+
+class Hold:
+    """Keeps an entry from being removed: until it is released or collected, or its process ends.
+
+    A copy of it in another process, forked or unpickled, holds nothing.
+
+    Args:
+        lock: The lock that others look for, acquired; None to hold nothing.
+    """
+
+    def __init__(self, lock: FileLock | None = None) -> None:
+        self._finalizer = weakref.finalize(self, _release, lock, os.getpid()) if lock else None
+
+    def __reduce__(self) -> tuple[type["Hold"], tuple[()]]:
+        return Hold, ()
+
+    def release(self) -> None:
+        """Allow the entry to be removed."""
+        if self._finalizer is not None:
+            self._finalizer()
+
+
+def _release(lock: FileLock, process: int) -> None:
+    if os.getpid() == process:
+        lock.release()
+        with suppress(OSError):
+            Path(lock.lock_file).unlink()

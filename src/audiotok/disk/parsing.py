@@ -63,7 +63,7 @@ def check_regular(path: Path) -> None:
     """Check that a path is a regular file, before it is opened: opening a pipe may wait for ever.
 
     Raises:
-        OSError: There is no such file, or it is a folder.
+        OSError: The file does not exist, or is a folder.
         ValueError: It is a pipe, a socket or a device.
     """
     mode = os.stat(path).st_mode  # noqa: PTH116  # a `str` will do

@@ -43,7 +43,7 @@ def check_signature(key: str, node: object, *, imported: bool = True) -> None:
 
     Raises:
         UserError: A value is not of the type that the constructor wants, out of its range or no finite
-            number, the constructor lacks the key, or there is no such constructor.
+            number, the constructor does not have the key, or the constructor does not exist.
     """
     if isinstance(node, list):
         for i, value in enumerate(node):

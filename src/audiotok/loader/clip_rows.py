@@ -15,12 +15,13 @@ import numpy as np
 import torch
 
 from audiotok.data.corpus.corpus import Corpus
+from audiotok.disk.keys import content_key
 from audiotok.disk.parsing import read_json
 from audiotok.disk.writing import write_json
 from audiotok.features.features import Features
 from audiotok.kinds import KINDS
 from audiotok.loader.rows import HEADERS, Rows
-from audiotok.store import StaleError, Store, content_key
+from audiotok.store import StaleError, Store
 from audiotok.tokens.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)

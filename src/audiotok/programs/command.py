@@ -22,7 +22,7 @@ from audiotok.programs.arguments import (
 from audiotok.programs.options import config_folder, config_folders, groups_of
 from audiotok.run.plugins import search_current_folder
 from audiotok.run.processes import is_first
-from audiotok.run.stopping import heeding
+from audiotok.run.stopping import handling_signals
 from audiotok.run.streams import keep_streams
 from audiotok.run.threads import remember_environment
 
@@ -40,7 +40,7 @@ def program(name: str, job: str = "run") -> Callable[[], None]:
 
     def start() -> None:
         keep_streams()
-        with heeding():
+        with handling_signals():
             begin()
 
     def begin() -> None:

@@ -22,7 +22,7 @@ from audiotok.run.destination import Destination
 from audiotok.run.folder import RunFolder
 from audiotok.run.plugins import search_current_folder
 from audiotok.run.processes import leads
-from audiotok.run.stopping import Stopped, asked, heeding
+from audiotok.run.stopping import Stopped, asked, handling_signals
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def run(config: DictConfig) -> float:
         SystemExit: The program ends, with this status.
     """
     try:
-        with heeding():
+        with handling_signals():
             return _run(config)
     except Stopped as stopped:
         if multiprocessing.current_process().name == "MainProcess":

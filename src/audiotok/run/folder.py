@@ -30,8 +30,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from audiotok.disk.parsing import parse_json, parse_yaml, read_bytes, read_yaml
-from audiotok.disk.writing import clear_parts, write_text
+from audiotok.disk.parsing import parse_json, parse_yaml, read_bytes
+from audiotok.disk.writing import clear_parts
 from audiotok.run.sums import DamagedError, read_summed, record, write_summed
 from audiotok.run.upgrade import upgraded
 
@@ -165,7 +165,7 @@ class RunFolder:
 
     @property
     def config_is_changed(self) -> bool:
-        """Whether the configuration is no longer what the run wrote."""
+        """Whether the configuration has changed since the run wrote it."""
         try:
             read_summed(self.config, most_bytes=_MOST_BYTES)
         except DamagedError:
@@ -243,58 +243,6 @@ class RunFolder:
             clear_parts(folder)
         for path in (self.metrics, self.error, self.doctor, self.report):
             path.unlink(missing_ok=True)
-
-
-@dataclass(frozen=True, slots=True)
-class SweepFolder:
-    """The folder of a sweep: its jobs' folders, which are numbered, and its tables.
-
-    Args:
-        path: The folder.
-    """
-
-    path: Path
-
-    @property
-    def table(self) -> Path:
-        """The jobs, best first."""
-        return self.path / "sweep.csv"
-
-    @property
-    def means(self) -> Path:
-        """The settings, averaged over replicates."""
-        return self.path / "means.csv"
-
-    @property
-    def multirun(self) -> Path:
-        """The configuration that the sweep began with, which Hydra writes, too."""
-        return self.path / "multirun.yaml"
-
-    def begin(self, multirun: str) -> None:
-        """Create the folder with the configuration, as YAML, and remove what a kill has left there."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        clear_parts(self.path)
-        write_text(self.multirun, multirun)
-
-    def jobs(self) -> list[RunFolder]:
-        """Return the folders of the jobs, in the order of their numbers."""
-        if not self.path.is_dir():
-            return []
-        numbered = [path for path in self.path.iterdir() if path.name.isdigit() and path.is_dir()]
-        return [RunFolder(path) for path in sorted(numbered, key=lambda path: int(path.name))]
-
-    def read_overrides(self) -> list[str]:
-        """Read the overrides of the command line that began the sweep, as Hydra left them.
-
-        Raises:
-            OSError: There are none.
-            ValueError: They are damaged.
-        """
-        multirun = _as_dictionary(read_yaml(self.multirun))
-        try:
-            return [str(override) for override in multirun["hydra"]["overrides"]["task"]]
-        except (LookupError, TypeError) as error:
-            raise ValueError(f"it names no overrides ({error!r})") from error
 
 
 def _program_of(config: dict[str, Any]) -> str:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from statistics import fmean, stdev
 from typing import Any
 
-from audiotok.run.folder import RunFolder, SweepFolder
+from audiotok.run.folder import RunFolder
+from audiotok.run.sweep_folder import SweepFolder
 
 COLUMNS = ("val/mAP", "val/accuracy", "test/mAP", "test/top1", "test/f1_micro_tuned", "test/hamming_loss")
 REPLICATED = ("seed", "data.test_fold")  # keys that make replicates, not settings

@@ -1,10 +1,10 @@
 """SIGTERM and SIGINT: a program that is told to stop ends in order, with the status that shells expect.
 
-`heeding` installs the handlers around a program. The first signal raises `Stopped`, a SystemExit with
-status 128 + signal (143 for SIGTERM, 130 for Ctrl-C); between `defer` and `resume` it is only noted, so that
-a step of training is finished first. A second signal, a second or more after the first, ends the process at
-once, and so does a deferral of more than `PATIENCE_SECONDS`. Processes that this one has forked ignore
-Ctrl-C, which reaches them too, and end when they are told to or when this one ends.
+`handling_signals` installs the handlers around a program. The first signal raises `Stopped`, a SystemExit
+with status 128 + signal (143 for SIGTERM, 130 for Ctrl-C). Between `defer_signals` and `stop_deferring` it is
+only recorded, so that a step of training is finished first. A second signal, a second or more after the
+first, ends the process at once, and so does a deferral of more than `PATIENCE_SECONDS`. Processes that this
+one has forked ignore Ctrl-C, which reaches them too; they end on SIGTERM or when this process ends.
 
 Signals that are ignored, as SIGINT is under `nohup`, and handlers that somebody else has installed, such as
 those of submitit, stay as they are.
@@ -48,7 +48,7 @@ class _Request:
         number: The first signal; None so far.
         since: When it came, s.
         place: See `Stopped`.
-        heeding: Whether a block of `heeding` lasts.
+        active: Whether a block of `handling_signals` lasts.
         deferred: Whether a signal is noted and not raised.
         forwards: Whether the workers of this process are told to stop as well, and waited for.
         at_end: What is done once the program has stopped.
@@ -60,7 +60,7 @@ class _Request:
         self.number: int | None = None
         self.since = 0.0
         self.place = ""
-        self.heeding = self.deferred = self.forwards = False
+        self.active = self.deferred = self.forwards = False
         self.at_end: list[Callable[[], object]] = []
         self.timer: threading.Timer | None = None
 
@@ -68,12 +68,12 @@ class _Request:
 _request = _Request()
 
 
-def heed() -> dict[signal.Signals, Any]:
+def install_handlers() -> dict[signal.Signals, Any]:
     """Install the handlers where nobody else has, and return those of before by their signals."""
     global _request
     if threading.current_thread() is not threading.main_thread():
         return {}
-    if _request.process != os.getpid():  # a fork of a process that heeded
+    if _request.process != os.getpid():  # this process is a fork of one that had handlers
         _request = _Request()
     before = {}
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -83,18 +83,18 @@ def heed() -> dict[signal.Signals, Any]:
 
 
 @contextmanager
-def heeding() -> Iterator[None]:
+def handling_signals() -> Iterator[None]:
     """Heed SIGTERM and SIGINT as long as the block lasts; inside another such block, do nothing.
 
     Raises:
         Stopped: A signal has come, whatever the block raised because of it.
     """
     global _request
-    before = heed()
-    if _request.heeding:
+    before = install_handlers()
+    if _request.active:
         yield
         return
-    _request.heeding = True
+    _request.active = True
     try:
         yield
     except BaseException:
@@ -103,7 +103,7 @@ def heeding() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        resume()
+        stop_deferring()
         told, _request = _request, _Request()
     if told.number is not None:
         for do in told.at_end:
@@ -125,7 +125,7 @@ def stop_here(place: str) -> None:
         place: Where training is.
     """
     if _request.number is not None:
-        resume()
+        stop_deferring()
         _request.place = place
         raise Stopped(_request.number, place)
 
@@ -140,12 +140,12 @@ def forward() -> None:
     _request.forwards = True
 
 
-def defer() -> None:
+def defer_signals() -> None:
     """Note signals from now on; the caller calls `stop_here` where it can stop."""
-    _request.deferred = _request.heeding
+    _request.deferred = _request.active
 
 
-def resume() -> None:
+def stop_deferring() -> None:
     """Raise at signals again."""
     _request.deferred = False
     if _request.timer is not None:

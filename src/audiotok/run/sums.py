@@ -1,8 +1,9 @@
 """Checksums of the text files in a run's folder, compared when they are read: CRC-32 and size.
 
-They stand in one file of the folder, which is written before the file that it tells of. Until that has taken
-its place, both the sum of before and the new one are in it, so that a kill at any moment leaves files that
-match. Archives, as checkpoints are, carry sums of their own. A file costs a write of some hundred bytes more.
+These files change while the run lasts, unlike those of `audiotok.disk.checksum`, whose folders are written
+once. So `checksums.json` is written before each file, with the old checksum and the new one: whenever the
+process is killed, one of them matches. Checkpoints and other archives have checksums of their own. Writing a
+file costs one more write of a few hundred bytes.
 """
 
 import os
@@ -11,11 +12,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from audiotok.disk.checksum import CHECKSUMS
 from audiotok.disk.parsing import MOST_BYTES, read_bytes, read_json
 from audiotok.disk.writing import write_json, write_text
 
 _ABOUT = "CRC-32 and size of each file: of the one before and of this one"
-_SUMS = "checksums.json"
 
 
 class DamagedError(ValueError):
@@ -40,7 +41,7 @@ def record(folder: Path, name: str, content: bytes) -> None:
         before = _sum(read_bytes(folder / name))
     new = _sum(content)
     known = [before] if before in sums.get(name, ()) and before != new else []
-    write_json(folder / _SUMS, {"about": _ABOUT, "files": {**sums, name: [*known, new]}})
+    write_json(folder / CHECKSUMS, {"about": _ABOUT, "files": {**sums, name: [*known, new]}})
 
 
 def check(folder: Path, name: str, content: bytes) -> None:
@@ -87,17 +88,17 @@ def check_inside(path: Path, folder: Path) -> None:
 def fault_of(folder: Path) -> str | None:
     """Say why the checksums of a folder cannot be read; None if they can, or there are none."""
     try:
-        _entries(read_json(folder / _SUMS))
+        _entries(read_json(folder / CHECKSUMS))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
-        return f"{_SUMS} cannot be read ({error}), so that nothing was compared with it"
+        return f"{CHECKSUMS} cannot be read ({error}), so that nothing was compared with it"
     return None
 
 
 def _read(folder: Path) -> dict[str, Any]:
     try:
-        return _entries(read_json(folder / _SUMS))
+        return _entries(read_json(folder / CHECKSUMS))
     except (OSError, ValueError):
         return {}
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from audiotok.clustering.codebooks import Codebooks
+from audiotok.disk.keys import arrays_key
 from audiotok.errors import UserError
 from audiotok.errors.memory import check_memory
 from audiotok.features.features import Features
-from audiotok.store import arrays_key
 from audiotok.tokens.audio_files import AudioFiles, FileReader
 from audiotok.tokens.sample import ClipReader, Sampling, draw_sample
 

@@ -18,11 +18,12 @@ from torch import Tensor
 
 from audiotok.disk.arrays import read_array, write_array
 from audiotok.disk.checksum import CHECKSUMS, check_checksums, write_checksums
+from audiotok.disk.keys import content_key, first_difference
 from audiotok.disk.parsing import read_json
 from audiotok.disk.writing import replacing_folder, write_json
 from audiotok.errors import UserError
 from audiotok.kinds import CENTROIDS
-from audiotok.store import StaleError, Store, content_key, first_difference
+from audiotok.store import StaleError, Store
 from audiotok.tokens.measures import perplexities, token_counts, token_use, variance_kept
 from audiotok.tokens.sample import ClipReader, sample_size
 from audiotok.tokens.tokenizer import Tokenizer

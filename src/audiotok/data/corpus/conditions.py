@@ -24,9 +24,10 @@ from audiotok.data.corpus.tables import read_table, write_table
 from audiotok.data.inspection import UNREAD, Condition, inspect_clip
 from audiotok.data.reading.files import Entry, Files
 from audiotok.data.source import Check
+from audiotok.disk.keys import content_key
 from audiotok.engine.engine import Engine
 from audiotok.kinds import INSPECTIONS
-from audiotok.store import StaleError, Store, content_key
+from audiotok.store import StaleError, Store
 
 TABLE = "part.parquet"
 CONDITIONS = pa.schema(

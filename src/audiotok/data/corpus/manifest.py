@@ -27,12 +27,13 @@ from audiotok.data.corpus.tables import read_table, write_table
 from audiotok.data.inspection import Condition
 from audiotok.data.limits import Limits
 from audiotok.data.source import Source
+from audiotok.disk.keys import content_key
 from audiotok.disk.parsing import read_json
 from audiotok.disk.writing import write_json
 from audiotok.engine.engine import Engine
 from audiotok.engine.local import Local
 from audiotok.kinds import MANIFESTS
-from audiotok.store import StaleError, Store, content_key
+from audiotok.store import StaleError, Store
 
 log = logging.getLogger(__name__)
 TABLE = "manifest.parquet"

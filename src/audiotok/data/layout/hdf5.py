@@ -149,7 +149,7 @@ def _dataset(file: Any, name: str) -> Any:
 
 
 def _inside(file: Any) -> list[str]:
-    """Return the names that are no links; asking h5py for another would open what it leads to."""
+    """Return the names that are not links: h5py would open what a link points to."""
     import h5py
 
     links = file.id.links

@@ -1,8 +1,8 @@
-"""The lengths in the headers of sound files: those that programs leave open, and those that a file lacks.
+"""The lengths in the headers of audio files: placeholders, and lengths of truncated files.
 
-A recorder that writes to a pipe cannot go back to fill in a length. It leaves 0, or the largest length there
-is, or nearly that, and all of the file is sound. Any other length that is more than the file has means that
-its end is missing.
+A recorder that writes to a pipe cannot go back to fill in the length. It leaves 0, or a number at or near the
+largest possible, and the rest of the file is audio. Any other length beyond the end of the file means that
+the file is truncated.
 """
 
 import os

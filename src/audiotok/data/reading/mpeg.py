@@ -1,10 +1,9 @@
-"""MP3 files whose length is not in their header, or not that of all of the file.
+"""MP3 files whose header does not state the length, or states that of a part.
 
-libsndfile reads as many samples as a header in the first frame says (Xing's; LAME and FFmpeg write one), or,
-if there is none, as many as the length of the file would hold at the bit rate of its beginning: too many or
-too few. Where there is no header, or sound follows after what it covers (two files joined into one), the file
-is decoded until it ends. libsndfile also seeks to an estimated place, so these files are decoded from their
-beginning.
+libsndfile takes the number of samples from a header in the first frame (Xing's; LAME and FFmpeg write one).
+Without one it estimates the number from the bit rate at the beginning, which may be too many or too few. So a
+file without that header, or with audio after the part that its header describes (two files joined into one),
+is decoded to its end. libsndfile also seeks by estimate, so these files are decoded from their beginning.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Passwords and tokens in URLs: kept out of whatever is written, and put back where a server is asked.
+"""Passwords and tokens in URLs: masked in everything that is written, and restored for requests to a server.
 
 Of `https://me:secret@host/sounds` the configuration, the log, the manifest and W&B have
 `https://me:***@host/sounds`. What the stars stand for is remembered in an environment variable, which child
@@ -13,7 +13,7 @@ from audiotok.errors import UserError
 
 _MASK = "***"
 _VARIABLE = "AUDIOTOK_URL_PASSWORDS"
-# https://name:password@, or https://token@; in ssh://name@host, a name alone is no secret.
+# https://name:password@, or https://token@; the name in ssh://name@host is not a secret.
 _USER = re.compile(
     r"(?P<scheme>[a-zA-Z][\w+.-]*://)(?P<user>[^/\s'\"?#@:]*)(?P<password>:[^/\s'\"?#]*)?"
     r"@(?P<host>[^/\s'\"?#,]*)"
