@@ -6,11 +6,10 @@ Source of the format: research.google.com/audioset/download.html. Three header l
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from math import isfinite
 from typing import Literal
 
 from audiotok.data.clip import SoundClass
-from audiotok.data.reading.delimited import Table
+from audiotok.data.reading.delimited import Table, number
 from audiotok.errors import UserError
 
 SourceSet = Literal["bal_train", "unbal_train", "eval"]
@@ -41,12 +40,12 @@ def read_class_table(path: str) -> list[SoundClass]:
     Raises:
         UserError: The file is missing, a row is broken, or an index or a mid is listed twice.
     """
-    table = Table(path, _OF_CLASSES, _REMEDY, is_row=lambda row: _number(row[0]) is not None)
+    table = Table(path, _OF_CLASSES, _REMEDY, is_row=lambda row: number(row[0]) is not None)
     classes: dict[int, SoundClass] = {}
     mids: set[str] = set()
     for row in table:
-        number, mid, name = row.values
-        index = _number(number)
+        listed, mid, name = row.values
+        index = number(listed)
         if index is None or not index.is_integer() or not mid:
             raise table.broken(row)
         if index in classes or mid in mids:
@@ -73,8 +72,8 @@ def read_segments(path: str, known: set[str] | None) -> Iterator[Segment]:
     for row in table:
         id_, start, end, listed = row.values
         labels = tuple(label.strip() for label in listed.split(","))
-        seconds = _number(start)
-        if not id_ or not all(labels) or seconds is None or _number(end) is None:
+        seconds = number(start)
+        if not id_ or not all(labels) or seconds is None or number(end) is None:
             raise table.broken(row)
         for label in labels:
             if known is not None and label not in known:
@@ -87,13 +86,4 @@ def read_segments(path: str, known: set[str] | None) -> Iterator[Segment]:
 
 
 def _has_times(row: list[str]) -> bool:
-    return _number(row[1]) is not None and _number(row[2]) is not None
-
-
-def _number(text: str) -> float | None:
-    """Return a number, also with a decimal comma, or None."""
-    try:
-        number = float(text.replace(",", ".") if "," in text else text)
-    except ValueError:
-        return None
-    return number if isfinite(number) else None
+    return number(row[1]) is not None and number(row[2]) is not None

@@ -16,6 +16,7 @@ import csv
 import io
 import re
 from collections.abc import Callable, Iterator, Sequence
+from math import isfinite
 from textwrap import shorten
 from typing import NamedTuple
 
@@ -68,7 +69,7 @@ class Table:
     ) -> None:
         self.path = path  # as messages name it
         self._columns, self._remedy, self._is_row, self._comments = list(columns), remedy, is_row, comments
-        self._content, self._encoding = self._read(path)
+        self._content, self._encoding = read_text(path, remedy)
         first = {separator: self._first_row(separator) for separator in _SEPARATORS}
         scores = {separator: self._score(fields) for separator, fields in first.items()}
         self._separator = max(_SEPARATORS, key=lambda separator: scores[separator])  # the first of equals
@@ -107,7 +108,7 @@ class Table:
 
     def error(self, line: int, problem: str, remedy: str = "fix or delete that row") -> UserError:
         """Return the error of a row: the file, the line, the problem and the remedy."""
-        return UserError(f"{self.path}:{line}: {problem}; {remedy}.")
+        return error_of_line(self.path, line, problem, remedy)
 
     def broken(self, row: Row) -> UserError:
         """Return the error of a row whose values are not those of its columns."""
@@ -119,32 +120,6 @@ class Table:
         return shorten(",".join(row.values), 200, placeholder="...")
 
     # ---- bytes to rows ----
-
-    def _read(self, path: str) -> tuple[bytes, str]:
-        """Return the bytes of the file and their encoding."""
-        try:
-            content = Files().read(path, 0, MOST_BYTES + 1)
-        except OSError as error:
-            reason = error.strerror or error
-            raise UserError(f"{self.path} cannot be read ({reason}); {self._remedy}.") from error
-        if len(content) > MOST_BYTES:
-            raise UserError(f"{self.path} is larger than {MOST_BYTES:,} bytes; {self._remedy}.")
-        encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
-        if encoding == "utf-8" and len(content) > 3 and not any(content[1:200:2]):
-            encoding = "utf-16-le"  # without a mark
-        try:
-            content.decode(encoding)
-        except UnicodeDecodeError as error:
-            raise self.error(
-                _line(content, error.start), "this is not UTF-8 text", "save the file as UTF-8"
-            ) from error
-        if encoding.startswith("utf-8") and b"\0" in content:
-            raise self.error(
-                _line(content, content.index(b"\0")),
-                "a NUL byte, so that the file is damaged or is not text",
-                self._remedy,
-            )
-        return content, encoding
 
     def _rows(self, separator: str) -> Iterator[tuple[int, list[str]]]:
         """Give the line and the fields of every row that is not blank."""
@@ -242,6 +217,51 @@ class Table:
             if self.names.count(column) > 1:
                 raise UserError(f"{self.path} has two columns {column}; rename or delete one of them.")
         return [place for place in self._places() if place is not None]
+
+
+def read_text(path: str, remedy: str) -> tuple[bytes, str]:
+    """Return the bytes of a text file, and their encoding.
+
+    Args:
+        path: A file, or the URL of one.
+        remedy: What to do if it cannot be read.
+
+    Raises:
+        UserError: The file cannot be read, or is not text.
+    """
+    try:
+        content = Files().read(path, 0, MOST_BYTES + 1)
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"{path} cannot be read ({reason}); {remedy}.") from error
+    if len(content) > MOST_BYTES:
+        raise UserError(f"{path} is larger than {MOST_BYTES:,} bytes; {remedy}.")
+    encoding = next((name for mark, name in _MARKS.items() if content.startswith(mark)), "utf-8")
+    if encoding == "utf-8" and len(content) > 3 and not any(content[1:200:2]):
+        encoding = "utf-16-le"  # without a mark
+    try:
+        content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = _line(content, error.start)
+        raise error_of_line(path, line, "this is not UTF-8 text", "save the file as UTF-8") from error
+    if encoding.startswith("utf-8") and b"\0" in content:
+        line = _line(content, content.index(b"\0"))
+        raise error_of_line(path, line, "a NUL byte, so that the file is damaged or is not text", remedy)
+    return content, encoding
+
+
+def error_of_line(path: str, line: int, problem: str, remedy: str = "fix or delete that row") -> UserError:
+    """Return the error of a line of a text file: the file, the line, the problem and the remedy."""
+    return UserError(f"{path}:{line}: {problem}; {remedy}.")
+
+
+def number(text: str) -> float | None:
+    """Return a finite number, also with a decimal comma, or None."""
+    try:
+        value = float(text.replace(",", ".") if "," in text else text)
+    except ValueError:
+        return None
+    return value if isfinite(value) else None
 
 
 def _line(content: bytes, position: int) -> int:
