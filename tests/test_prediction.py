@@ -11,6 +11,7 @@ from audiotok.data.clip import SoundClass
 from audiotok.errors import UserError
 from audiotok.experiment import Restored
 from audiotok.prediction import tag
+from audiotok.training.calibration import Calibration
 
 SAMPLE_RATE = 8000  # Hz
 CLASSES = [SoundClass(f"/m/{name}", name) for name in ("soft", "middle", "loud")]
@@ -41,7 +42,7 @@ class LevelModel(nn.Module):
 
 
 def run() -> Restored:
-    return Restored(LevelTokenizer(), LevelModel(), CLASSES, clip_seconds=1.0)
+    return Restored(LevelTokenizer(), LevelModel(), CLASSES, 1.0, Calibration.plain(len(CLASSES)))
 
 
 def write(path: Path, *levels: float, seconds: float = 1.0, rate: int = SAMPLE_RATE) -> Path:

@@ -50,7 +50,7 @@ def tag(run: Restored, path: Path) -> list[Tag]:
         ) from error
     if not logits:
         raise UserError(f"{path} contains no samples; give another file.")
-    probabilities = torch.cat(logits).sigmoid().amax(0)  # (clips, C), then (C,)
+    probabilities = run.calibration.probabilities(torch.cat(logits)).amax(0)  # (clips, C), then (C,)
     order = probabilities.argsort(descending=True).tolist()
     return [Tag(run.classes[i], float(probabilities[i])) for i in order]
 

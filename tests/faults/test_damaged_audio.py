@@ -26,6 +26,7 @@ from audiotok.errors import UserError
 from audiotok.experiment import Restored
 from audiotok.prediction import tag
 from audiotok.store import Store
+from audiotok.training.calibration import Calibration
 
 pytestmark = pytest.mark.faults
 RATE = 16_000
@@ -237,7 +238,7 @@ class LoudModel(nn.Module):
 
 
 def test_predict_tags_a_damaged_file_or_says_in_a_sentence_why_not(damaged, tally):
-    run = Restored(LoudTokenizer(), LoudModel(), [SoundClass("loud", "loud")], clip_seconds=1.0)
+    run = Restored(LoudTokenizer(), LoudModel(), [SoundClass("loud", "loud")], 1.0, Calibration.plain(1))
     outcomes = Counter()
     for path in sorted(damaged.iterdir()):
         try:

@@ -306,6 +306,8 @@ HARM = {
     "metrics: a list": ("metrics.json", b"[1, 2]"),
     "provenance: a number": ("provenance.json", b"7"),
     "provenance: a program of its own": ("provenance.json", b'{"program": "os"}'),
+    "calibration: a list": ("calibration.json", b"[1, 2]"),
+    "calibration: 400 digits": ("calibration.json", b'{"scale": [' + b"9" * 400 + b"]}"),
     "history: 400 digits": ("history.csv", b"epoch,step,val/mAP\n" + b"9" * 400 + b",1,1\n"),
     "history: no epoch": ("history.csv", b"step,val/mAP\n1,1\n"),
     "history: more cells than names": ("history.csv", b"epoch,step\n1,2,3,4\n"),
@@ -390,7 +392,7 @@ def test_content_that_is_made_to_do_harm_is_told(sound_run, tmp_path, monkeypatc
         with watched(name):
             outcome = read_everything(folder, sound_run.parent / "a.wav")
         outcomes[outcome] += 1
-        needed = path.startswith(("config", "checkpoints", "vocabulary"))
+        needed = path.startswith(("config", "calibration", "checkpoints", "vocabulary"))
         assert outcome == "refused" or not needed, name
         assert outcome == "told" or needed or path.startswith((".hydra", "provenance")), name
         assert not (tmp_path / "canary").exists(), name
@@ -405,7 +407,7 @@ SHOWN = [
     "config.yaml", "metrics.json", "history.csv", "per_class.csv", "predictions.npz", "provenance.json",
     ".hydra/overrides.yaml", "checksums.json",
 ]  # fmt: skip
-USED = ["config.yaml", "checkpoints/best.ckpt", "vocabulary/*"]
+USED = ["config.yaml", "calibration.json", "checkpoints/best.ckpt", "vocabulary/*"]
 DAMAGES = ("bit", "cut", "zeros", "byte")
 
 
@@ -441,7 +443,9 @@ def weights(folder: Path, sound: Path) -> str:
     restored = restore(folder)
     states = {**restored.model.state_dict(), "centroids": restored.tokenizer.codebooks.centroids}
     digests = {name: state.numpy().tobytes() for name, state in states.items()}
-    return repr((digests, restored.classes, restored.clip_seconds, tag(restored, sound)))
+    return repr(
+        (digests, restored.classes, restored.clip_seconds, restored.calibration, tag(restored, sound))
+    )
 
 
 @pytest.fixture

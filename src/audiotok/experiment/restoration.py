@@ -1,6 +1,7 @@
 """The trained parts of a finished run, restored from its folder."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
@@ -14,11 +15,13 @@ from audiotok.experiment.build import build_model, build_tokenizer
 from audiotok.experiment.configuration import plain
 from audiotok.experiment.signature import check_signature, check_targets, check_value
 from audiotok.experiment.trust import check_trust
+from audiotok.model.activation import Activation
 from audiotok.model.model import Model
 from audiotok.run.checkpoint import read_checkpoint
 from audiotok.run.folder import RunFolder
 from audiotok.tokens.tokenizer import Tokenizer
 from audiotok.tokens.vocabulary import load_run_vocabulary
+from audiotok.training.calibration import Calibration
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Restored:
     model: Model
     classes: list[SoundClass]
     clip_seconds: float
+    calibration: Calibration
 
 
 # Groups of a configuration that are built here; the others may name modules that are missing.
@@ -81,7 +85,28 @@ def _restored(folder: RunFolder, config: DictConfig, checkpoint: Mapping[str, An
     prefix = "model."
     weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
     model.load_state_dict(weights)
-    return Restored(tokenizer, model.eval(), classes, config.data.clip_seconds)
+    calibration = _calibration(folder, len(classes), checkpoint.get("activation", "sigmoid"))
+    return Restored(tokenizer, model.eval(), classes, config.data.clip_seconds, calibration)
+
+
+def _calibration(folder: RunFolder, n_classes: int, activation: Activation) -> Calibration:
+    """Return the calibration of a run; of one that has none, the plain one with its tuned threshold."""
+    try:
+        calibration = Calibration.from_dict(folder.read_calibration(), n_classes)
+        if calibration.activation != activation:
+            raise ValueError(f"it is for {calibration.activation}, and {folder.best.name} for {activation}")
+        return calibration
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{folder.calibration} cannot be read ({error}); copy it again, or delete it to go without."
+        ) from error
+    tuned: Any = None
+    with suppress(OSError, ValueError):
+        tuned = folder.read_metrics().get("val/tuned_threshold")
+    is_share = isinstance(tuned, float) and 0 <= tuned <= 1
+    return Calibration.plain(n_classes, activation, tuned if is_share else 0.5)
 
 
 def _read_config(folder: RunFolder, trust: Sequence[str]) -> DictConfig:

@@ -6,6 +6,7 @@ A run's folder holds
     provenance.json         program, command, code, packages; data and device once training begins
     metrics.json            one flat dictionary of scores and facts
     history.csv             the scores of every epoch
+    calibration.json        from logits to probabilities, and the threshold of every class
     per_class.csv           the average precision of every class
     predictions.npz         scores and targets of the test clips
     skipped.csv             clips that are listed and cannot be used
@@ -79,6 +80,11 @@ class RunFolder:
     def history(self) -> Path:
         """The scores of every epoch."""
         return self.path / "history.csv"
+
+    @property
+    def calibration(self) -> Path:
+        """From logits to probabilities, and the threshold of every class."""
+        return self.path / "calibration.json"
 
     @property
     def per_class(self) -> Path:
@@ -184,6 +190,10 @@ class RunFolder:
         """Read scores and facts."""
         return _read_json(self.metrics)
 
+    def read_calibration(self) -> dict[str, Any]:
+        """Read how logits become probabilities."""
+        return _read_json(self.calibration)
+
     def read_provenance(self) -> dict[str, Any]:
         """Read what the run came from."""
         return _read_json(self.provenance)
@@ -218,6 +228,10 @@ class RunFolder:
         """Write scores and facts."""
         _write_json(self.metrics, metrics)
 
+    def write_calibration(self, calibration: Mapping[str, Any]) -> None:
+        """Write how logits become probabilities."""
+        _write_json(self.calibration, calibration, allow_nan=False)
+
     def write_provenance(self, provenance: Mapping[str, Any]) -> None:
         """Create the folder, and write what the run comes from."""
         self.path.mkdir(parents=True, exist_ok=True)
@@ -241,7 +255,7 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         for folder in (self.path, self.checkpoints):
             clear_parts(folder)
-        for path in (self.metrics, self.error, self.doctor, self.report):
+        for path in (self.metrics, self.calibration, self.error, self.doctor, self.report):
             path.unlink(missing_ok=True)
 
 
