@@ -25,7 +25,7 @@ class Kind:
 SYNTHETIC = Kind("synthetic", 1)  # the embedded dataset, as audio files
 INSPECTIONS = Kind("inspections", 6)  # of a few hundred clips: whether they can be read, length, digest, ...
 # A manifest holds what inspection found, so that it is stale when either part of its version differs.
-MANIFESTS = Kind("manifests", f"1.{INSPECTIONS.version}", "manifest.json")
+MANIFESTS = Kind("manifests", f"2.{INSPECTIONS.version}", "manifest.json")
 FRAMES = Kind("frames", 4, "about.json")  # mel frames, a row for each clip
 TOKENS = Kind("tokens", 3, "about.json")  # tokens, a row for each clip
 CENTROIDS = Kind("centroids", 4, "vocabulary.json")  # fitted tokenizers

@@ -13,7 +13,12 @@ from audiotok.data.corpus.catalogue import SCHEMA, Catalogue
 
 ids = st.text(min_size=1, max_size=12)
 locations = st.none() | st.builds(
-    Location, st.sampled_from(["folders", "tar"]), ids, st.sampled_from(["", "7", "12+40"])
+    Location,
+    st.sampled_from(["folders", "tar"]),
+    ids,
+    st.sampled_from(["", "7", "12+40"]),
+    st.sampled_from([0.0, 1.5]),
+    st.sampled_from([None, 2.0]),
 )
 clips = st.builds(
     Clip,

@@ -56,7 +56,7 @@ def test_clips_in_a_container_are_inspected_in_the_order_of_their_places(tmp_pat
 
 def test_a_part_has_a_condition_for_each_clip(tiny_audioset):
     [part] = parts_of(sorted(tiny_source(tiny_audioset).read().clips, key=lambda clip: clip.id.encode()))
-    table = inspect_part("decode", part)
+    table = inspect_part("decode", 60.0, part)
     assert table.schema == CONDITIONS
     assert len(table) == len(part) == 32
-    assert table == inspect_part("decode", part)
+    assert table == inspect_part("decode", 60.0, part)

@@ -45,9 +45,9 @@ def fail(part):
 def test_a_manifest_of_which_a_part_failed_is_not_there(source, expected, tmp_path, monkeypatch):
     inspect_part, failing = conditions.inspect_part, []
 
-    def fail_once_chosen(check, part):
+    def fail_once_chosen(check, longest, part):
         failing.append(part.key) if not failing else None
-        return fail(part) if part.key == failing[0] else inspect_part(check, part)
+        return fail(part) if part.key == failing[0] else inspect_part(check, longest, part)
 
     monkeypatch.setattr(conditions, "inspect_part", fail_once_chosen)
     with pytest.raises(

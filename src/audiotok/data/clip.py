@@ -17,33 +17,53 @@ class SoundClass:
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where the bytes of a clip are.
+    """Where a clip is: the place of its sound, and the stretch of the sound that it is.
 
     Args:
-        layout: The module of `audiotok.data.layout` that reads them.
-        path: A file or a container of many clips, or the URL of one.
+        layout: The module of `audiotok.data.layout` that reads the sound.
+        path: A file or a container of many sounds, or the URL of one.
         entry: The place inside a container, in the layout's own notation; "" for a whole file.
+        start: Where the clip begins in the sound, s.
+        end: Where it ends, s, after `start`; None for the end of the sound.
     """
 
     layout: str
     path: str
     entry: str = ""
+    start: float = 0.0
+    end: float | None = None
+
+    @property
+    def is_stretch(self) -> bool:
+        """Whether the clip is a part of its sound, cut at given times."""
+        return self.start > 0 or self.end is not None
 
     def __str__(self) -> str:
-        return f"{self.path}::{self.entry}" if self.entry else self.path
+        place = f"{self.path}::{self.entry}" if self.entry else self.path
+        return f"{place} {times_of(self.start, self.end)} s" if self.is_stretch else place
+
+
+def times_of(start: float, end: float | None) -> str:
+    """Return the times of a stretch, s, as ids and messages have them: `10-12.5`, or `10-` to the end."""
+    return "-".join("" if time is None else f"{time:.3f}".rstrip("0").rstrip(".") for time in (start, end))
+
+
+def id_of_stretch(id_: str, start: float, end: float | None) -> str:
+    """Return the id of a stretch of a clip: `<id>@<start>-<end>`, in s."""
+    return f"{id_}@{times_of(start, end)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """One recording.
+    """One recording, or a stretch of one.
 
     Args:
         id: Unique within its corpus.
-        location: Where its bytes are; None if the clip is listed but missing.
+        location: Where it is; None if the clip is listed but missing.
         labels: Indices into the listing's classes.
         split: The split that it belongs to.
         seconds: Length, s; 0.0 until the clip has been inspected.
-        digest: 64-bit digest of its bytes; 0 until the clip has been inspected.
+        digest: 64-bit digest of its bytes, or of a stretch's samples; 0 until it has been inspected.
     """
 
     id: str

@@ -64,14 +64,17 @@ class WaveformReader:
 
     def _decode(self, clip: Clip, seed: int) -> tuple[np.ndarray, int]:
         """Decode the stretch of a clip that is used: samples, and their rate in Hz."""
-        assert clip.location is not None, "usable clips have a location"
+        location = clip.location
+        assert location is not None, "usable clips have a location"
         surplus = max(0.0, clip.seconds - self.seconds)
         share = np.random.default_rng(seed).random() if self.random_crop else 0.5
+        start = location.start + surplus * share
+        seconds = min(self.seconds, clip.seconds) if location.is_stretch else self.seconds
         try:
-            return read_mono(sound_of(clip.location), surplus * share, self.seconds)
+            return read_mono(sound_of(location), start, seconds)
         except UnreadableError as error:
             raise UserError(
-                f"{clip.location} could be read when it was inspected and cannot be now ({error}); "
+                f"{location} could be read when it was inspected and cannot be now ({error}); "
                 "start again with data.scan=always and data.check=decode, and it is skipped."
             ) from error
 

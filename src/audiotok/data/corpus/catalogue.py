@@ -22,9 +22,11 @@ SCHEMA = pa.schema(
         "id": pa.string(),
         "split": _NAME,
         "labels": pa.list_(pa.int32()),  # indices into the listing's classes
-        "layout": _NAME,  # null if the clip is missing, like path and entry
+        "layout": _NAME,  # null if the clip is missing, like the rest of its location
         "path": pa.string(),
         "entry": pa.string(),
+        "start": pa.float64(),  # s, where the clip begins in its sound
+        "end": pa.float64(),  # s; null for the end of the sound
         "seconds": pa.float64(),
         "rate": pa.int32(),  # Hz
         "channels": pa.int16(),
@@ -34,7 +36,8 @@ SCHEMA = pa.schema(
         "detail": pa.string(),
     }
 )
-_OF_A_CLIP = ("id", "layout", "path", "entry", "labels", "split", "seconds", "digest")
+OF_A_PLACE = ("layout", "path", "entry", "start", "end")  # the columns of a `Location`
+_OF_A_CLIP = ("id", *OF_A_PLACE, "labels", "split", "seconds", "digest")
 
 
 class Catalogue(Sequence[Clip]):
@@ -72,7 +75,7 @@ class Catalogue(Sequence[Clip]):
         located = value["layout"] is not None
         return Clip(
             value["id"],
-            Location(value["layout"], value["path"], value["entry"]) if located else None,
+            Location(**{name: value[name] for name in OF_A_PLACE}) if located else None,
             tuple(value["labels"]),
             value["split"],
             value["seconds"],
@@ -145,14 +148,15 @@ class Catalogue(Sequence[Clip]):
     def storage_order(self) -> np.ndarray:
         """Return the order of the clips by file and by position in the file, (clips,).
 
-        In this order, containers are read from beginning to end. The position is the number that an entry
-        begins with.
+        In this order, containers and recordings are read from beginning to end. The position is the number
+        that an entry begins with, and the start of a stretch.
         """
         entries = self._take("entry", self._rows)
         number = pc.replace_substring_regex(entries, r"\D.*", "")
         number = pc.cast(pc.if_else(pc.equal(number, ""), "0", number), pa.int64())
-        places = pa.table({"path": self._take("path", self._rows), "number": number})
-        return pc.sort_indices(places, [("path", "ascending"), ("number", "ascending")]).to_numpy()
+        path, start = (self._take(name, self._rows) for name in ("path", "start"))
+        places = pa.table({"path": path, "number": number, "start": start})
+        return pc.sort_indices(places, [(name, "ascending") for name in places.column_names]).to_numpy()
 
     def table(self) -> pa.Table:
         """Return the columns of the clips, as `SCHEMA` names them."""
@@ -180,6 +184,8 @@ def table_of(clips: Sequence[Clip]) -> pa.Table:
         "layout": [location and location.layout for location in locations],
         "path": [location and location.path for location in locations],
         "entry": [location and location.entry for location in locations],
+        "start": [location and location.start for location in locations],
+        "end": [location and location.end for location in locations],
         "seconds": [clip.seconds for clip in clips],
         "digest": [clip.digest for clip in clips],
     }

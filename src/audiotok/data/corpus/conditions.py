@@ -5,7 +5,7 @@ inspection continues where it was stopped, and a corpus that has grown is inspec
 """
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from functools import cache, partial
 from itertools import groupby
@@ -42,6 +42,7 @@ CONDITIONS = pa.schema(
         "digest": pa.uint64(),
     }
 )
+Place = tuple[int, Location]  # the row of a clip, and where it is
 Group = tuple[str, np.ndarray]  # a content key, and the rows of the clips that it names (B,)
 
 
@@ -64,38 +65,59 @@ def groups_of(clips: Sequence[Clip], listed: pa.Table, check: Check) -> list[Gro
     return groups
 
 
-def _groups(clips: Sequence[Clip], listed: pa.Table) -> Iterator[list[tuple[int, Location]]]:
+def _groups(clips: Sequence[Clip], listed: pa.Table) -> Iterator[list[Place]]:
     located = [(row, clip.location) for row, clip in enumerate(clips) if clip.location is not None]
-    files = [(row, location) for row, location in located if not location.entry]
-    # Files whose ids hash alike: where a corpus grows, most groups stay as they are. There are enough groups,
-    # or up to twice as many, so that their number seldom changes.
-    mask = (1 << (len(files) // parts.PART_CLIPS).bit_length()) - 1
-    groups: list[list[tuple[int, Location]]] = [[] for _ in range(mask + 1)]
-    for row, location in files:
-        groups[zlib.crc32(clips[row].id.encode()) & mask].append((row, location))
-    yield from groups
-    inside = [(row, location) for row, location in located if location.entry]
-    order = Catalogue(listed, np.array([row for row, _ in inside], int)).storage_order()
-    for _, group in groupby((inside[i] for i in order), key=lambda place: place[1].path):
-        neighbours = list(group)
-        size = parts.PART_CLIPS
-        yield from (neighbours[i : i + size] for i in range(0, len(neighbours), size))
+    files = [place for place in located if not place[1].entry and not place[1].is_stretch]
+    yield from _spread(files, lambda place: clips[place[0]].id)
+    stretches = [place for place in located if not place[1].entry and place[1].is_stretch]
+    for group in _spread(_in_order(stretches, listed), lambda place: _name(place[1])):
+        yield from _in_parts(group)
+    inside = [place for place in located if place[1].entry]
+    for _, neighbours in groupby(_in_order(inside, listed), key=lambda place: place[1].path):
+        yield from _in_parts(list(neighbours))
 
 
-def _stamp(location: Location, entry: Entry) -> tuple[str, str, int, int | str]:
+def _spread(places: list[Place], key: Callable[[Place], str]) -> list[list[Place]]:
+    """Group clips whose keys hash alike: where a corpus grows, most groups stay as they are.
+
+    There are enough groups, or up to twice as many, so that their number seldom changes.
+    """
+    mask = (1 << (len(places) // parts.PART_CLIPS).bit_length()) - 1
+    groups: list[list[Place]] = [[] for _ in range(mask + 1)]
+    for place in places:
+        groups[zlib.crc32(key(place).encode()) & mask].append(place)
+    return groups
+
+
+def _in_order(places: list[Place], listed: pa.Table) -> list[Place]:
+    order = Catalogue(listed, np.array([row for row, _ in places], int)).storage_order()
+    return [places[i] for i in order]
+
+
+def _in_parts(places: list[Place]) -> Iterator[list[Place]]:
+    size = parts.PART_CLIPS
+    return (places[i : i + size] for i in range(0, len(places), size))
+
+
+def _stamp(location: Location, entry: Entry) -> tuple[object, ...]:
     """Return what distinguishes a clip from others and from its later versions, wherever its folder is."""
-    return location.path.rpartition("/")[2], location.entry, entry.size, entry.version
+    stretch = (location.start, location.end) if location.is_stretch else ()
+    return (_name(location), location.entry, entry.size, entry.version, *stretch)
 
 
-def inspect_part(check: Check, part: Part) -> pa.Table:
+def _name(location: Location) -> str:
+    return location.path.rpartition("/")[2]
+
+
+def inspect_part(check: Check, longest: float, part: Part) -> pa.Table:
     """Inspect the clips of a part: a row of `CONDITIONS` for each, in the order of `part.order`."""
     locations = [part.clips[place].location for place in part.order]
-    found = [asdict(inspect_clip(location, check)) for location in locations if location is not None]
-    return pa.Table.from_pylist(found, CONDITIONS)
+    found = [inspect_clip(location, check, longest) for location in locations if location is not None]
+    return pa.Table.from_pylist([asdict(condition) for condition in found], CONDITIONS)
 
 
 def conditions_of(
-    listed: pa.Table, groups: Sequence[Group], check: Check, store: Store, engine: Engine
+    listed: pa.Table, groups: Sequence[Group], check: Check, longest: float, store: Store, engine: Engine
 ) -> pa.Table:
     """Return the conditions of all clips, a row of `CONDITIONS` for each; inspect those that are not known.
 
@@ -105,27 +127,34 @@ def conditions_of(
         listed: All clips, grouped or missing: their `catalogue.table_of`.
         groups: What `groups_of` returned for them.
         check: How clips are inspected.
+        longest: Clips that are longer than this are not decoded, s.
         store: Where the conditions of parts are kept.
         engine: Inspects the parts.
 
     Raises:
         UserError: The cache cannot be written, or a part fails.
     """
-    known = {key: store.load(INSPECTIONS.name, key, read_part) for key, _ in groups}
+    read = partial(read_part, longest=longest if check == "decode" else None)
+    known = {key: store.load(INSPECTIONS.name, key, read) for key, _ in groups}
 
     def keep(part: Part, found: pa.Table) -> None:
         known[part.key] = found
         if not is_unread(found["fault"]):
             write = partial(_write_part, found)
-            known[part.key] = store.load_or_make(INSPECTIONS.name, part.key, read_part, write)
+            known[part.key] = store.load_or_make(INSPECTIONS.name, part.key, read, write)
 
     unknown = [Part.of(listed, rows, rows, key) for key, rows in groups if known[key] is None]
-    process(partial(inspect_part, check), unknown, engine, keep, "Inspecting clips")
+    process(partial(inspect_part, check, longest), unknown, engine, keep, "Inspecting clips")
     rows = np.concatenate([np.empty(0, int), *(rows for _, rows in groups)])
     absent = np.setdiff1d(np.arange(len(listed)), rows)
     missing = pa.Table.from_pylist([asdict(Condition("missing"))], CONDITIONS).take(np.zeros_like(absent))
     conditions = pa.concat_tables([*(known[key] for key, _ in groups), missing])
     return conditions.take(np.argsort(np.concatenate([rows, absent])))
+
+
+def _is_undecoded(table: pa.Table, longest: float) -> bool:
+    within = pc.less_equal(table["seconds"], longest)
+    return bool(pc.any(pc.and_(pc.is_nan(table["peak"]), within)).as_py())
 
 
 def is_unread(faults: Any) -> bool:
@@ -137,11 +166,15 @@ def _write_part(table: pa.Table, folder: Path) -> None:
     write_table(table, folder / TABLE)
 
 
-def read_part(folder: Path) -> pa.Table:
+def read_part(folder: Path, longest: float | None = None) -> pa.Table:
     """Read the conditions of a part.
 
+    Args:
+        folder: Of the part.
+        longest: Clips up to this length have been decoded, s; None if that does not matter.
+
     Raises:
-        StaleError: They cannot be read.
+        StaleError: They cannot be read, or a clip has not been decoded.
     """
     try:
         table = read_table(folder / TABLE)
@@ -149,4 +182,6 @@ def read_part(folder: Path) -> pa.Table:
         raise StaleError(f"{TABLE} cannot be read ({error!r})") from error
     if not table.schema.equals(CONDITIONS):
         raise StaleError(f"{TABLE} has other columns")
+    if longest is not None and _is_undecoded(table, longest):
+        raise StaleError(f"clips of up to {longest:g} s were too long then, and have not been decoded")
     return table

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from audiotok.data.clip import SPLITS, Location, SoundClass, Split
-from audiotok.data.corpus.catalogue import USABLE, Catalogue
-from audiotok.data.corpus.disagreements import unused
+from audiotok.data.corpus.catalogue import OF_A_PLACE, USABLE, Catalogue
+from audiotok.data.corpus.disagreements import cut_short, unused
 from audiotok.data.corpus.manifest import Manifest, open_manifest
 from audiotok.data.source import Cache, Source
 from audiotok.disk.writing import write_rows
@@ -60,10 +60,10 @@ class Corpus:
 
     def write_skipped(self, path: Path) -> None:
         """Write the id, path and reason of every skipped clip to a CSV."""
-        columns = self.skipped.table().select(["id", "layout", "path", "entry", "status", "detail"])
+        columns = self.skipped.table().select(["id", *OF_A_PLACE, "status", "detail"])
         rows = [["id", "path", "reason"]]
-        for id_, layout, place, entry, status, detail in zip(*columns.to_pydict().values(), strict=True):
-            location = "" if layout is None else str(Location(layout, place, entry))
+        for id_, layout, *place, status, detail in zip(*columns.to_pydict().values(), strict=True):
+            location = "" if layout is None else str(Location(layout, *place))
             rows.append([id_, location, f"{status}: {detail}" if detail else status])
         write_rows(path, rows)
 
@@ -106,6 +106,9 @@ def corpus_of(manifest: Manifest, source: Source, skipped_csv: Path | None = Non
     left = unused(asdict(manifest.findings), len(corpus.classes), corpus.clips["train"])
     if left:
         log.info("Not used or incomplete: %s; audiotok prepare shows examples.", left)
+    cut = cut_short(listed.select(is_usable))
+    if cut.n:
+        log.info("%s stretches end with their recordings (%s).", f"{cut.n:,}", cut.examples[0])
     if skipped_csv is not None:
         corpus.write_skipped(skipped_csv)
         if len(corpus.skipped):

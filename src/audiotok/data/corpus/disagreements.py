@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import pyarrow.compute as pc
+
+from audiotok.data.clip import Tally
 from audiotok.data.corpus.catalogue import Catalogue
 
 _PHRASES = {
@@ -11,8 +14,17 @@ _PHRASES = {
     ),
     "not_listed": "files are not listed",
     "beyond_full_scale": "usable clips are louder than full scale; scale their samples to -1 .. 1",
+    "cut_short": "usable stretches end with their recordings, before their listed ends",
     "unknown_labels": "labels are not in the class table and are left out",
 }
+
+
+def cut_short(usable: Catalogue) -> Tally:
+    """Count the usable stretches that end after their recordings, and show where some are cut."""
+    table = usable.table().select(["id", "detail"])
+    table = table.filter(pc.not_equal(table["detail"], ""))
+    some = table.slice(0, 3).to_pylist()
+    return Tally(len(table), [f"{row['id']}: {row['detail']}" for row in some])
 
 
 def sentences(findings: dict[str, dict[str, Any]]) -> list[str]:

@@ -107,7 +107,8 @@ def update_manifest(source: Source, store: Store, engine: Engine | None = None) 
             clips = sorted(listing.clips, key=lambda clip: clip.id.encode())
             listed = table_of(clips)
             groups = groups_of(clips, listed, source.check)
-        conditions = conditions_of(listed, groups, source.check, store, engine or Local())
+        longest = source.limits.max_seconds
+        conditions = conditions_of(listed, groups, source.check, longest, store, engine or Local())
         with _without_garbage_collection():
             table = _table(listed, conditions, source.limits)
         write_manifest(folder, table, listing, ingredients)

@@ -33,6 +33,7 @@ def report(manifest: Manifest, min_positives: int) -> dict[str, Any]:
         "channels": _counts(usable, "channels"),
         **asdict(manifest.findings),
         "beyond_full_scale": asdict(_beyond_full_scale(usable)),
+        "cut_short": asdict(disagreements.cut_short(usable)),
         "duplicates": [asdict(duplicates) for duplicates in find_duplicates(usable)],
         "min_positives": min_positives,
         "few_positives": _few_positives(manifest, splits, min_positives),
