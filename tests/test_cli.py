@@ -1,4 +1,4 @@
-"""The command line: light to start, the same from a checkout and from a wheel, and predict."""
+"""The command line: light to start, and the same from a checkout and from a wheel."""
 
 import os
 import subprocess
@@ -6,15 +6,9 @@ import sys
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
-from runs import run
-from typer.testing import CliRunner
 
 from audiotok import __version__
-from audiotok.cli import app
-from audiotok.data.clip import SoundClass
-from audiotok.prediction import Tag
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "pytorch_lightning", "torchmetrics", "transformers", "sklearn", "wandb", "faiss"}
@@ -100,60 +94,3 @@ def test_the_wheel_carries_the_configs_and_the_page_of_compare(tmp_path):
     )
     assert done.stdout.startswith(str(installed))
     assert "num_layers: 12" in done.stdout
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("trained")
-    run(folder, f"cache_dir={folder}/cache")  # its own, so that no other corpus lies there
-    return folder
-
-
-@pytest.fixture(scope="module")
-def sound(trained):
-    return next(trained.glob("cache/synthetic/*/audio/eval/*/*.flac"))
-
-
-def test_predict_prints_the_tags_of_a_sound(trained, sound):
-    result = CliRunner().invoke(app, ["predict", str(trained), str(sound), "--top", "3"])
-    assert result.exit_code == 0
-    lines = result.output.strip().splitlines()
-    assert lines[0].endswith(sound.name)
-    probabilities = [float(line.split()[0]) for line in lines[1:]]
-    assert len(probabilities) == 3
-    assert probabilities == sorted(probabilities, reverse=True)
-
-
-def test_predict_prints_names_as_they_are(monkeypatch):
-    classes = [SoundClass("/m/0k4j", name) for name in ("car [/m/0k4j]", ":cat: [red]mew", "[/]")]
-    monkeypatch.setattr("audiotok.experiment.restore", lambda run, trusted: None)
-    monkeypatch.setattr("audiotok.prediction.tag", lambda run, file: [Tag(c, 0.5) for c in classes])
-    result = CliRunner().invoke(app, ["predict", "run", "a[1] [red]:dog:.wav"])
-    assert result.exit_code == 0
-    assert result.output == (
-        "a[1] [red]:dog:.wav\n   0.500  car [/m/0k4j]\n   0.500  :cat: [red]mew\n   0.500  [/]\n"
-    )
-
-
-def test_predict_agrees_with_the_test_scores(trained, sound):
-    from audiotok.experiment import restore
-    from audiotok.prediction import tag
-
-    data = np.load(trained / "predictions.npz")
-    [scores] = data["scores"][data["ids"] == sound.stem]
-    tags = {found.sound_class.id: found.probability for found in tag(restore(trained), sound)}
-    assert [tags[class_id] for class_id in data["classes"]] == pytest.approx(scores.tolist(), abs=1e-5)
-
-
-def test_predict_names_a_file_that_is_no_sound_and_tags_the_others(trained, sound, tmp_path):
-    (tmp_path / "x.wav").write_text("no sound")
-    result = CliRunner().invoke(app, ["predict", str(trained), str(tmp_path / "x.wav"), str(sound)])
-    assert result.exit_code == 1
-    assert "x.wav cannot be read as audio" in result.output
-    assert sound.name in result.output
-
-
-def test_predict_names_a_folder_that_is_no_run(tmp_path, sound):
-    result = CliRunner().invoke(app, ["predict", str(tmp_path), str(sound)])
-    assert result.exit_code == 1
-    assert "not the folder of a trained run" in result.output

@@ -16,8 +16,8 @@ from pytorch_lightning.strategies import DDPStrategy
 
 from audiotok import experiment
 from audiotok.errors import UserError
-from audiotok.experiment.build import build_tokenizer
 from audiotok.experiment.configuration import build_node
+from audiotok.experiment.construction import build_tokenizer
 from audiotok.experiment.session import build_logger
 from audiotok.experiment.signature import arguments
 from audiotok.experiment.trainer import build_callbacks, build_trainer

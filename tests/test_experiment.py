@@ -19,7 +19,8 @@ from sklearn.metrics import average_precision_score, f1_score, hamming_loss
 from audiotok.callbacks.epoch_line import EpochLine
 from audiotok.errors import UserError
 from audiotok.experiment import build as building
-from audiotok.experiment.build import build_model, build_tokenizer, compile_model
+from audiotok.experiment.build import compile_model
+from audiotok.experiment.construction import build_model, build_tokenizer
 from audiotok.loader.rows import Rows
 from audiotok.programs import config_folder
 

@@ -9,7 +9,6 @@ import json
 
 import numpy as np
 import pytest
-import soundfile
 import torch
 from doctor.sounds import examine, states, write_sounds
 from runs import pretrain, run
@@ -17,10 +16,9 @@ from tiny import CLUSTERINGS, SAMPLE_RATE, build_tiny_tokenizer, tones
 from torch.nn import functional as F
 
 from audiotok.augment.mixup import Mixup
-from audiotok.experiment import restore
 from audiotok.model.embedding import TokenEmbedding
 from audiotok.model.model import Sizes
-from audiotok.prediction import tag
+from audiotok.prediction.tagger import load
 
 DEVICE = "cuda"
 pytestmark = [
@@ -43,11 +41,15 @@ def test_a_run_trains_in_bf16_and_tags_sounds_on_the_cpu(tmp_path):
     logits = torch.from_numpy(scores).double().logit().float()
     as_bf16 = logits.bfloat16().float()
     assert (logits - as_bf16).abs().max() > 1e-3 * logits.abs().max()  # in bf16 they would tie
-    restored = restore(tmp_path / "run")
-    assert {weight.device.type for weight in restored.model.parameters()} == {"cpu"}
-    soundfile.write(tmp_path / "tone.wav", tones([800.0], np.random.default_rng(0)), SAMPLE_RATE)
-    tags = tag(restored, tmp_path / "tone.wav")
-    assert sorted(found.probability for found in tags)[-1] <= 1
+    sounds = [tones([hertz], np.random.default_rng(0), seconds=40) for hertz in (250.0, 800.0)]
+    on_gpu, on_cpu = (load(tmp_path / "run", device) for device in ("auto", "cpu"))
+    devices = [{weight.device.type for weight in run.model.parameters()} for run in (on_gpu, on_cpu)]
+    assert devices == [{"cuda"}, {"cpu"}]
+    for one, other in zip(
+        on_gpu.predict(sounds, SAMPLE_RATE), on_cpu.predict(sounds, SAMPLE_RATE), strict=True
+    ):
+        assert one.scores.shape == (40, metrics["n_classes"])
+        assert np.abs(one.scores - other.scores).max() < 0.01
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,7 @@ from omegaconf import OmegaConf
 from runs import SYNTHETIC, TINY, command, pretrain, run
 from tiny import SAMPLE_RATE, tones
 
-from audiotok.experiment import restore
-from audiotok.prediction import tag
+from audiotok.prediction.tagger import load
 
 PLUGINS = Path(__file__).parent / "plugins"
 OUTSIDE = ("--config-dir", "conf")  # the YAMLs; their modules are found in the current folder
@@ -114,7 +113,7 @@ def test_features_without_mel_frames_are_cached_trained_and_predict(plugins, fil
     assert 0 < metrics["test/mAP"] <= 1
     assert metrics["n_tokens"] == 50  # patches of 20 ms in a clip of 1 s
     sound = next((filled / "cache" / "synthetic").rglob("*.flac"))
-    tags = tag(restore(tmp_path, trust=["patches", "scalar"]), sound)
+    tags = load(tmp_path, trust=["patches", "scalar"]).predict(sound).tags()
     assert len(tags) == metrics["n_classes"]
 
 

@@ -29,7 +29,7 @@ Reading order, which is import order (a file imports only from those above it)::
     download    corpora from the network
     follower    a further process of a run on several devices
     inventory   what the cache holds
-    prediction  tags of your own sounds, from a finished run
+    prediction  your own sounds, tagged by a finished run
     programs    train, pretrain, prepare and doctor, as Hydra programs
     sweep       checks before a sweep, tables after it
     cli         the command `audiotok`
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from audiotok.features.logmel import LogMel as LogMel
     from audiotok.model.bert import Bert as Bert
     from audiotok.model.model import Sizes as Sizes
+    from audiotok.prediction.tagger import load as load
     from audiotok.tokens.audio_files import labelled_files as labelled_files
     from audiotok.tokens.tokenizer import Tokenizer as Tokenizer
 
@@ -58,6 +59,7 @@ _NAMES = {  # what `from audiotok import NAME` finds, and its module; torch is i
     "Product": "audiotok.clustering.product",
     "Sizes": "audiotok.model.model",
     "Tokenizer": "audiotok.tokens.tokenizer",
+    "load": "audiotok.prediction.tagger",
     "labelled_files": "audiotok.tokens.audio_files",
 }
 

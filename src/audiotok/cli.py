@@ -205,25 +205,14 @@ def predict(
     trust: Trust = None,
 ) -> None:
     """Tag your own sounds with a trained model."""
-    from audiotok.experiment import restore
-    from audiotok.prediction import tag
+    from audiotok.prediction.program import predict as tag
 
-    console = _console()
-    failed = False
     with _one_sentence():
         _tell_of_changes(run)
-        restored = restore(run, trust or ())
-    for file in files:
-        try:
-            tags = tag(restored, file)[:top]
-        except UserError as error:
-            _say_in_red(error)
-            failed = True
-            continue
-        console.print(f"{file}", style="bold")
-        for found in tags:
-            console.print(f"  {found.probability:6.3f}  {found.sound_class.name}")
-    if failed:
+        are_read = tag(
+            run, files, top=top, trust=trust or (), screen=_console(), errors=_console(stderr=True)
+        )
+    if not are_read:
         raise typer.Exit(1)
 
 

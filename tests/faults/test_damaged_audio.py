@@ -24,7 +24,7 @@ from audiotok.data.corpus.manifest import update_manifest
 from audiotok.data.csv import CSV
 from audiotok.errors import UserError
 from audiotok.experiment import Restored
-from audiotok.prediction import tag
+from audiotok.prediction.tagger import TrainedRun
 from audiotok.store import Store
 from audiotok.training.calibration import Calibration
 
@@ -238,11 +238,12 @@ class LoudModel(nn.Module):
 
 
 def test_predict_tags_a_damaged_file_or_says_in_a_sentence_why_not(damaged, tally):
-    run = Restored(LoudTokenizer(), LoudModel(), [SoundClass("loud", "loud")], 1.0, Calibration.plain(1))
+    loud = [SoundClass("loud", "loud")]
+    run = TrainedRun(Restored(LoudTokenizer(), LoudModel(), loud, 1.0, Calibration.plain(1)))
     outcomes = Counter()
     for path in sorted(damaged.iterdir()):
         try:
-            [found] = tag(run, path)
+            [found] = run.predict(path).tags()
             assert 0 <= found.probability <= 1, path.name
             outcomes["tagged"] += 1
         except UserError as error:

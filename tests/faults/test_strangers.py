@@ -34,7 +34,7 @@ from audiotok.cli import app
 from audiotok.errors import UserError
 from audiotok.experiment import restore
 from audiotok.experiment.weights import load_pretrained
-from audiotok.prediction import tag
+from audiotok.prediction.tagger import load
 from audiotok.run.checkpoint import load_to_resume
 from audiotok.run.folder import RunFolder
 from audiotok.run.jobs import read_jobs
@@ -443,9 +443,8 @@ def weights(folder: Path, sound: Path) -> str:
     restored = restore(folder)
     states = {**restored.model.state_dict(), "centroids": restored.tokenizer.codebooks.centroids}
     digests = {name: state.numpy().tobytes() for name, state in states.items()}
-    return repr(
-        (digests, restored.classes, restored.clip_seconds, restored.calibration, tag(restored, sound))
-    )
+    tags = load(folder, "cpu").predict(sound).tags()
+    return repr((digests, restored.classes, restored.clip_seconds, restored.calibration, tags))
 
 
 @pytest.fixture

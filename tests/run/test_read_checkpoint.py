@@ -19,7 +19,7 @@ def written(folder, content: bytes):
 def test_what_was_saved_is_read(tmp_path):
     path = written(tmp_path, b"")
     torch.save({"state_dict": {"a": torch.arange(3)}, "classes": [["/m/0a", "Tone"]]}, path)
-    checkpoint = read_checkpoint(RunFolder(tmp_path), "RUN")
+    checkpoint = read_checkpoint(RunFolder(tmp_path).best, "RUN")
     assert torch.equal(checkpoint["state_dict"]["a"], torch.arange(3))
     assert checkpoint["classes"] == [["/m/0a", "Tone"]]
 
@@ -30,7 +30,7 @@ def test_a_truncated_or_foreign_file_is_one_sentence(tmp_path):
     for content in (path.read_bytes()[:200], b"", b"no checkpoint at all"):
         path.write_bytes(content)
         with pytest.raises(UserError, match=r"^RUN has a .*best\.ckpt that cannot be read .*; copy it again"):
-            read_checkpoint(RunFolder(tmp_path), "RUN")
+            read_checkpoint(RunFolder(tmp_path).best, "RUN")
 
 
 class Harmful:
@@ -41,7 +41,7 @@ class Harmful:
 def test_code_in_a_checkpoint_is_not_run(tmp_path, capsys):
     torch.save({"state_dict": Harmful()}, written(tmp_path, b""))
     with pytest.raises(UserError, match="cannot be read"):
-        read_checkpoint(RunFolder(tmp_path), "RUN")
+        read_checkpoint(RunFolder(tmp_path).best, "RUN")
     assert "executed" not in capsys.readouterr().out
 
 

@@ -4,6 +4,7 @@ signature      configured values against the type hints of what they configure
 declaration    the same hints, read from the source
 configuration  the checks of a configuration, and what its nodes name, built
 trainer        Lightning's trainer and its callbacks
+construction   the tokenizer and the model, without Lightning
 weights        the weights of a pretraining run, handed to a model
 build          all parts of an experiment, built and fitted
 session        opens and closes a run
@@ -24,8 +25,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from audiotok.experiment.build import build_model, build_tokenizer
     from audiotok.experiment.configuration import check, finished
+    from audiotok.experiment.construction import build_model, build_tokenizer
     from audiotok.experiment.diagnosis import doctor
     from audiotok.experiment.preparation import prepare
     from audiotok.experiment.pretraining import pretrain
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from audiotok.experiment.tagging import train
 
 _MODULES = {
-    "build": ["build_model", "build_tokenizer"],
+    "construction": ["build_model", "build_tokenizer"],
     "configuration": ["check", "finished"],
     "diagnosis": ["doctor"],
     "preparation": ["prepare"],

@@ -10,19 +10,20 @@ from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig
 
 from audiotok.augment.recipe import Recipe
 from audiotok.data.corpus.corpus import Corpus, open_corpus
 from audiotok.errors import UserError
 from audiotok.errors.memory import check_memory
-from audiotok.experiment.configuration import build_node, model_node
+from audiotok.experiment.configuration import build_node
+from audiotok.experiment.construction import build_model, build_tokenizer
 from audiotok.experiment.trainer import build_callbacks, build_trainer
 from audiotok.experiment.weights import load_pretrained
 from audiotok.loader.datamodule import ClipDataModule
 from audiotok.loader.training_clips import CorpusClips
 from audiotok.logger.logger import RunLogger
-from audiotok.model.model import Model, Sizes, Start
+from audiotok.model.model import Model, Start
 from audiotok.run.destination import Destination
 from audiotok.run.folder import RunFolder
 from audiotok.run.threads import set_threads
@@ -118,42 +119,6 @@ def compile_model(model: Model) -> None:
         raise UserError("compile=true needs a C++ compiler, which is missing; install g++, or choose false.")
     for name in model.compilable:
         setattr(model, name, torch.compile(getattr(model, name)))
-
-
-def build_tokenizer(config: DictConfig) -> Tokenizer:
-    """Build features and codebooks, not yet fitted."""
-    return Tokenizer(build_node(config.features), build_node(config.clustering), build_node(config.sample))
-
-
-def build_model(config: DictConfig, tokenizer: Tokenizer, clip_seconds: float, n_classes: int) -> Model:
-    """Build the model for a vocabulary and a clip length; its initial weights depend on the seed alone."""
-    sizes = Sizes.of(tokenizer, n_classes, clip_seconds)
-    _check_weights(config, sizes)
-    pl.seed_everything(config.seed, workers=True, verbose=False)
-    model = build_node(model_node(config), sizes=sizes)
-    assert isinstance(model, Model)
-    return model
-
-
-def _check_weights(config: DictConfig, sizes: Sizes) -> None:
-    """Refuse a model whose weights cannot fit into memory: it is built without them first."""
-    with torch.device("meta"):
-        try:
-            model = build_node(model_node(config), sizes=sizes)
-        except (UserError, RuntimeError):  # the real one may say why; or a model computes with its weights
-            return
-    n_parameters = sum(weight.numel() for weight in model.parameters())
-    counts: dict[str, object] = {
-        f"model.{key!s}": value for key, value in model_node(config).items() if _is_count(value)
-    }
-    counts |= {"clustering.n_clusters": sizes.n_clusters, "clustering.n_codebooks": sizes.n_codebooks}
-    check_memory(
-        4 * n_parameters, "the model of " + ", ".join(f"{key}={value}" for key, value in counts.items())
-    )
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int | ListConfig) and not isinstance(value, bool)
 
 
 def _check_batch(config: DictConfig, corpus: Corpus, tokenizer: Tokenizer) -> None:

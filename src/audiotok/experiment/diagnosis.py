@@ -8,8 +8,9 @@ from audiotok.data.corpus.manifest import open_manifest
 from audiotok.doctor.examination import Examination
 from audiotok.doctor.subject import Subject
 from audiotok.errors import UserError
-from audiotok.experiment.build import build, build_tokenizer
+from audiotok.experiment.build import build
 from audiotok.experiment.configuration import build_node
+from audiotok.experiment.construction import build_tokenizer
 from audiotok.experiment.session import open_session
 from audiotok.logger.logger import RunLogger
 from audiotok.run.destination import Destination

@@ -9,8 +9,8 @@ from audiotok.data.corpus import report
 from audiotok.data.corpus.corpus import Corpus, corpus_of
 from audiotok.data.corpus.manifest import update_manifest
 from audiotok.engine.engine import Engine
-from audiotok.experiment.build import build_tokenizer
 from audiotok.experiment.configuration import begin, build_node
+from audiotok.experiment.construction import build_tokenizer
 from audiotok.experiment.session import quieten
 from audiotok.loader.clip_rows import ClipRows
 from audiotok.loader.datamodule import default_workers

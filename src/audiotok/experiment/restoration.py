@@ -1,4 +1,4 @@
-"""The trained parts of a finished run, restored from its folder."""
+"""The trained parts of a finished run, restored from its folder; Lightning is not needed for it."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -11,14 +11,15 @@ from omegaconf import DictConfig, OmegaConf
 
 from audiotok.data.clip import SoundClass
 from audiotok.errors import UserError
-from audiotok.experiment.build import build_model, build_tokenizer
 from audiotok.experiment.configuration import plain
+from audiotok.experiment.construction import build_model, build_tokenizer
 from audiotok.experiment.signature import check_signature, check_targets, check_value
 from audiotok.experiment.trust import check_trust
 from audiotok.model.activation import Activation
 from audiotok.model.model import Model
 from audiotok.run.checkpoint import read_checkpoint
 from audiotok.run.folder import RunFolder
+from audiotok.run.trained import Trained, find_trained, without_classes
 from audiotok.tokens.tokenizer import Tokenizer
 from audiotok.tokens.vocabulary import load_run_vocabulary
 from audiotok.training.calibration import Calibration
@@ -40,44 +41,43 @@ _BUILT = ("features", "clustering", "sample", "model")
 
 
 def restore(path: Path, trust: Sequence[str] = ()) -> Restored:
-    """Read a run's tokenizer and best model from its folder; no code is called but audiotok's.
+    """Read a run's tokenizer and model from its folder; no code is called but audiotok's.
 
     Args:
-        path: The run's folder.
+        path: The run's folder, or a checkpoint in it.
         trust: Further modules whose classes the run's configuration may name.
 
     Raises:
         UserError: The folder is not that of a finished run of `audiotok train`, something in it is damaged,
             or its configuration names other code.
     """
-    folder = RunFolder(path)
+    trained = find_trained(path)
+    folder = trained.folder
     config = _read_config(folder, trust)
-    checkpoint = read_checkpoint(folder, str(folder))
+    checkpoint = read_checkpoint(trained.checkpoint, str(folder))
     if "classes" not in checkpoint:
-        raise UserError(
-            f"{folder} is a run of `audiotok pretrain`, which knows no classes; give a run that started "
-            f"from it (model.init_from={folder})."
-        )
+        raise without_classes(folder)
     for group in _BUILT:
         check_targets(f"{folder.config}: {group}", plain(config[group]))  # a plugin may be elsewhere
     try:
-        return _restored(folder, config, checkpoint)
+        return _restored(trained, config, checkpoint)
     except UserError:
         raise
     except Exception as error:  # both files may be anybody's: what fails to fit is theirs to answer for
         raise UserError(
-            f"{folder}: {folder.config.name} and {folder.best.name} do not fit each other "
+            f"{folder}: {folder.config.name} and {trained.checkpoint.name} do not fit each other "
             f"({type(error).__name__}: {shorten(str(error), 200)}); copy both again from where the run was "
             "made."
         ) from error
 
 
-def _restored(folder: RunFolder, config: DictConfig, checkpoint: Mapping[str, Any]) -> Restored:
+def _restored(trained: Trained, config: DictConfig, checkpoint: Mapping[str, Any]) -> Restored:
+    folder = trained.folder
     tokenizer = build_tokenizer(config)
     vocabulary = load_run_vocabulary(tokenizer, folder.vocabulary)
     if vocabulary.key != checkpoint["vocabulary_key"]:
         raise UserError(
-            f"{folder.best} was trained with the centroids {checkpoint['vocabulary_key']}, and "
+            f"{trained.checkpoint} was trained with the centroids {checkpoint['vocabulary_key']}, and "
             f"{folder.vocabulary} holds {vocabulary.key}; take both from one run."
         )
     classes = [SoundClass(id_, name) for id_, name in checkpoint["classes"]]
@@ -110,11 +110,6 @@ def _calibration(folder: RunFolder, n_classes: int, activation: Activation) -> C
 
 
 def _read_config(folder: RunFolder, trust: Sequence[str]) -> DictConfig:
-    for path in (folder.config, folder.best):
-        if not path.is_file():
-            raise UserError(
-                f"{folder} is not the folder of a trained run: it has no {path.name}; give another."
-            )
     try:
         stored = folder.read_config()
     except (OSError, ValueError) as error:

@@ -31,7 +31,7 @@ def load_pretrained(model: Model, run: Path, vocabulary_key: str) -> None:
             f"{given} is not the folder of a finished `audiotok pretrain`: it has no {folder.best.name}; "
             "give another, or null."
         )
-    checkpoint = read_checkpoint(folder, given)
+    checkpoint = read_checkpoint(folder.best, given)
     if "classes" in checkpoint:
         raise UserError(
             f"{given} is a run of `audiotok train`, whose weights have seen labels; give "

@@ -12,7 +12,6 @@ import torch
 
 from audiotok.disk.arrays import check_archive
 from audiotok.errors import UserError
-from audiotok.run.folder import RunFolder
 
 
 def load_checkpoint(path: Path, *, mmap: bool = False) -> dict[str, Any]:
@@ -64,20 +63,20 @@ def load_best(path: Path, given: str) -> dict[str, Any]:
         raise _unreadable(path, given, error) from error
 
 
-def read_checkpoint(folder: RunFolder, given: str) -> dict[str, Any]:
-    """Read the best checkpoint of a run.
+def read_checkpoint(path: Path, given: str) -> dict[str, Any]:
+    """Read a checkpoint of a run.
 
     Args:
-        folder: The run's folder.
+        path: The file.
         given: How the user named the run; errors begin with it.
 
     Raises:
         UserError: It cannot be read.
     """
     try:
-        return load_checkpoint(folder.best)
+        return load_checkpoint(path)
     except (OSError, ValueError) as error:
-        raise _unreadable(folder.best, given, error) from error
+        raise _unreadable(path, given, error) from error
 
 
 def _unreadable(path: Path, given: str, error: Exception) -> UserError:

@@ -1,0 +1,66 @@
+"""The tokenizer and the model that a configuration names; neither Lightning nor W&B is imported for them."""
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, ListConfig
+
+from audiotok.errors import UserError
+from audiotok.errors.memory import check_memory
+from audiotok.experiment.configuration import build_node, model_node
+from audiotok.model.model import Model, Sizes
+from audiotok.tokens.tokenizer import Tokenizer
+
+
+def build_tokenizer(config: DictConfig) -> Tokenizer:
+    """Build features and codebooks, not yet fitted."""
+    return Tokenizer(build_node(config.features), build_node(config.clustering), build_node(config.sample))
+
+
+def build_model(config: DictConfig, tokenizer: Tokenizer, clip_seconds: float, n_classes: int) -> Model:
+    """Build the model for a vocabulary and a clip length; its initial weights depend on the seed alone."""
+    sizes = Sizes.of(tokenizer, n_classes, clip_seconds)
+    _check_weights(config, sizes)
+    with _seeded(config.seed):
+        model = build_node(model_node(config), sizes=sizes)
+    assert isinstance(model, Model)
+    return model
+
+
+def _check_weights(config: DictConfig, sizes: Sizes) -> None:
+    """Refuse a model whose weights cannot fit into memory: it is built without them first."""
+    with torch.device("meta"):
+        try:
+            model = build_node(model_node(config), sizes=sizes)
+        except (UserError, RuntimeError):  # the real one may say why; or a model computes with its weights
+            return
+    n_parameters = sum(weight.numel() for weight in model.parameters())
+    counts: dict[str, object] = {
+        f"model.{key!s}": value for key, value in model_node(config).items() if _is_count(value)
+    }
+    counts |= {"clustering.n_clusters": sizes.n_clusters, "clustering.n_codebooks": sizes.n_codebooks}
+    check_memory(
+        4 * n_parameters, "the model of " + ", ".join(f"{key}={value}" for key, value in counts.items())
+    )
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int | ListConfig) and not isinstance(value, bool)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed the global generators, which models draw from, for a block; others find them as they were."""
+    states = random.getstate(), np.random.get_state()
+    with torch.random.fork_rng(devices=()):
+        random.seed(seed)
+        np.random.seed(seed)
+        torch.manual_seed(seed)
+        try:
+            yield
+        finally:
+            random.setstate(states[0])
+            np.random.set_state(states[1])
