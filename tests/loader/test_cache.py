@@ -29,7 +29,8 @@ from audiotok.loader.cache import ClipCache
 from audiotok.loader.clips import Batch, ClipDataset, Draw, unchanged
 from audiotok.loader.rows import HEADERS, Rows
 from audiotok.store import Store
-from audiotok.tokens.tokenizer import Stage, Tokenizer
+from audiotok.tokens.quantizer import Stage
+from audiotok.tokens.tokenizer import Tokenizer
 
 MakeClip = Callable[..., Clip]
 AGAIN = "processed again in every epoch."

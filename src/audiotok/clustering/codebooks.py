@@ -119,6 +119,6 @@ def nearest(points: Tensor, centroids: Tensor) -> Tensor:
     if points.ndim == 3:  # one codebook after the other: the distances of one fit into a CPU's cache
         return torch.stack([nearest(*pair) for pair in zip(points, centroids, strict=True)])
     distances = torch.addmm(centroids.square().sum(-1) / 2, points, centroids.mT, alpha=-1)
-    if distances.is_cpu:
+    if distances.is_cpu and not torch.compiler.is_exporting():
         return torch.from_numpy(distances.numpy().argmin(-1))  # many times as fast as torch's on a CPU
     return distances.argmin(-1)

@@ -16,7 +16,8 @@ from audiotok.loader.clips import ClipDataset
 from audiotok.loader.datamodule import ClipDataModule
 from audiotok.model.model import Model
 from audiotok.padding import is_position
-from audiotok.tokens.tokenizer import Stage, Tokenizer
+from audiotok.tokens.quantizer import Stage
+from audiotok.tokens.tokenizer import Tokenizer
 from audiotok.tokens.vocabulary import Vocabulary
 from audiotok.training.loss import Loss
 from audiotok.training.optimizer import Optimizer

@@ -16,6 +16,8 @@ _N_BLOCKS = 4  # groups of mel filters; each is one product with the frequency b
 class MelSpectrogram(nn.Module):
     """Power spectra of centred Hann windows, summed by triangular HTK mel filters of height 1, in dB.
 
+    It computes in the precision of its buffers: float32, or float64 after `double()`.
+
     Args:
         sample_rate: Rate at which waveforms come, Hz.
         n_fft: Length of the window, samples.
@@ -93,6 +95,7 @@ class MelSpectrogram(nn.Module):
                 "shorten it, or lengthen data.clip_seconds."
             )
         margin = self.n_fft // 2
+        waveforms = waveforms.to(self.window.dtype)
         before, after = waveforms[:, 1 : margin + 1].flip(1), waveforms[:, -margin - 1 : -1].flip(1)
         reflected = torch.cat([before, waveforms, after], 1)  # torch's own padding takes three times as long
         windows = reflected.unfold(1, self.n_fft, self.hop_length)  # (B, mel frames, n_fft), not a copy

@@ -13,7 +13,8 @@ from audiotok.data.corpus.corpus import Corpus
 from audiotok.data.layout.layout import layout_named
 from audiotok.loader.clip_rows import AnalysisRows, ClipRows, TokenRows
 from audiotok.store import Store, readable_size
-from audiotok.tokens.tokenizer import Stage, Tokenizer
+from audiotok.tokens.quantizer import Stage
+from audiotok.tokens.tokenizer import Tokenizer
 
 log = logging.getLogger(__name__)
 _MANY = 1000  # clips whose first visit may take minutes

@@ -14,7 +14,7 @@ from audiotok.loader.cache import SplitCache
 from audiotok.loader.clip_rows import ClipRows
 from audiotok.loader.waveforms import Values, WaveformReader
 from audiotok.loader.workers import PATIENCE_SECONDS, start_worker
-from audiotok.tokens.tokenizer import Stage
+from audiotok.tokens.quantizer import Stage
 
 
 class Draw(NamedTuple):

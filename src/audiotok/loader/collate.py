@@ -8,7 +8,8 @@ from torch import Generator, Tensor
 
 from audiotok.augment.recipe import Recipe
 from audiotok.augment.words import Words
-from audiotok.tokens.tokenizer import Stage, Tokenizer
+from audiotok.tokens.quantizer import Stage
+from audiotok.tokens.tokenizer import Tokenizer
 
 
 class Collate:

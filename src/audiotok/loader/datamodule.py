@@ -21,7 +21,8 @@ from audiotok.loader.collate import Collate
 from audiotok.loader.sampler import EpochSampler, balancing_weights
 from audiotok.loader.workers import PATIENCE_SECONDS, start_worker
 from audiotok.store import Store
-from audiotok.tokens.tokenizer import Stage, Tokenizer
+from audiotok.tokens.quantizer import Stage
+from audiotok.tokens.tokenizer import Tokenizer
 
 
 class EpochLoader(DataLoader[Any]):

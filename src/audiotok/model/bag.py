@@ -64,7 +64,7 @@ class Bag(Model):
         """Count tokens (B, T, Q) except masked ones (-1): square roots of their shares, (B, Q * K)."""
         counted = is_position(lengths, inputs.shape[1])[..., None] & (inputs >= 0)
         words = (inputs + self.offsets).clamp(min=0).flatten(1)
-        counts = torch.zeros(len(inputs), self.n_words, device=inputs.device, dtype=torch.float32)
+        counts = torch.zeros(inputs.shape[0], self.n_words, device=inputs.device, dtype=torch.float32)
         counts.scatter_add_(1, words, counted.flatten(1).float())  # half precision counts to 256 or 2048 only
         n_counted = counted.sum(1).clamp(min=1)  # (B, Q)
         shares = counts.unflatten(1, (inputs.shape[2], -1)) / n_counted[..., None]

@@ -39,7 +39,7 @@ class Encoder(nn.Module, ABC):
 
     def states(self, vectors: Tensor, lengths: Tensor) -> Tensor:
         """Return the states (B, 1 + T, H), [CLS] first, of vectors (B, T, H) with lengths (B,)."""
-        start = self.cls.to(vectors.dtype).expand(len(vectors), 1, -1)
+        start = self.cls.to(vectors.dtype).expand(vectors.shape[0], 1, -1)
         inputs = torch.cat([start, vectors], 1)  # (B, 1 + T, H)
         return self.read(inputs, is_position(lengths + 1, inputs.shape[1]))
 

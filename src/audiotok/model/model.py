@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from audiotok.errors import UserError
 from audiotok.padding import is_position
-from audiotok.tokens.tokenizer import Stage, Tokenizer
+from audiotok.tokens.quantizer import Quantizer, Stage
 
 _LEAST_PRIOR = 1e-3  # probability that a class begins at which no training clip has
 
@@ -36,7 +36,7 @@ class Sizes:
     n_classes: int
 
     @classmethod
-    def of(cls, tokenizer: Tokenizer, n_classes: int, clip_seconds: float = 10.0) -> "Sizes":
+    def of(cls, tokenizer: Quantizer, n_classes: int, clip_seconds: float = 10.0) -> "Sizes":
         """Return the sizes of what a tokenizer makes of clips of a length in s, for so many classes."""
         return cls(
             n_bins=tokenizer.features.n_bins,
@@ -159,6 +159,8 @@ def prior_logits(class_prior: Tensor) -> Tensor:
 def normalize_inside(normalize: nn.BatchNorm1d, inputs: Tensor, lengths: Tensor) -> Tensor:
     """Normalise every dimension of positions (B, T, D), padding left out; padding becomes 0, the mean."""
     inside = is_position(lengths, inputs.shape[1])
+    if torch.compiler.is_exporting():  # the number of positions inside is not known then
+        return without_padding(normalize(inputs.mT).mT, lengths)
     return torch.zeros_like(inputs).masked_scatter(inside[..., None], normalize(inputs[inside]))
 
 

@@ -1,23 +1,21 @@
-"""Waveforms to tokens: features and clustering in one module, for workers and accelerators alike."""
+"""The tokenizer of a corpus: features and clustering in one module, fitted to clips."""
 
 import logging
-from collections.abc import Mapping
-from typing import Literal, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from audiotok.clustering.codebooks import Codebooks
 from audiotok.disk.keys import arrays_key
 from audiotok.errors import UserError
-from audiotok.errors.memory import check_memory
 from audiotok.features.features import Features
 from audiotok.tokens.audio_files import AudioFiles, FileReader
+from audiotok.tokens.quantizer import Quantizer
 from audiotok.tokens.sample import ClipReader, Sampling, draw_sample
 
 log = logging.getLogger(__name__)
-Stage = Literal["waveform", "analysis", "frames", "tokens"]  # how far a clip has been processed
 
 
 class Fitted(NamedTuple):
@@ -32,7 +30,7 @@ class Fitted(NamedTuple):
     frames: np.ndarray
 
 
-class Tokenizer(nn.Module):
+class Tokenizer(Quantizer):
     """Read waveforms as sentences.
 
     Args:
@@ -42,14 +40,8 @@ class Tokenizer(nn.Module):
     """
 
     def __init__(self, features: Features, codebooks: Codebooks, sampling: Sampling | None = None) -> None:
-        super().__init__()
-        codebooks.check_dimensions(features.n_dimensions)
-        n_books, n_clusters = codebooks.n_codebooks, codebooks.n_clusters
-        check_memory(
-            4 * n_books * n_clusters * max(1, features.n_dimensions // n_books),
-            f"clustering.n_clusters={n_clusters} in {n_books} codebooks (clustering.n_codebooks)",
-        )
-        self.features, self.codebooks, self.sampling = features, codebooks, sampling or Sampling()
+        super().__init__(features, codebooks)
+        self.sampling = sampling or Sampling()
 
     @property
     def settings(self) -> dict[str, object]:
@@ -112,55 +104,6 @@ class Tokenizer(nn.Module):
         )
         return torch.cat(tokens), torch.cat(lengths)
 
-    def arrays(self) -> dict[str, np.ndarray]:
-        """Return everything that was fitted or drawn, by name: arrays of codebooks and features."""
-        codebooks, features = self.codebooks.arrays(), self.features.arrays()
-        assert not codebooks.keys() & features.keys(), "clustering and features have arrays of the same name"
-        return {**codebooks, **features}
-
-    def load_arrays(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Copy back what `arrays` returned."""
-        self.codebooks.load_arrays(arrays)
-        self.features.load_arrays(arrays)
-
     def checksum(self) -> str:
         """Return 16 hex digits that identify what was fitted or drawn."""
         return arrays_key(self.arrays())
-
-    def n_tokens(self, seconds: float) -> int:
-        """Return how many positions, T, a clip of this length has."""
-        return self.features.n_frames(round(seconds * self.features.sample_rate))
-
-    @torch.no_grad()
-    def read(self, analysis: Tensor, n_slices: Tensor, stage: Stage) -> tuple[Tensor, Tensor]:
-        """Turn the analysis of clips into the input of a model.
-
-        Args:
-            analysis: (B, slices, bins), what `features.analyze` returns.
-            n_slices: (B,), slices of each that are not padding.
-            stage: "analysis" for the normalised analysis (B, slices, bins), "frames" for (B, T, D), "tokens"
-                for int64 (B, T, Q).
-
-        Returns:
-            The input, and how many positions of each clip are not padding (B,).
-        """
-        assert stage != "waveform", "an analysis cannot be turned back into sound"
-        if stage == "analysis":
-            return self.features.normalize(analysis, n_slices), n_slices
-        frames, n_frames = self.features(analysis, n_slices)
-        return (frames if stage == "frames" else self.codebooks.encode(frames)), n_frames
-
-    def tokens(self, analysis: Tensor, n_slices: Tensor) -> tuple[Tensor, Tensor]:
-        """Return tokens (B, T, Q) that depend on each clip alone, and how many positions count (B,).
-
-        Clips are read one after the other: the last bits of a matrix product, and with them the choice
-        between two centroids that are equally near, may depend on the other clips of a batch.
-        """
-        made = [self.read(analysis[i : i + 1], n_slices[i : i + 1], "tokens") for i in range(len(analysis))]
-        tokens, lengths = zip(*made, strict=True)
-        return torch.cat(tokens), torch.cat(lengths)
-
-    @torch.no_grad()
-    def forward(self, waveforms: Tensor, n_samples: Tensor) -> tuple[Tensor, Tensor]:
-        """Tokenise waveforms (B, S) with n_samples (B,): tokens (B, T, Q), and how many positions (B,)."""
-        return self.read(*self.features.analyze(waveforms, n_samples), "tokens")
