@@ -24,7 +24,7 @@ from audiotok.errors import UserError
 from audiotok.experiment.restoration import Restored, restore
 from audiotok.prediction.results import Embeddings, Scores, Tokens, Windows
 from audiotok.prediction.sounds import Recording, Sound, cut
-from audiotok.tokens.tokenizer import Stage
+from audiotok.tokens.quantizer import Stage
 
 _TOGETHER = 16  # windows that a model reads at a time
 _LEAST = 0.01  # s; of a window, and from one to the next
