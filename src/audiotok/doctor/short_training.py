@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from audiotok.doctor.finding import Finding, NotMadeError, State, graded
 from audiotok.doctor.subject import Subject
-from audiotok.model.model import prior_logits
+from audiotok.model.activation import prior_logits
+from audiotok.training.loss import activation_of
 
 FACTORS = (0.1, 1.0, 10.0)  # of the learning rate
 LEAST_STEPS = 10  # fewer tell nothing
@@ -202,12 +203,15 @@ class Trainee:
 def _expected(subject: Subject, batches: list[Batch]) -> tuple[float, str]:
     """Return the loss of a model without knowledge of the clips, and a few words about that model."""
     at_prior = subject.model.start_at_prior
-    logits = prior_logits(subject.class_prior) if at_prior else torch.zeros(len(subject.corpus.classes))
+    activation = activation_of(subject.loss)
+    prior = prior_logits(subject.class_prior, activation)
+    logits = prior if at_prior else torch.zeros_like(prior)
     losses = [
         float(subject.loss(logits.to(b.targets.device).expand_as(b.targets), b.targets, False))
         for b in batches
     ]
-    return fmean(losses), "predicts the frequency of each class" if at_prior else "predicts 0.5"
+    alike = "predicts 0.5" if activation == "sigmoid" else "predicts all classes alike"
+    return fmean(losses), "predicts the frequency of each class" if at_prior else alike
 
 
 def _batches(subject: Subject, n_clips: int) -> Iterator[Batch]:

@@ -1,5 +1,6 @@
 """All parts of an experiment that training and pretraining share, built from a configuration and fitted."""
 
+import logging
 import os
 import shutil
 import time
@@ -16,7 +17,7 @@ from audiotok.augment.recipe import Recipe
 from audiotok.data.corpus.corpus import Corpus, open_corpus
 from audiotok.errors import UserError
 from audiotok.errors.memory import check_memory
-from audiotok.experiment.configuration import build_node
+from audiotok.experiment.configuration import build_node, build_offered
 from audiotok.experiment.construction import build_model, build_tokenizer
 from audiotok.experiment.trainer import build_callbacks, build_trainer
 from audiotok.experiment.weights import load_pretrained
@@ -30,13 +31,19 @@ from audiotok.run.threads import set_threads
 from audiotok.store import Store
 from audiotok.tokens.tokenizer import Tokenizer
 from audiotok.tokens.vocabulary import Vocabulary, copy_vocabulary, fit_or_load
+from audiotok.training.loss import Auto, Loss, activation_of
 from audiotok.training.optimizer import Optimizer
 from audiotok.training.schedule import Schedule
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
 class Parts:
-    """What training and pretraining share; `seconds` collects how long each stage of the run takes."""
+    """What training and pretraining share; `seconds` collects how long each stage of the run takes.
+
+    Pretraining has no loss of labels.
+    """
 
     config: DictConfig
     destination: Destination
@@ -44,6 +51,7 @@ class Parts:
     vocabulary: Vocabulary
     datamodule: ClipDataModule
     model: Model
+    loss: Loss | None
     recipe: Recipe
     optimizer: Optimizer
     schedule: Schedule
@@ -61,6 +69,7 @@ def build(config: DictConfig, destination: Destination, logger: RunLogger) -> Pa
         skipped = destination.folder.skipped if destination.leads else None
         corpus = open_corpus(build_node(config.data), store, skipped)
     _check_batch(config, corpus, tokenizer)
+    loss = build_loss(config, corpus) if "loss" in config else None
     model = build_model(config, tokenizer, corpus.clip_seconds, len(corpus.classes))
     optimizer, schedule = build_node(config.optimizer), build_node(config.schedule)
     recipe = build_node(config.augment)
@@ -84,7 +93,8 @@ def build(config: DictConfig, destination: Destination, logger: RunLogger) -> Pa
             copy_vocabulary(vocabulary, destination.folder.vocabulary)
     pl.seed_everything(config.seed, workers=True, verbose=False)
     class_prior = torch.from_numpy(corpus.class_counts("train") / len(corpus.clips["train"])).float()
-    model.start_from(Start(tokenizer.codebooks.centroids, class_prior))
+    activation = "sigmoid" if loss is None else activation_of(loss)
+    model.start_from(Start(tokenizer.codebooks.centroids, class_prior, activation))
     if config.model.get("init_from"):
         load_pretrained(model, Path(config.model.init_from), vocabulary.key)
     if config.compile:
@@ -96,6 +106,7 @@ def build(config: DictConfig, destination: Destination, logger: RunLogger) -> Pa
         vocabulary=vocabulary,
         datamodule=datamodule,
         model=model,
+        loss=loss,
         recipe=recipe,
         optimizer=optimizer,
         schedule=schedule,
@@ -103,6 +114,18 @@ def build(config: DictConfig, destination: Destination, logger: RunLogger) -> Pa
         trainer=trainer,
         seconds=seconds,
     )
+
+
+def build_loss(config: DictConfig, corpus: Corpus) -> Loss:
+    """Build the loss for the labels of a corpus, and tell which one `auto` has chosen."""
+    loss: Loss = build_offered(config.loss, {"single_labels": corpus.single_labels})
+    if isinstance(loss, Auto):
+        log.info(
+            "Every clip has exactly one label: loss=cross_entropy (softmax)."
+            if loss.single_labels
+            else "Clips have any number of labels: loss=bce (sigmoid)."
+        )
+    return loss
 
 
 def _vocabulary_before(config: DictConfig) -> Path | None:

@@ -34,8 +34,7 @@ def doctor(config: DictConfig, destination: Destination) -> dict[str, Any]:
         raise UserError("audiotok doctor examines one run; leave out -m, and give each key one value.")
     config.merge_with({"logger": None, "compile": False})
     with open_session(config, destination):
-        examination, loss = Examination(), build_node(config.loss)
-        extent = build_node(config.doctor)
+        examination, extent = Examination(), build_node(config.doctor)
         sample_rate = build_tokenizer(config).features.sample_rate
         manifest = open_manifest(build_node(config.data), Store(config.cache_dir))
         examination.examine_listing(manifest, sample_rate)
@@ -44,13 +43,14 @@ def doctor(config: DictConfig, destination: Destination) -> dict[str, Any]:
         except UserError as error:
             examination.note_no_run(error)
         else:
+            assert parts.loss is not None
             examination.examine_run(
                 Subject(
                     corpus=parts.corpus,
                     vocabulary=parts.vocabulary,
                     datamodule=parts.datamodule,
                     model=parts.model,
-                    loss=loss,
+                    loss=parts.loss,
                     optimizer=parts.optimizer,
                     gradient_clip=config.trainer.gradient_clip_val,
                     device=parts.trainer.strategy.root_device,

@@ -36,13 +36,12 @@ def train(config: DictConfig, destination: Destination) -> dict[str, Any]:
         UserError: The user can fix something in the configuration or on the disk.
     """
     with open_session(config, destination) as logger:
-        loss = build_node(config.loss)
         parts = build(config, destination, logger)
         module = Tagger(
             parts.model,
             classes=parts.corpus.classes,
             metrics=partial(build_node, config.metrics, n_classes=len(parts.corpus.classes)),
-            loss=loss,
+            loss=parts.loss,
             mixup=parts.recipe.mixup,
             optimizer=parts.optimizer,
             schedule=parts.schedule,
@@ -57,6 +56,7 @@ def train(config: DictConfig, destination: Destination) -> dict[str, Any]:
         if destination.leads:
             predictions = module.predictions()
             shares = predictions.targets.double().mean(0)  # fewer clips are tested with limit_test_batches
+            results["loss"] = type(getattr(parts.loss, "chosen", parts.loss)).__name__
             results["n_test_clips"] = len(predictions.clips)
             results["chance/mAP"] = float(shares[shares > 0].mean())
             write_results(destination.folder, parts.corpus, predictions, results)

@@ -58,7 +58,7 @@ class Bag(Model):
     def start_from(self, start: Start) -> None:
         """Begin at the class prior."""
         if self.start_at_prior:
-            start_at_prior(self.classifier, start.class_prior)
+            start_at_prior(self.classifier, start)
 
     def embed(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Count tokens (B, T, Q) except masked ones (-1): square roots of their shares, (B, Q * K)."""

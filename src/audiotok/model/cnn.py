@@ -64,7 +64,7 @@ class CNN(Model):
     def start_from(self, start: Start) -> None:
         """Begin at the class prior."""
         if self.start_at_prior:
-            start_at_prior(self.classifier, start.class_prior)
+            start_at_prior(self.classifier, start)
 
     def embed(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Normalise every mel bin of mel frames (B, T, M), padding left out; padding becomes 0, the mean."""

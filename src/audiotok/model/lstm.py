@@ -75,7 +75,7 @@ class LSTM(Model):
         """Begin at the projected centroids and the class prior."""
         self.words.start_from(self.embedding, start.centroids)
         if self.start_at_prior:
-            start_at_prior(self.classifier, start.class_prior)
+            start_at_prior(self.classifier, start)
 
     def embed(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Sum the embeddings of tokens (B, T, Q), -1 where masked: (B, T, hidden)."""

@@ -9,10 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from audiotok.errors import UserError
+from audiotok.model.activation import Activation, prior_logits
 from audiotok.padding import is_position
 from audiotok.tokens.quantizer import Quantizer, Stage
-
-_LEAST_PRIOR = 1e-3  # probability that a class begins at which no training clip has
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +54,12 @@ class Start:
     Args:
         centroids: (Q, K, dimensions of a codebook)
         class_prior: Share of the training clips in which each class is heard, (C,).
+        activation: How the model's logits become probabilities.
     """
 
     centroids: Tensor
     class_prior: Tensor
+    activation: Activation = "sigmoid"
 
 
 class Model(nn.Module, ABC):
@@ -143,17 +144,12 @@ class Classifier(nn.Linear):
 
 
 @torch.no_grad()
-def start_at_prior(classifier: nn.Linear, class_prior: Tensor) -> None:
+def start_at_prior(classifier: nn.Linear, start: Start) -> None:
     """Begin with the logits of how often each class is heard, so that training need not learn that first.
 
     Source: T. Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017.
     """
-    classifier.bias.copy_(prior_logits(class_prior))
-
-
-def prior_logits(class_prior: Tensor) -> Tensor:
-    """Return the logits (C,) of how often each class is heard (C,)."""
-    return class_prior.clamp(_LEAST_PRIOR, 1 - _LEAST_PRIOR).logit()
+    classifier.bias.copy_(prior_logits(start.class_prior, start.activation))
 
 
 def normalize_inside(normalize: nn.BatchNorm1d, inputs: Tensor, lengths: Tensor) -> Tensor:

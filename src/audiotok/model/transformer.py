@@ -41,7 +41,7 @@ class Transformer(Model):
     def start_from(self, start: Start) -> None:
         """Begin at the class prior."""
         if self.start_at_prior:
-            start_at_prior(self.classifier, start.class_prior)
+            start_at_prior(self.classifier, start)
 
     def classify(self, vectors: Tensor, lengths: Tensor) -> Tensor:
         """Return the logits (B, C) of vectors (B, T, hidden)."""

@@ -12,9 +12,10 @@ from torchmetrics import CatMetric
 from audiotok.augment.mixup import Mixup
 from audiotok.data.clip import SPLITS, SoundClass
 from audiotok.errors import UserError
+from audiotok.model.activation import Activation, activate
 from audiotok.model.model import Model
 from audiotok.training.learner import Learner
-from audiotok.training.loss import BCE, Loss
+from audiotok.training.loss import BCE, Loss, activation_of
 from audiotok.training.metrics import Mean, Metrics, TaggingMetrics, best_threshold, f1_at
 from audiotok.training.optimizer import Optimizer
 from audiotok.training.schedule import Schedule
@@ -74,6 +75,7 @@ class Tagger(Learner):
         super().__init__(optimizer, schedule, vocabulary_key, seed)
         self.model, self.classes = model, classes
         self.loss: Loss = BCE() if loss is None else loss
+        self.activation: Activation = activation_of(self.loss)
         self.mixup = Mixup() if mixup is None else mixup
         metrics = metrics or partial(TaggingMetrics, n_classes=len(classes))
         self.scores = nn.ModuleDict({f"{split}_scores": metrics(prefix=f"{split}/") for split in SPLITS})
@@ -166,17 +168,24 @@ class Tagger(Learner):
         return self._predictions
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Save the classes, too."""
+        """Save the classes and how logits become probabilities, too."""
         super().on_save_checkpoint(checkpoint)
+        checkpoint["activation"] = self.activation
         checkpoint["classes"] = [[sound_class.id, sound_class.name] for sound_class in self.classes]
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Compare the classes of a checkpoint with those of this run, too.
 
         Raises:
-            UserError: They differ, though they may be as many.
+            UserError: They differ, though they may be as many, or the loss is for other probabilities.
         """
         super().on_load_checkpoint(checkpoint)
+        activation = checkpoint.get("activation", "sigmoid")  # earlier versions knew no other
+        if activation != self.activation:
+            raise UserError(
+                f"The checkpoint was trained with a {activation}, and the loss of this run is for a "
+                f"{self.activation}; use the loss of the checkpoint's run."
+            )
         before = [str(id_) for id_, _ in checkpoint.get("classes", ())]
         ours = [sound_class.id for sound_class in self.classes]
         if before and before != ours:
@@ -197,7 +206,7 @@ class Tagger(Learner):
         logits = self.model.classify(vectors, lengths).float()
         loss = self.loss(logits, targets, self.training)
         self._loss(split).update(loss.detach(), len(targets))
-        scored = logits.detach().sigmoid(), (targets > 0.5).int()
+        scored = activate(logits.detach(), self.activation), (targets > 0.5).int()
         if split != "train":
             self._metrics(split).update(*scored)
         elif len(self._train_scored) * len(targets) * self.trainer.world_size < _TRAIN_SCORED:

@@ -133,6 +133,11 @@ class Catalogue(Sequence[Clip]):
         rows = np.repeat(np.arange(len(labels)), _numbers(labels.value_lengths()))
         return rows, _numbers(labels.flatten())
 
+    @property
+    def label_counts(self) -> np.ndarray:
+        """How many labels each clip has, (clips,)."""
+        return _numbers(self._take("labels", self._rows).value_lengths())
+
     def class_counts(self, n_classes: int) -> np.ndarray:
         """Count the clips of each class, (C,)."""
         return np.bincount(_numbers(self._take("labels", self._rows).flatten()), minlength=n_classes)

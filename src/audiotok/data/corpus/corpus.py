@@ -45,6 +45,12 @@ class Corpus:
         counts = self.class_counts(split)
         return float(counts[counts > 0].mean() / len(self.clips[split]))
 
+    @property
+    def single_labels(self) -> bool:
+        """Whether there are several classes and every clip has exactly one of them."""
+        counted = np.concatenate([clips.label_counts for clips in self.clips.values()])
+        return len(self.classes) > 1 and bool((counted == 1).all())
+
     def summary(self) -> str:
         """Return one line with the numbers of clips: of each split, padded, cropped and skipped."""
         seconds = np.concatenate([clips.seconds for clips in self.clips.values()])

@@ -1,0 +1,60 @@
+"""A run on clips of one label each: the loss it chooses, and what its folder holds of that."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from runs import TINY, command, run
+from tiny import SAMPLE_RATE, tones
+
+from audiotok.experiment import restore
+from audiotok.run.folder import RunFolder
+
+CLASSES = {"low": 250.0, "middle": 800.0, "high": 2500.0}  # Hz
+N_CLIPS = {"train": 8, "val": 4, "test": 4}  # of each class
+
+
+def write_clips(root: Path, *, twofold: bool = False) -> tuple[str, ...]:
+    """Write tones of half a second and a table of them; return overrides. One clip may have two labels."""
+    rng = np.random.default_rng(0)
+    rows = []
+    for split, n_clips in N_CLIPS.items():
+        for number in range(n_clips):
+            for name, hz in CLASSES.items():
+                path = f"{split}-{name}-{number}.wav"
+                soundfile.write(root / path, tones([hz], rng, 0.5), SAMPLE_RATE)
+                rows.append([path, name, split])
+    if twofold:
+        rows[0][1] = "low;high"
+    with (root / "clips.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([["path", "labels", "split"], *rows])
+    return ("data=csv", f"data.root={root / 'clips.csv'}", "data.clip_seconds=0.5")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """The folder and the scores of a run on single labels."""
+    root = tmp_path_factory.mktemp("single")
+    return root / "run", run(root / "run", "optimizer.lr=0.01", data=write_clips(root))
+
+
+def test_a_softmax_is_chosen_and_recorded(finished):
+    folder, metrics = finished
+    assert metrics["loss"] == "CrossEntropy"
+    checkpoint = torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)
+    assert checkpoint["activation"] == "softmax"
+    assert np.load(folder / "predictions.npz")["scores"].sum(1) == pytest.approx(np.ones(12), abs=1e-5)
+    assert restore(folder).calibration.activation == "softmax"
+
+
+def test_clips_of_two_labels_take_no_softmax(tmp_path):
+    data = write_clips(tmp_path, twofold=True)
+    with pytest.raises(SystemExit):
+        command(f"hydra.run.dir={tmp_path}/run", *TINY, *data, "logger=none", "loss=cross_entropy")
+    assert (
+        "loss=cross_entropy is for two classes or more and exactly one label"
+        in RunFolder(tmp_path / "run").read_error()
+    )
