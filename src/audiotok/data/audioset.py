@@ -49,6 +49,7 @@ class AudioSet(Source):
     classes: Literal["table", "present"] = "table"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         shared = sorted(set(self.train_sets) & set(self.test_sets))
         if shared:
             raise UserError(

@@ -41,6 +41,7 @@ class CSV(Source):
     classes: Literal["table", "present"] = "present"
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.label_separator:
             raise UserError(
                 'data.label_separator="" is empty; give the character that separates labels, for example ";".'

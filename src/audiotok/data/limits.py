@@ -1,4 +1,4 @@
-"""Limits on the length and the level of the files that are used."""
+"""Limits on the length and the level of the clips that are used."""
 
 from dataclasses import dataclass
 
@@ -8,12 +8,12 @@ from audiotok.errors.ranges import Decibels, NotNegative, Positive
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits on the files that are used; others are skipped.
+    """Limits on the clips that are used, files or stretches of files; others are skipped.
 
     Args:
-        min_seconds: Shorter files are skipped, s. Files between this and the clip length are padded.
-        max_seconds: Longer files are skipped, s. Files between the clip length and this are cropped.
-        silence_db: Files whose loudest sample is below this level are skipped, dB relative to full scale.
+        min_seconds: Shorter clips are skipped, s. Clips between this and the clip length are padded.
+        max_seconds: Longer clips are skipped, s. Clips between the clip length and this are cropped.
+        silence_db: Clips whose loudest sample is below this level are skipped, dB relative to full scale.
     """
 
     min_seconds: NotNegative = 0.5

@@ -9,6 +9,7 @@ from audiotok.data.clip import Listing
 from audiotok.data.limits import Limits
 from audiotok.data.reading.files import is_url
 from audiotok.data.validation import Validation
+from audiotok.errors import UserError
 from audiotok.errors.ranges import Seconds
 
 Cache = Literal["tokens", "frames", "none"]
@@ -26,7 +27,9 @@ class Source(ABC):
     Args:
         clip_seconds: Clips are padded or cropped to this length, s.
         validation: Which training clips are set aside for validation.
-        limits: Which files are skipped.
+        limits: Which clips are skipped.
+        segment_seconds: Files longer than this are cut into segments of this length, s, of which a last one
+            that is shorter counts if `limits` allow; None leaves files whole.
         check: "decode" decodes every clip once; "header" reads only its header.
         scan: "always" checks at every start which files have been added, removed or changed; "once" trusts
             the manifest.
@@ -36,9 +39,19 @@ class Source(ABC):
     clip_seconds: Seconds = 10.0
     validation: Validation = field(default_factory=Validation)
     limits: Limits = field(default_factory=Limits)
+    segment_seconds: Seconds | None = None
     check: Check = "decode"
     scan: Scan = "always"
     cache: Cache = "tokens"
+
+    def __post_init__(self) -> None:
+        length, limits = self.segment_seconds, self.limits
+        if length is not None and not (length > 0 and limits.min_seconds <= length <= limits.max_seconds):
+            raise UserError(
+                f"data.segment_seconds={length} is not a length between data.limits.min_seconds="
+                f"{limits.min_seconds} and data.limits.max_seconds={limits.max_seconds}; choose one that is, "
+                "or other limits."
+            )
 
     @abstractmethod
     def fingerprint_of_tables(self) -> str:

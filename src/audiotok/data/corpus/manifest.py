@@ -23,6 +23,7 @@ import pyarrow as pa
 from audiotok.data.clip import Findings, Listing, SoundClass, Tally
 from audiotok.data.corpus.catalogue import SCHEMA, USABLE, table_of
 from audiotok.data.corpus.conditions import CONDITIONS, conditions_of, groups_of, is_unread
+from audiotok.data.corpus.segmentation import cut_long_files
 from audiotok.data.corpus.tables import read_table, write_table
 from audiotok.data.inspection import Condition
 from audiotok.data.limits import Limits
@@ -103,7 +104,7 @@ def update_manifest(source: Source, store: Store, engine: Engine | None = None) 
         nonlocal is_new
         is_new = True
         with _without_garbage_collection():
-            listing = source.read()
+            listing = cut_long_files(source.read(), source, store, engine or Local())
             clips = sorted(listing.clips, key=lambda clip: clip.id.encode())
             listed = table_of(clips)
             groups = groups_of(clips, listed, source.check)
