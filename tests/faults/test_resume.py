@@ -237,7 +237,7 @@ def test_a_run_that_is_stopped_anywhere_ends_as_if_it_had_not_been(fit, name, tm
         folder = tmp_path / "rest" / moment.replace(" ", "_")
         rest = fit(settings, folder, snapshots.paths[moment])
         differing = differences(wanted, what_it_came_to(folder, *rest))
-        assert not differing, f"{name}, stopped at {moment}: {differing[:5]}"
+        assert not differing, f"{name}, stopped at {moment}: {[text[:120] for text in differing[:5]]}"
         fault = "after an epoch" if moment.startswith("epoch") else "inside an epoch"
         tally(f"training resumes from a checkpoint written {fault}", Counter({"equal to the last bit": 1}))
 

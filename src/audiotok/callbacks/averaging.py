@@ -49,6 +49,10 @@ class Averaging(WeightAveraging):
         if self._average_model is not None:
             super().on_load_checkpoint(trainer, pl_module, checkpoint)
 
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave the average in the module even if the resumed checkpoint was of the last step."""
+        self._copy_average_to_current(pl_module)
+
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Delete the average, which Lightning would score in place of the checkpoint that is asked for."""
         self._average_model = None
