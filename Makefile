@@ -38,7 +38,7 @@ train: $(VENV)/.train
 	$(BIN)/python train.py $(ARGS)
 
 test: $(VENV)/.test
-	$(BIN)/python -m pytest --numprocesses=auto --dist=loadfile $(ARGS)
+	$(BIN)/python -m pytest --numprocesses=auto --dist=worksteal $(ARGS)
 
 faults: $(VENV)/.test
 	$(BIN)/python -m pytest tests/faults -m faults --numprocesses=auto --dist=worksteal $(ARGS)

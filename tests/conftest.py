@@ -4,13 +4,17 @@ import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch and faiss; inherited by child processes
 
 import pytest
 import torch
 from compare import write_runs
+from compositions import remembering
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hypothesis import settings
+from runs import pretrain, run
 from tiny import build_tiny_tokenizer, tiny_source, write_tiny_audioset
 
 from audiotok.data.corpus.corpus import Corpus, open_corpus
@@ -35,9 +39,12 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 @pytest.fixture(scope="session", autouse=True)
 def hermetic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep caches in a folder of this session, W&B off the network, and torch on one core."""
+    """Keep caches in a folder of this session, W&B off the network, and torch on one core; compose once."""
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            ConfigLoaderImpl, "load_configuration", remembering(ConfigLoaderImpl.load_configuration)
+        )
         patch.setenv("AUDIOTOK_CACHE", str(tmp_path_factory.mktemp("cache")))
         patch.setenv("WANDB_MODE", "offline")
         patch.setenv("WANDB_SILENT", "true")
@@ -54,6 +61,20 @@ def hydra_logs_no_longer() -> Iterator[None]:
         if type(handler) in (logging.StreamHandler, logging.FileHandler):
             logging.root.removeHandler(handler)
             handler.close()
+
+
+@pytest.fixture(scope="session")
+def plain_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A finished run of one epoch with the defaults of `runs.TINY`, and its metrics. Do not change it."""
+    folder = tmp_path_factory.mktemp("plain")
+    return folder, run(folder)
+
+
+@pytest.fixture(scope="session")
+def pretrained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    """A finished pretraining run of one epoch on the embedded data, and its metrics. Do not change it."""
+    folder = tmp_path_factory.mktemp("pretrained")
+    return folder, pretrain(folder)
 
 
 @pytest.fixture(scope="session")

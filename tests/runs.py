@@ -29,6 +29,33 @@ TINY = (
 )
 SYNTHETIC = ("data.n_train_clips=24", "data.n_test_clips=12", "data.clip_seconds=1.0")
 
+# What metrics.json of a trained run has, at least.
+EXPECTED = {
+    *(
+        f"{split}/{name}"
+        for split in ("val", "test")
+        for name in ("mAP", "f1_micro", "f1_macro", "hamming_loss", "top1")
+    ),
+    *(f"{split}/{name}" for split in ("val", "test") for name in ("f1_micro_tuned", "f1_macro_tuned")),
+    *(f"{split}/n_scored_classes" for split in ("val", "test")),
+    "chance/mAP",
+    "n_train_clips",
+    "n_val_clips",
+    "n_test_clips",
+    "n_classes",
+    "vocab_size",
+    "n_parameters",
+    "centroid_key",
+    "vocabulary/n_frames",
+    "vocabulary/variance_kept",
+    "vocabulary/perplexity",
+    "seconds/inspect",
+    "seconds/fit_centroids",
+    "seconds/train",
+    "seconds/validate",
+    "seconds/test",
+}
+
 
 def command(*arguments: str, verb: str = "train") -> None:
     """Run `audiotok VERB ARGUMENTS` in this process; SystemExit and exceptions come through.

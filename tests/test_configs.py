@@ -54,19 +54,31 @@ def options_of(*groups: str):
     return pytest.mark.parametrize("option", [option for option in OPTIONS if group_of(option) in groups])
 
 
+def side_by_side(*groups: str):
+    """Choose an option of every group at a time, as often as the largest group has options."""
+    options = [[option for option in OPTIONS if group_of(option) == group] for group in groups]
+    lines = [tuple(of[i % len(of)] for of in options) for i in range(max(map(len, options)))]
+    return pytest.mark.parametrize("options", lines, ids=range(len(lines)))
+
+
 @pytest.mark.parametrize("option", OPTIONS)
 def test_every_option_composes_and_fits_its_constructor(option):
     program = program_of(option)
     assert experiment.check(composed(option, program=program), program) is None
 
 
-@options_of("augment", "callbacks", "clustering", "data", "features", "model", "trainer")
-def test_every_option_composes_for_pretraining_too(option):
-    assert experiment.check(composed(option, program="pretrain"), "pretrain") is None
+@side_by_side("augment", "callbacks", "clustering", "data", "features", "model", "trainer")
+def test_every_option_composes_for_pretraining_too(options):
+    assert experiment.check(composed(*options, program="pretrain"), "pretrain") is None
 
 
-@options_of(*{group_of(option) for option in OPTIONS} - {"engine", "objective"})
-def test_every_option_of_training_composes_for_the_doctor_too(option):
+@side_by_side(*sorted({group_of(option) for option in OPTIONS} - {"engine", "objective", "experiment"}))
+def test_every_option_of_training_composes_for_the_doctor_too(options):
+    assert experiment.check(composed(*options, program="doctor"), "doctor") is None
+
+
+@options_of("experiment")
+def test_every_experiment_composes_for_the_doctor_too(option):
     assert experiment.check(composed(option, program="doctor"), "doctor") is None
 
 

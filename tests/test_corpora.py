@@ -1,6 +1,7 @@
 """Real audio next to the checkout: which clips and classes are read. Skipped where the audio is absent."""
 
 import csv
+import shutil
 from pathlib import Path
 
 import pytest
@@ -27,10 +28,18 @@ pytestmark = pytest.mark.corpus
 
 @pytest.mark.skipif(not SOUNDSCAPES.is_dir(), reason="no soundscapes next to the checkout")
 def test_every_known_defect_of_soundscapes_is_found(tmp_path):
-    by_letter = Validation(first_characters="ABCDEF", fraction=0)
-    corpus = open_corpus(AudioSet(root=str(SOUNDSCAPES), validation=by_letter), Store(tmp_path))
+    """Of the training clips only every tenth beside those with defects: decoding takes 10 ms each."""
     with (SOUNDSCAPES / "metadata" / "known_bad.csv").open() as file:
         defects = {row["id"]: row["kind"] for row in csv.DictReader(file)}
+    root = tmp_path / "soundscapes"
+    shutil.copytree(SOUNDSCAPES / "metadata", root / "metadata")
+    (root / "audio").symlink_to(SOUNDSCAPES / "audio")
+    segments = root / "metadata" / "balanced_train_segments.csv"
+    rows = segments.read_text(encoding="utf-8").splitlines()
+    kept = [row for i, row in enumerate(rows) if row[0] == "#" or i % 10 == 0 or row.split(",")[0] in defects]
+    segments.write_text("\n".join(kept), encoding="utf-8")
+    by_letter = Validation(first_characters="ABCDEF", fraction=0)
+    corpus = open_corpus(AudioSet(root=str(root), validation=by_letter), Store(tmp_path / "cache"))
     found = {row["id"]: row["status"] for row in corpus.skipped.table().to_pylist()}
     assert found == {id_: STATUS[kind] for id_, kind in defects.items() if kind in STATUS}
     assert set(defects.values()) - STATUS.keys() == {"wav_8bit", "long_25s"}

@@ -13,7 +13,7 @@ import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
-from runs import SYNTHETIC, TINY, command, run
+from runs import EXPECTED, SYNTHETIC, TINY, command, run
 from sklearn.metrics import average_precision_score, f1_score, hamming_loss
 
 from audiotok.callbacks.epoch_line import EpochLine
@@ -24,45 +24,12 @@ from audiotok.experiment.construction import build_model, build_tokenizer
 from audiotok.loader.rows import Rows
 from audiotok.programs import config_folder
 
-EXPECTED = {
-    *(
-        f"{split}/{name}"
-        for split in ("val", "test")
-        for name in ("mAP", "f1_micro", "f1_macro", "hamming_loss", "top1")
-    ),
-    *(f"{split}/{name}" for split in ("val", "test") for name in ("f1_micro_tuned", "f1_macro_tuned")),
-    *(f"{split}/n_scored_classes" for split in ("val", "test")),
-    "chance/mAP",
-    "n_train_clips",
-    "n_val_clips",
-    "n_test_clips",
-    "n_classes",
-    "vocab_size",
-    "n_parameters",
-    "centroid_key",
-    "vocabulary/n_frames",
-    "vocabulary/variance_kept",
-    "vocabulary/perplexity",
-    "seconds/inspect",
-    "seconds/fit_centroids",
-    "seconds/train",
-    "seconds/validate",
-    "seconds/test",
-}
-
 
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory):
     """A finished run on the embedded dataset, with classes that never occur and clips that are skipped."""
     folder = tmp_path_factory.mktemp("run")
     return folder, run(folder, "trainer.max_epochs=2", "data.limits.silence_db=-30")
-
-
-@pytest.fixture(scope="module")
-def plain(tmp_path_factory):
-    """A finished run of one epoch with the defaults of `TINY`; several tests compare others with it."""
-    folder = tmp_path_factory.mktemp("plain")
-    return folder, run(folder)
 
 
 def test_a_run_folder_holds_all_that_is_promised(finished):
@@ -122,8 +89,8 @@ def test_the_best_epoch_is_the_one_with_the_highest_score_of_validation(finished
     assert metrics["val/mAP"] == pytest.approx(max(scores), rel=1e-6)
 
 
-def test_one_seed_gives_the_same_run_to_the_last_bit(plain, tmp_path):
-    folder, first = plain
+def test_one_seed_gives_the_same_run_to_the_last_bit(plain_run, tmp_path):
+    folder, first = plain_run
     second = run(tmp_path / "again")
     other = run(tmp_path / "other", "seed=4")
     differing = {key for key in first if first[key] != second[key] and not key.startswith("seconds/")}
@@ -179,14 +146,14 @@ def test_a_signal_in_training_says_how_to_go_on(tmp_path, monkeypatch, capsys, n
     run(tmp_path / "rest", "trainer.max_epochs=3", f"ckpt_path={last}")
 
 
-def test_a_run_that_goes_on_elsewhere_takes_the_centroids_that_it_had(plain, tmp_path, capsys):
+def test_a_run_that_goes_on_elsewhere_takes_the_centroids_that_it_had(plain_run, tmp_path, capsys):
     """Another machine would fit others, under the same key."""
     elsewhere = tmp_path / "elsewhere"
-    checkpoint = plain[0] / "checkpoints" / "last.ckpt"
+    checkpoint = plain_run[0] / "checkpoints" / "last.ckpt"
     run(tmp_path / "b", f"ckpt_path={checkpoint}", f"cache_dir={elsewhere}", "trainer.max_epochs=2")
     assert "Took over 24 x 8 centroids" in capsys.readouterr().out
     assert not (elsewhere / "centroids").exists()
-    for array in (plain[0] / "vocabulary").glob("*.npy"):
+    for array in (plain_run[0] / "vocabulary").glob("*.npy"):
         assert (tmp_path / "b" / "vocabulary" / array.name).read_bytes() == array.read_bytes()
 
 
@@ -197,8 +164,8 @@ def test_chance_is_that_of_the_clips_that_are_scored(tmp_path):
     assert metrics["chance/mAP"] == pytest.approx(shares[shares > 0].mean())
 
 
-def test_another_model_reuses_the_centroids(plain, tmp_path, capsys):
-    key = plain[1]["centroid_key"]
+def test_another_model_reuses_the_centroids(plain_run, tmp_path, capsys):
+    key = plain_run[1]["centroid_key"]
     capsys.readouterr()
     assert run(tmp_path, "model.num_layers=2")["centroid_key"] == key
     assert f"Reused 24 x 8 centroids {key}" in capsys.readouterr().out
@@ -228,7 +195,7 @@ def test_inputs_of_workers_and_of_the_accelerator_train_alike(tmp_path):
 def test_kept_and_decoded_clips_train_alike(tmp_path):
     # Where training changes the sound, `tokens` keeps frames, too.
     for name, overrides, caches in (
-        ("plain", ("augment=none",), ("tokens", "frames", "none")),
+        ("plain", ("augment=none",), ("tokens", "none")),
         ("augmented", AUGMENTED, ("tokens", "none")),
     ):
         folder = tmp_path / name
@@ -268,24 +235,22 @@ def test_with_mel_frames_kept_a_sweep_over_clustering_decodes_no_audio(tmp_path,
     run(tmp_path / "b", *overrides, "clustering=kmeans", "augment=none")
 
 
-def test_a_full_disk_under_the_cache_is_said_and_training_goes_on(plain, tmp_path, monkeypatch, capsys):
+def test_a_full_disk_under_the_cache_is_said_and_training_goes_on(plain_run, tmp_path, monkeypatch, capsys):
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(Rows, "write", full)
     capsys.readouterr()
-    assert scored(run(tmp_path / "b", f"cache_dir={tmp_path}/full")) == scored(plain[1])
+    assert scored(run(tmp_path / "b", f"cache_dir={tmp_path}/full")) == scored(plain_run[1])
     assert "cannot be written (No space left on device); " in capsys.readouterr().out
 
 
 # ---- options ----
 
-# Each run takes several options that do not touch one another.
+# Each run takes several options that do not touch one another; more are in test_readme.py.
 OPTIONS = {
     "bag, scale of the clip": ["model=bag", "features.normalization=clip_max", "features.range_db=40"],
     "lstm": ["model=lstm", "model.hidden_size=8"],
-    "cnn": ["model=cnn", "model.channels=[4,8]"],
-    "frames": ["model=frames", *(o for o in TINY if o.startswith("model."))],
     "attention, bf16, smoothing": [
         "model.pooling=attention",
         "model.stochastic_depth=0.5",

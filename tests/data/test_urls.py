@@ -164,15 +164,18 @@ LISTED = """
 import sys
 from audiotok.data.corpus.manifest import open_manifest
 from audiotok.store import Store
+from huggingface_hub import HfFileSystem
 from tiny import tiny_source
-source = tiny_source(sys.argv[1], metadata_folder=sys.argv[2])
-table = open_manifest(source, Store(sys.argv[3])).table
-print(table.select(["id", "status", "peak", "labels", "split"]).to_pylist())
+for _ in sys.stdin:
+    HfFileSystem.clear_instance_cache()  # as a new process would begin
+    source = tiny_source(sys.argv[1], metadata_folder=sys.argv[2])
+    table = open_manifest(source, Store(sys.argv[3])).table
+    print(table.select(["id", "status", "peak", "labels", "split"]).to_pylist(), flush=True)
 """
 
 
 @pytest.fixture
-def listed(hub: Server, tiny_audioset: Path, tmp_path: Path) -> Callable[[], str]:
+def listed(hub: Server, tiny_audioset: Path, tmp_path: Path) -> Iterator[Callable[[], str]]:
     """What the manifest of the hub says, in a process of its own: huggingface_hub reads its settings once."""
     metadata = str(tiny_audioset / "metadata")
     command = [sys.executable, "-c", LISTED, f"hf://{REPOSITORY}", metadata, str(tmp_path / "cache")]
@@ -184,12 +187,16 @@ def listed(hub: Server, tiny_audioset: Path, tmp_path: Path) -> Callable[[], str
         "HOME": str(tmp_path),
     }
 
-    def listed() -> str:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip()
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment, text=True, **pipes) as process:
 
-    return listed
+        def listed() -> str:
+            process.stdin.write("again\n")
+            process.stdin.flush()
+            return process.stdout.readline().strip()
+
+        yield listed
+        process.stdin.close()
 
 
 def test_audioset_is_read_from_the_hub_and_again_where_it_has_changed(hub, listed, tiny_audioset, tmp_path):

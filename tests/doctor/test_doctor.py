@@ -1,5 +1,7 @@
 """audiotok doctor, from end to end: it finds what is planted, and nothing bad where nothing is."""
 
+import contextlib
+import io
 import json
 import shutil
 from pathlib import Path
@@ -12,8 +14,7 @@ from sounds import LEARNING, call_doctor, examine, states, write_sounds
 from audiotok.doctor.examination import OF_THE_RUN
 from audiotok.tokens.vocabulary import SIDECAR
 
-SMALL = {
-    "bag": (),
+SMALL = {  # that read something else than tokens
     "frames": ("model.num_layers=1", "model.hidden_size=16", "model.num_heads=2"),
     "cnn": ("model.channels=[8,16]",),
 }
@@ -26,20 +27,21 @@ def healthy(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def examined(healthy, tmp_path_factory):
-    """A healthy corpus's cache and report."""
+    """A healthy corpus's cache and report, and what was printed."""
     folder = tmp_path_factory.mktemp("examined")
-    report, status = examine(folder / "run", healthy, f"cache_dir={folder}/cache")
-    return folder, report, status
+    with contextlib.redirect_stdout(io.StringIO()) as shown:
+        report, status = examine(folder / "run", healthy, f"cache_dir={folder}/cache")
+    return folder, report, status, shown.getvalue()
 
 
 def test_nothing_is_bad_where_all_is_well(examined):
-    _, report, status = examined
+    _, report, status, _ = examined
     assert "bad" not in states(report).values(), report
     assert (report["n_bad"], status) == (0, 0)
 
 
 def test_every_topic_is_looked_at_and_written(examined):
-    folder, report, _ = examined
+    folder, report, *_ = examined
     assert list(states(report)) == ["clips", "positives", "duplicates", "rates", *OF_THE_RUN]
     assert report["not_made"] == {}
     assert report["n_good"] + report["n_doubtful"] + report["n_bad"] == len(report["findings"])
@@ -51,16 +53,14 @@ def test_every_topic_is_looked_at_and_written(examined):
     assert report == json.loads((folder / "run" / "doctor.json").read_text())
 
 
-def test_the_table_on_screen_has_every_topic_and_the_best_classes(healthy, examined, tmp_path, capsys):
-    folder, report, _ = examined
-    examine(tmp_path / "run", healthy, f"cache_dir={folder}/cache")
-    shown = capsys.readouterr().out
+def test_the_table_on_screen_has_every_topic_and_the_best_classes(examined):
+    _, report, _, shown = examined
     for topic in (*states(report), "Most information", "low", "middle", "high"):
         assert topic in shown
 
 
 def test_training_finds_the_centroids_that_the_doctor_fitted(healthy, examined, tmp_path, monkeypatch):
-    folder, _, _ = examined
+    folder, *_ = examined
     monkeypatch.setattr(
         "audiotok.tokens.vocabulary._fit", lambda *_: pytest.fail("centroids are fitted again")
     )
@@ -71,7 +71,7 @@ def test_training_finds_the_centroids_that_the_doctor_fitted(healthy, examined, 
 
 @pytest.mark.parametrize("model", SMALL)
 def test_nothing_is_bad_with_another_model(healthy, examined, tmp_path, model):
-    folder, _, _ = examined
+    folder, *_ = examined
     tiny = tuple(o for o in TINY if not o.startswith("model."))
     report, _ = examine(
         tmp_path, healthy, f"model={model}", *SMALL[model], f"cache_dir={folder}/cache", tiny=tiny
@@ -89,7 +89,7 @@ def test_shuffled_labels_are_found(tmp_path):
 
 
 def test_a_dead_codebook_is_found(healthy, examined, tmp_path):
-    folder, _, _ = examined
+    folder, *_ = examined
     cache = shutil.copytree(folder / "cache", tmp_path / "cache")
     kill_codebook(next((cache / "centroids").glob(f"*/{SIDECAR}")).parent, number=2)
     report, status = examine(tmp_path / "run", healthy, f"cache_dir={cache}")
@@ -119,7 +119,7 @@ def test_a_normalisation_that_flattens_is_found(healthy, tmp_path):
 
 
 def test_a_learning_rate_a_thousand_times_too_high_is_found(healthy, examined, tmp_path):
-    folder, _, _ = examined
+    folder, *_ = examined
     report, status = examine(tmp_path / "run", healthy, "optimizer.lr=10.0", f"cache_dir={folder}/cache")
     found = states(report)
     assert (found["learning_rate"], status) == ("bad", 1)

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,9 @@ def no_account(monkeypatch, tmp_path):
     monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
 
 
+@cache
 def inspect(run_folder: Path, *options: str) -> str:
-    """Read an offline run with `wandb leet inspect`."""
+    """Read a finished offline run with `wandb leet inspect`, once."""
     program = shutil.which("wandb", path=str(Path(sys.executable).parent)) or "wandb"
     [offline] = run_folder.glob("wandb/offline-run-*")
     arguments = [program, "leet", "inspect", *options, "--json", str(offline)]
@@ -100,10 +102,11 @@ def test_every_job_of_a_sweep_is_a_finished_run_of_its_own(tmp_path):
         )
     wandb.teardown()
     for job in range(2):
-        run = json.loads(inspect(tmp_path / "my-sweep" / str(job), "--summary"))
-        assert run["exit_code"] == job  # 3 heads do not divide a width of 16
-        assert f"model.num_heads={2 + job}" in run["name"]
-        assert "my-sweep" in inspect(tmp_path / "my-sweep" / str(job))  # the group
+        [record] = records(tmp_path / "my-sweep" / str(job), "run")[:1]
+        assert f"model.num_heads={2 + job}" in record["display_name"]
+        assert record["run_group"] == "my-sweep"
+        [end] = records(tmp_path / "my-sweep" / str(job), "exit")
+        assert end.get("exit_code", 0) == job  # 3 heads do not divide a width of 16
 
 
 def test_a_key_is_found_where_wandb_keeps_it(monkeypatch, tmp_path):

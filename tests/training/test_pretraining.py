@@ -44,13 +44,6 @@ def assert_equal(first: dict[str, Tensor], second: dict[str, Tensor]) -> None:
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.fixture(scope="module")
-def pretrained(tmp_path_factory):
-    """A finished pretraining run of one epoch on the embedded dataset, and its metrics."""
-    folder = tmp_path_factory.mktemp("pretrained")
-    return folder, pretrain(folder)
-
-
 @pytest.fixture
 def refused(tmp_path, capsys):
     """Run a verb with overrides, expect exit status 1, and return the one sentence."""
@@ -313,11 +306,8 @@ def test_a_checkpoint_of_another_vocabulary_is_not_resumed(refused, pretrained):
 
 
 @pytest.mark.parametrize("verb", ["train", "pretrain"])
-def test_a_checkpoint_of_the_other_verb_is_not_resumed(refused, pretrained, tmp_path, verb):
-    folder = pretrained[0]
-    if verb == "pretrain":
-        folder = tmp_path / "tagger"
-        run(folder)
+def test_a_checkpoint_of_the_other_verb_is_not_resumed(refused, pretrained, plain_run, verb):
+    folder, _ = plain_run if verb == "pretrain" else pretrained
     message = refused(verb, f"ckpt_path={folder}/checkpoints/last.ckpt")
     assert message.startswith(f"ckpt_path={folder}/checkpoints/last.ckpt does not fit the model")
 
@@ -382,7 +372,6 @@ def test_a_sweep_ranks_by_the_lowest_validation_loss(tmp_path, capsys):
         *TINY,
         *SYNTHETIC,
         "logger=none",
-        "trainer.max_epochs=3",
         "optimizer.lr=0.00001,0.02",
         verb="pretrain",
     )
