@@ -10,8 +10,6 @@ from runs import SYNTHETIC, TINY
 
 from audiotok.programs import config_folder
 
-LOAD = ConfigLoaderImpl.load_configuration
-
 
 def composed(*overrides):
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
@@ -30,11 +28,10 @@ def composed(*overrides):
     ],
 )
 def test_a_composition_from_memory_is_hydras(monkeypatch, overrides):
-    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", getattr(LOAD, "hydras", LOAD))
+    hydras = ConfigLoaderImpl.load_configuration.hydras
+    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", hydras)
     expected = composed(*overrides)
-    monkeypatch.setattr(
-        ConfigLoaderImpl, "load_configuration", remembering(ConfigLoaderImpl.load_configuration)
-    )
+    monkeypatch.setattr(ConfigLoaderImpl, "load_configuration", remembering(hydras))
     assert composed(*overrides) == expected  # composed anew
     composed(*overrides, "seed=77")  # which must not change what is remembered
     assert composed(*overrides) == expected
