@@ -93,10 +93,10 @@ def test_present_keeps_the_classes_of_the_training_sets_in_the_tables_order(tmp_
     assert [clip.labels for clip in listing.clips] == [(1,), (0, 1), (1,)]
 
 
-def test_id_listed_twice_is_one_clip(tmp_path):
+def test_segment_listed_twice_is_one_clip(tmp_path):
     write_metadata(
         tmp_path,
-        bal_train='aaaaaaaaaaa, 1, 2, "/m/0a"\naaaaaaaaaaa, 30, 40, "/m/09x0r"\n',
+        bal_train='aaaaaaaaaaa, 1, 2, "/m/0a"\naaaaaaaaaaa, 1, 2, "/m/09x0r"\n',
         eval='aaaaaaaaaaa, 1, 2, "/m/0a"\nzzzzzzzzzzz, 1, 2, "/m/0a"\n',
     )
     listing = tiny_source(tmp_path).read()
@@ -104,6 +104,32 @@ def test_id_listed_twice_is_one_clip(tmp_path):
         ("aaaaaaaaaaa", (2,), "train"),
         ("zzzzzzzzzzz", (2,), "test"),
     ]
+    assert listing.findings.listed_twice.n == 2
+
+
+def test_segments_of_one_video_are_clips_of_their_own(tmp_path):
+    write_metadata(
+        tmp_path,
+        bal_train='Aaaaaaaaaaa, 1, 11, "/m/0a"\nAaaaaaaaaaa, 30, 40, "/m/0a"\nAaaaaaaaaaa, 50, 60, "/m/0a"\n',
+        eval='zzzzzzzzzzz, 1, 2, "/m/0a"\nAaaaaaaaaaa, 70, 80, "/m/0a"\n',
+    )
+    names = {
+        "Aaaaaaaaaaa": "bal_train",
+        "YAaaaaaaaaaa_30_40": "bal_train",
+        "YAaaaaaaaaaa_70.000_80.000": "eval",
+    }
+    files = {name: touch(tmp_path / "audio" / folder / f"{name}.wav") for name, folder in names.items()}
+    other = touch(tmp_path / "audio" / "bal_train" / "YAaaaaaaaaaa_90_100.wav")
+    listing = tiny_source(tmp_path).read()
+    assert {clip.id: (clip.location, clip.split) for clip in listing.clips} == {
+        "Aaaaaaaaaaa": (file_at(files["Aaaaaaaaaaa"]), "val"),
+        "Aaaaaaaaaaa_30-40": (file_at(files["YAaaaaaaaaaa_30_40"]), "val"),
+        "Aaaaaaaaaaa_50-60": (None, "val"),
+        "zzzzzzzzzzz": (None, "test"),
+        "Aaaaaaaaaaa_70-80": (file_at(files["YAaaaaaaaaaa_70.000_80.000"]), "test"),
+    }
+    assert (listing.findings.listed_twice.n, listing.findings.found_twice.n) == (0, 0)
+    assert other.exists()
 
 
 def test_validation_by_fraction_takes_no_test_clip(tmp_path):

@@ -89,7 +89,7 @@ def test_the_limit_of_csv_is_left_as_it_is(tmp_path):
 # ---- AudioSet's tables ----
 
 ROW = 'aaaaaaaaaa1,30.000,40.000,"/m/0a,/m/0b"\n'
-SEGMENT = [Segment("aaaaaaaaaa1", ("/m/0a", "/m/0b"), 30.0)]
+SEGMENT = [Segment("aaaaaaaaaa1", ("/m/0a", "/m/0b"), 30.0, 40.0)]
 
 
 @pytest.mark.parametrize(

@@ -22,15 +22,15 @@ def test_segments_are_read_with_three_header_lines_and_quoted_lists(tmp_path):
         '_0AbCdEfGhI, 0.000, 10.000, "/m/0a"\n'
     )
     assert list(read_segments(str(path), MIDS)) == [
-        Segment("--PJHxphWEs", ("/m/09x0r", "/t/dd00088"), 30.0),
-        Segment("_0AbCdEfGhI", ("/m/0a",), 0.0),
+        Segment("--PJHxphWEs", ("/m/09x0r", "/t/dd00088"), 30.0, 40.0),
+        Segment("_0AbCdEfGhI", ("/m/0a",), 0.0, 10.0),
     ]
 
 
 @pytest.mark.parametrize("id_", ODD_IDS)
 def test_odd_ids_come_through_unchanged(tmp_path, id_):
     (tmp_path / "s.csv").write_text(f'# YTID\n{id_}, 30.000, 40.000, "/m/0a"\n')
-    assert list(read_segments(str(tmp_path / "s.csv"), MIDS)) == [Segment(id_, ("/m/0a",), 30.0)]
+    assert list(read_segments(str(tmp_path / "s.csv"), MIDS)) == [Segment(id_, ("/m/0a",), 30.0, 40.0)]
 
 
 @pytest.mark.parametrize(

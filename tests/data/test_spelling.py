@@ -16,7 +16,11 @@ ids = st.text(characters, min_size=11, max_size=11)
 # Ids made of what file names are made of collide far more often than random ones.
 tricky_ids = st.text("Y_-05", min_size=11, max_size=11)
 numbers = st.integers(0, 999).map(str) | st.integers(0, 999_999).map(lambda n: f"{n / 1000:.3f}")
-suffixes = st.just("") | numbers.map("_{}".format) | st.builds("_{}-{}".format, numbers, numbers)
+suffixes = (
+    st.just("")
+    | numbers.map("_{}".format)
+    | st.builds("_{}{}{}".format, numbers, st.sampled_from("-_"), numbers)
+)
 prefixes = st.sampled_from(["", "Y"])
 
 
@@ -42,14 +46,16 @@ def test_every_way_to_spell_a_file_leads_to_its_id(listed, prefix, suffix, data)
 
 
 def spellings(stem: str) -> set[str]:
-    """List by brute force the ids that a file name can stand for: [Y]<id>[_<start>[-<end>]]."""
+    """List by brute force the ids that a file name can stand for: [Y]<id>[_<start>[-<end>]],
+    with a hyphen or an underscore before the end.
+    """
 
     def is_number(text: str) -> bool:
         whole, dot, rest = text.partition(".")
         return whole.isdecimal() and (not dot or rest.isdecimal())
 
     def is_suffix(text: str) -> bool:
-        start, dash, end = text[1:].partition("-")
+        start, dash, end = text[1:].replace("_", "-").partition("-")
         return text == "" or (text[0] == "_" and is_number(start) and (not dash or is_number(end)))
 
     starts = [0, 1] if stem.startswith("Y") else [0]

@@ -1,4 +1,7 @@
-"""AudioSet on disk: segment CSVs in one folder, audio files or containers in another."""
+"""AudioSet on disk: segment CSVs in one folder, audio files or containers in another.
+
+A file holds one segment of a video: the times in the CSVs tell segments apart, and no file is cut by them.
+"""
 
 import os
 from collections import Counter
@@ -14,6 +17,7 @@ from audiotok.data.layout.segments import (
     SEGMENTS,
     Segment,
     SourceSet,
+    Videos,
     read_class_table,
     read_segments,
 )
@@ -87,8 +91,9 @@ class AudioSet(Source):
         has_tables = any(Files().exists(path) for path in self._tables())
         classes = read_class_table(self._tables()[0]) if has_tables else None
         known = {c.id for c in classes} if classes is not None else None
-        sets = {name: self._read_set(name, known, findings, left_over) for name in self._sets}
-        listed = {row.id for rows, _ in sets.values() for row in rows}
+        videos = Videos()
+        sets = {name: self._read_set(name, known, videos, findings, left_over) for name in self._sets}
+        listed = {row.video for rows, _ in sets.values() for row in rows}
         for place, clip_name in left_over.items():  # a file may be in a folder that names no set
             if id_of_stem(clip_name, listed) is None:
                 findings.not_listed.add(place)
@@ -106,17 +111,23 @@ class AudioSet(Source):
                     findings.listed_twice.add(row.id)
                     continue
                 labels = tuple(sorted({index[label] for label in row.labels if label in index}))
-                clips[row.id] = Clip(row.id, locations.get(row.id), labels, self._split(name, row.id))
+                clips[row.id] = Clip(row.id, locations.get(row.id), labels, self._split(name, row.video))
         return Listing(tuple(classes), tuple(clips.values()), findings)
 
     def _read_set(
-        self, name: SourceSet, known: set[str] | None, findings: Findings, left_over: dict[str, str]
+        self,
+        name: SourceSet,
+        known: set[str] | None,
+        videos: Videos,
+        findings: Findings,
+        left_over: dict[str, str],
     ) -> tuple[list[Segment], dict[str, Location]]:
         """Return the listed clips of a set, and their locations by id.
 
         Args:
             name: The set.
             known: Ids of the classes; None accepts any.
+            videos: Names the segments of all sets.
             findings: Receives the disagreements.
             left_over: Receives the names of clips that this set does not list, by location.
         """
@@ -125,9 +136,14 @@ class AudioSet(Source):
         labelled = [clip for clip in found if clip.labels is not None]
         if labelled and not Files().exists(path):
             return _carried(labelled, known, findings, left_over)
-        rows = list(read_segments(path, known))
+        rows = [videos.named(row) for row in read_segments(path, known)]
         starts = {row.id: row.start_seconds for row in reversed(rows)}  # the first row of an id counts
-        locations = locate(found, starts, findings, left_over, starts)
+        further: dict[str, list[str]] = {}
+        for row in rows:
+            if row.further_of:
+                further.setdefault(row.further_of, []).append(row.id)
+        ids = starts.keys() | further.keys() if further else starts
+        locations = locate(found, ids, findings, left_over, starts, further)
         if rows and found and not locations:
             raise UserError(
                 f"data.root={self.root}: none of the {len(rows):,} ids of {path} is "

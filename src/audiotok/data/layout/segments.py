@@ -5,10 +5,10 @@ Source of the format: research.google.com/audioset/download.html. Three header l
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from audiotok.data.clip import SoundClass
+from audiotok.data.clip import SoundClass, times_of
 from audiotok.data.reading.delimited import Table, number
 from audiotok.errors import UserError
 
@@ -27,11 +27,45 @@ _OF_SEGMENTS = ("YTID", "start_seconds", "end_seconds", "positive_labels")
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One row of a segments CSV: a YouTube id, the ids of its labels, and where it starts, s, if known."""
+    """One row of a segments CSV.
+
+    Args:
+        id: The id of the video, or another that `Videos` gives to a further segment of it.
+        labels: Ids of its labels.
+        start_seconds: Where it starts in the video, s, if that is known.
+        end_seconds: Where it ends in the video, s, if that is known.
+        further_of: The id of the video, if `id` is another.
+    """
 
     id: str
     labels: tuple[str, ...]
     start_seconds: float | None = None
+    end_seconds: float | None = None
+    further_of: str = ""
+
+    @property
+    def video(self) -> str:
+        """The id of the video."""
+        return self.further_of or self.id
+
+
+class Videos:
+    """Name the segments of videos: the first of a video is called as the video, others have their times, too.
+
+    So the ids of a table that lists one segment of each video are those of the videos. The first segment is
+    the one that is named first.
+    """
+
+    def __init__(self) -> None:
+        self._starts: dict[str, float | None] = {}  # of the first segments
+
+    def named(self, segment: Segment) -> Segment:
+        """Return a segment with the id that it has in a corpus; a repeated row gets the id of the first."""
+        first = self._starts.setdefault(segment.id, segment.start_seconds)
+        if first is None or segment.start_seconds is None or segment.start_seconds == first:
+            return segment
+        times = times_of(segment.start_seconds, segment.end_seconds)
+        return replace(segment, id=f"{segment.id}_{times}", further_of=segment.id)
 
 
 def read_class_table(path: str) -> list[SoundClass]:
@@ -72,8 +106,8 @@ def read_segments(path: str, known: set[str] | None) -> Iterator[Segment]:
     for row in table:
         id_, start, end, listed = row.values
         labels = tuple(label.strip() for label in listed.split(","))
-        seconds = number(start)
-        if not id_ or not all(labels) or seconds is None or number(end) is None:
+        times = number(start), number(end)
+        if not id_ or not all(labels) or None in times:
             raise table.broken(row)
         for label in labels:
             if known is not None and label not in known:
@@ -82,7 +116,7 @@ def read_segments(path: str, known: set[str] | None) -> Iterator[Segment]:
                     f"label {label} of clip {id_} is not in {CLASS_TABLE}",
                     "use the table and the segments of one release",
                 )
-        yield Segment(id_, labels, seconds)
+        yield Segment(id_, labels, *times)
 
 
 def _has_times(row: list[str]) -> bool:
