@@ -97,12 +97,16 @@ class Findings:
         found_twice: Ids with more than one file; one of them is taken.
         not_listed: Files, or entries of a container, that are not listed.
         unknown_labels: Labels that are not in the class table; they are left out.
+        not_audio: Files in a folder of sounds that are not audio, by their extensions.
+        outside: Audio files in no folder of a class.
     """
 
     listed_twice: Tally = field(default_factory=Tally)
     found_twice: Tally = field(default_factory=Tally)
     not_listed: Tally = field(default_factory=Tally)
     unknown_labels: Tally = field(default_factory=Tally)
+    not_audio: Tally = field(default_factory=Tally)
+    outside: Tally = field(default_factory=Tally)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from audiotok.data.reading.files import Files, fingerprint, fingerprint_of_conte
 from audiotok.data.source import Source
 from audiotok.errors import UserError
 
-_TABLES = ("meta/esc50.csv", "meta.csv", "esc50.csv")
+TABLES = ("meta/esc50.csv", "meta.csv", "esc50.csv")
 _COLUMNS = ("filename", "fold", "category", "esc10", "src_file")
 _TRUTH = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 
@@ -84,11 +84,11 @@ class ESC50(Source):
 
     def _table(self) -> Path:
         root = Path(self.root).expanduser() if self.root else None
-        for name in _TABLES:
+        for name in TABLES:
             if root and (root / name).is_file():
                 return root / name
         raise UserError(
-            f"data.root={self.root} has no {' or '.join(_TABLES)}; give the folder of ESC-50 "
+            f"data.root={self.root} has no {' or '.join(TABLES)}; give the folder of ESC-50 "
             "(github.com/karolpiczak/ESC-50), which has that table and audio/."
         )
 

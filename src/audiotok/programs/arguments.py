@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 
 from audiotok.data.reading.passwords import conceal
 from audiotok.errors import UserError
@@ -51,6 +52,43 @@ def split(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         elif argument in _WITH_A_VALUE and rest:
             flags.append(rest.pop(0))
     return flags, overrides
+
+
+def with_data(arguments: Sequence[str]) -> list[str]:
+    """Return overrides, with `data=OPTION data.root=PATH` for an argument that is a path alone.
+
+    Args:
+        arguments: Overrides, among which may be a folder or a file.
+
+    Raises:
+        UserError: It does not exist or cannot be data, or there are several.
+    """
+    paths = [argument for argument in arguments if _is_path(argument)]
+    if not paths:
+        return list(arguments)
+    rest = [argument for argument in arguments if argument not in paths]
+    if len(paths) > 1:
+        raise UserError(f"{' and '.join(paths)} are several folders or tables; give one.")
+    if any(argument.startswith("data.root=") for argument in rest):
+        raise UserError(f"{paths[0]} stands for data.root, which is given too; leave one of them out.")
+    from audiotok.data.recognition import option_of  # imports what reads sound
+
+    is_chosen = any(argument.startswith("data=") for argument in rest)
+    chosen = [] if is_chosen else [f"data={option_of(paths[0])}"]
+    return [*chosen, f"data.root={quoted(paths[0])}", *rest]
+
+
+def _is_path(argument: str) -> bool:
+    if argument.startswith(("/", "./", "../", "~/")):
+        return "=" not in argument or Path(argument).expanduser().exists()
+    return "=" not in argument and not argument.startswith("~")  # ~key leaves a key out
+
+
+def quoted(text: str) -> str:
+    """Return a text as an override's value, in quotes: Hydra's grammar would read something else of many."""
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", text)  # backslashes count before a quote alone
+    trailing = len(escaped) - len(escaped.rstrip("\\"))
+    return f"'{escaped}{escaped[len(escaped) - trailing :]}'"
 
 
 def without_passwords(overrides: Sequence[str]) -> list[str]:

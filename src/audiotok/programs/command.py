@@ -17,6 +17,7 @@ from audiotok.programs.arguments import (
     check_flags,
     check_plugins,
     split,
+    with_data,
     without_passwords,
 )
 from audiotok.programs.options import config_folder, config_folders, groups_of
@@ -49,7 +50,7 @@ def program(name: str, job: str = "run") -> Callable[[], None]:
         try:
             check_flags(sys.argv[1:])
             flags, overrides = split(sys.argv[1:])
-            overrides = without_passwords(overrides)
+            overrides = without_passwords(with_data(overrides))
             folders = config_folders(flags)
             check_plugins(overrides)
             check_choices(overrides, groups_of(folders))

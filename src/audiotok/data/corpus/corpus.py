@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from audiotok.data.clip import SPLITS, Location, SoundClass, Split
+from audiotok.data.corpus import coverage
 from audiotok.data.corpus.catalogue import OF_A_PLACE, USABLE, Catalogue
 from audiotok.data.corpus.disagreements import cut_short, unused
 from audiotok.data.corpus.manifest import Manifest, open_manifest
@@ -115,6 +116,8 @@ def corpus_of(manifest: Manifest, source: Source, skipped_csv: Path | None = Non
     cut = cut_short(listed.select(is_usable))
     if cut.n:
         log.info("%s stretches end with their recordings (%s).", f"{cut.n:,}", cut.examples[0])
+    for sentence in coverage.sentences(corpus.classes, corpus.clips):
+        log.warning("%s", sentence)
     if skipped_csv is not None:
         corpus.write_skipped(skipped_csv)
         if len(corpus.skipped):

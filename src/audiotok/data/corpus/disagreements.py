@@ -16,6 +16,8 @@ _PHRASES = {
     "beyond_full_scale": "usable clips are louder than full scale; scale their samples to -1 .. 1",
     "cut_short": "usable stretches end with their recordings, before their listed ends",
     "unknown_labels": "labels are not in the class table and are left out",
+    "not_audio": "files are not audio",
+    "outside": "audio files lie in no folder of a class",
 }
 
 
@@ -55,6 +57,8 @@ def unused(findings: dict[str, dict[str, Any]], n_classes: int, training: Catalo
         (findings["found_twice"]["n"], "further files of a clip"),
         (findings["not_listed"]["n"], "files that are not listed"),
         (findings["unknown_labels"]["n"], "labels that are not in the class table"),
+        (findings["not_audio"]["n"], "files that are not audio"),
+        (findings["outside"]["n"], "audio files in no folder of a class"),
         (len(training) - n_labelled, "training clips without a label"),
         (int((counts == 0).sum()), f"of {n_classes:,} classes without a training clip"),
     ]

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from audiotok.data.clip import SPLITS, Split, Tally
-from audiotok.data.corpus import disagreements
+from audiotok.data.corpus import coverage, disagreements
 from audiotok.data.corpus.catalogue import USABLE, Catalogue
 from audiotok.data.corpus.duplicates import Duplicates, find_duplicates
 from audiotok.data.corpus.manifest import Manifest
@@ -23,6 +23,7 @@ def report(manifest: Manifest, min_positives: int) -> dict[str, Any]:
     listed = Catalogue(manifest.table)
     usable = listed.select(listed.where("status", USABLE))
     splits = {split: listed.select(listed.where("split", split)) for split in SPLITS}
+    usable_of = {split: usable.select(usable.where("split", split)) for split in SPLITS}
     return {
         "manifest": str(manifest.folder),
         "n_classes": len(manifest.classes),
@@ -36,7 +37,8 @@ def report(manifest: Manifest, min_positives: int) -> dict[str, Any]:
         "cut_short": asdict(disagreements.cut_short(usable)),
         "duplicates": [asdict(duplicates) for duplicates in find_duplicates(usable)],
         "min_positives": min_positives,
-        "few_positives": _few_positives(manifest, splits, min_positives),
+        "few_positives": _few_positives(manifest, usable_of, min_positives),
+        "coverage": coverage.sentences(manifest.classes, usable_of),
     }
 
 
@@ -64,11 +66,11 @@ def _counts(clips: Catalogue, name: str) -> dict[str, int]:
     return {str(value): n for value, n in Counter(clips.column(name).tolist()).most_common()}
 
 
-def _few_positives(manifest: Manifest, splits: dict[Split, Catalogue], least: int) -> dict[str, Any]:
+def _few_positives(manifest: Manifest, usable: dict[Split, Catalogue], least: int) -> dict[str, Any]:
     """Return the classes of each split with too few usable clips: id, name, number of clips, fewest first."""
     few: dict[str, Any] = {}
-    for split, clips in splits.items():
-        counts = clips.select(clips.where("status", USABLE)).class_counts(len(manifest.classes)).tolist()
+    for split, clips in usable.items():
+        counts = clips.class_counts(len(manifest.classes)).tolist()
         rows = zip(manifest.classes, counts, strict=True)
         few[split] = sorted(([c.id, c.name, n] for c, n in rows if n < least), key=lambda row: row[2])
     return few
@@ -93,7 +95,7 @@ def sentences(found: dict[str, Any]) -> list[str]:
         f"{found['n_found']:,} of {found['n_listed']:,} listed clips were found.",
         f"Usable clips: {rates}; {channels}.",
     ]
-    lines += disagreements.sentences(found)
+    lines += disagreements.sentences(found) + found["coverage"]
     return lines + [f"{Duplicates(**duplicates)}." for duplicates in found["duplicates"]]
 
 
