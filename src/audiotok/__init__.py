@@ -25,11 +25,12 @@ Reading order, which is import order (a file imports only from those above it)::
     callbacks   what watches training: checkpoints, averaging, progress
     doctor      what keeps a run from learning, found before it starts
     experiment  builds, trains and scores; the only package that sees a configuration
+    prediction  your own sounds, tagged by a finished run
+    export      a finished run for transformers, or as an ONNX model
     compare     runs compared in one page
     download    corpora from the network
     follower    a further process of a run on several devices
     inventory   what the cache holds
-    prediction  your own sounds, tagged by a finished run
     programs    train, pretrain, prepare and doctor, as Hydra programs
     sweep       checks before a sweep, tables after it
     cli         the command `audiotok`

@@ -217,6 +217,30 @@ def predict(
 
 
 @app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run, or a checkpoint in it.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write, new or empty.")],
+    to: Annotated[
+        str, typer.Option(help="hf: a folder for transformers and the Hugging Face Hub; onnx: an ONNX model.")
+    ],
+    push: Annotated[
+        str | None,
+        typer.Option(
+            metavar="USER/NAME", help="Upload it to the Hugging Face Hub; a new repository is private."
+        ),
+    ] = None,
+    trust: Trust = None,
+) -> None:
+    """Write a trained model for use without audiotok."""
+    from audiotok.export.program import export as write
+
+    with _one_sentence():
+        _tell_of_changes(run)
+        said = write(run, directory, to, push, trust or ())
+    _console().print(said)
+
+
+@app.command()
 def compare(
     folders: Annotated[
         list[Path], typer.Argument(metavar="FOLDER...", help="Folders of runs, or folders that contain runs.")

@@ -1,0 +1,14 @@
+"""A finished run outside of audiotok: as a Hugging Face folder, as an ONNX model, and on the Hub.
+
+program             the verb `audiotok export`
+request             the checks before torch is imported
+parts               the classes that a model is made of, by their names
+modeling_audiotok   the classes of transformers; a Hugging Face folder holds this file, too
+auto                lets transformers find them where audiotok is installed
+bundle              the code that a Hugging Face folder holds
+huggingface         the Hugging Face folder
+graph               a tagger whose every step ONNX knows
+onnx_model          the ONNX model
+card                README.md: scores, data, command, how to use it
+upload              to the Hub
+"""
