@@ -109,3 +109,9 @@ def test_folders_without_runs_are_one_sentence(tmp_path):
         find_runs([tmp_path])
     with pytest.raises(UserError, match="nowhere is not a folder; give"):
         find_runs([tmp_path / "nowhere"])
+
+
+def test_a_configuration_with_a_value_where_keys_are_expected_is_damaged(tmp_path):
+    (tmp_path / "config.yaml").write_text("sample: text\n")
+    with pytest.raises(ValueError, match="sample is 'text', and _target_ is looked for below it"):
+        RunFolder(tmp_path).read_config()

@@ -3,6 +3,7 @@
 Jobs that differ only in seed or test fold are replicates of one setting.
 """
 
+import logging
 import math
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 from audiotok.run.folder import RunFolder
 from audiotok.run.sweep_folder import SweepFolder
 
+log = logging.getLogger(__name__)
 COLUMNS = ("val/mAP", "val/accuracy", "test/mAP", "test/top1", "test/f1_micro_tuned", "test/hamming_loss")
 REPLICATED = ("seed", "data.test_fold")  # keys that make replicates, not settings
 
@@ -57,8 +59,14 @@ def read_jobs(folder: SweepFolder) -> list[Job]:
 
 def _read_job(folder: RunFolder) -> Job:
     overrides, scores = {}, {}
-    with suppress(OSError, ValueError):
+    try:
         overrides = folder.read_overrides()
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as damage:
+        log.warning(
+            "%s cannot be read (%s); tables lack the values that it changed.", folder.overrides, damage
+        )
     with suppress(OSError, ValueError):
         scores = {name: value for name, value in folder.read_metrics().items() if _is_number(value)}
     error = folder.read_error()  # there may be scores too, that lack the optimized metric

@@ -47,6 +47,9 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Args:
         config: Resolved; dictionaries, lists and plain values.
+
+    Raises:
+        ValueError: It is damaged: a key that must lead to others has a value.
     """
     return _apply(ROOT, {key: _upgraded_node(value) for key, value in config.items()})
 
@@ -90,4 +93,6 @@ def _put(node: dict[str, Any], key: str, value: Any) -> None:
     *groups, name = key.split(".")
     for group in groups:
         node = node.setdefault(group, {})
+        if not isinstance(node, dict):
+            raise ValueError(f"{group} is {node!r:.40}, and {name} is looked for below it")
     node[name] = value
