@@ -43,9 +43,17 @@ def of_session(leader):
 
 def start(arguments, folder):
     folder.mkdir()
+    environment = os.environ | {
+        "PYTHONFAULTHANDLER": "1"
+    }  # where one hangs, SIGABRT says
     with (folder / "said").open("w") as said:
         return subprocess.Popen(
-            [*COMMAND, *arguments], cwd=folder, stdout=said, stderr=subprocess.STDOUT, start_new_session=True
+            [*COMMAND, *arguments],
+            cwd=folder,
+            env=environment,
+            stdout=said,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
 
 
@@ -59,7 +67,11 @@ def come_to(process, place, folder):
 
 def ended(process, leader):
     """Return the status of a program, and what is left of its processes after a while."""
-    status = process.wait(PATIENCE)
+    try:
+        status = process.wait(PATIENCE)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGABRT)
+        status = process.wait(PATIENCE)
     until = time.monotonic() + 20
     while of_session(leader) and time.monotonic() < until:
         time.sleep(0.1)

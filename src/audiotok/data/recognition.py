@@ -7,6 +7,7 @@ from audiotok.data.esc50 import TABLES as TABLES_OF_ESC50
 from audiotok.data.fsd50k import TABLES as TABLES_OF_FSD50K
 from audiotok.data.layout.segments import SEGMENTS
 from audiotok.data.reading.files import is_url
+from audiotok.disk.checksum import CHECKSUMS
 from audiotok.errors import UserError
 
 _HEADER = 1000  # bytes in which the columns of ESC-50 stand
@@ -35,7 +36,7 @@ def option_of(path: str) -> str:
         return "fsd50k"
     if any(_is_of_esc50(place / name) for name in TABLES_OF_ESC50):
         return "esc50"
-    if (place / "config.yaml").is_file() and (place / "checksums.json").is_file():
+    if (place / CHECKSUMS).is_file():
         raise UserError(
             f"{path} is the folder of a run, which audiotok repeat or predict reads; give one of sounds."
         )
