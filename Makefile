@@ -1,6 +1,6 @@
 # make train    install what training needs into .venv, then train   make train ARGS="model.num_layers=6"
 # make test     install the developer tools as well, then run tests  make test ARGS="-k tokens"
-# make faults   kills, damaged files, full disks and hostile input, a share of the numbers in docs/RELIABILITY.md
+# make faults   kills, damaged files, full disks and hostile input, a few of each; docs/RELIABILITY.md
 # make soak     half an hour of sweeps with faults at random
 # make check    ruff, mypy, import-linter
 # make gpu-kit  collect the wheels that a GPU machine without a network lacks; see benchmarks/gpu.py

@@ -27,7 +27,7 @@ settings.load_profile("audiotok")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let `make faults` say how many of the full number of faults it tries, and `make soak` how long."""
-    parser.addoption("--scale", default=0.05, help="share of the full number of faults (tests/faults)")
+    parser.addoption("--scale", default=0.01, help="share of the full number of faults (tests/faults)")
     parser.addoption("--minutes", default=30, help="how long the soak test lasts")
 
 

@@ -1,7 +1,7 @@
 """How often each fault is tried, and the table of what came of it.
 
-`make faults` runs a share of the full numbers in a few minutes; `make faults ARGS="--scale=1"` runs all of
-them. docs/RELIABILITY.md shows the table of the full numbers.
+`make faults` tries a hundredth of the full numbers, but at least one of each, in minutes; `make faults
+ARGS="--scale=1"` tries all of them. docs/RELIABILITY.md shows the table of the full numbers.
 """
 
 import os
@@ -24,6 +24,13 @@ def tries(request: pytest.FixtureRequest) -> Callable[..., int]:
     """Return `tries(full, least=1)`: how many of the full number of tries this run makes."""
     scale = float(request.config.getoption("--scale"))
     return lambda full, least=1: max(least, round(full * scale))
+
+
+@pytest.fixture
+def at_length(request: pytest.FixtureRequest) -> None:
+    """Skip a test that takes half a minute at its shortest, where few faults are tried."""
+    if float(request.config.getoption("--scale")) < 0.05:
+        pytest.skip("takes half a minute; tried with --scale=0.05 and more")
 
 
 @pytest.fixture

@@ -67,7 +67,7 @@ def check(points, tally, title):
 
 def test_a_limit_of_the_size_of_files(scenes, tries, tally, tmp_path):
     points = []
-    for n in range(tries(20, least=3)):
+    for n in range(tries(20, least=2)):
         chance = random.Random(f"limit {n}")
         name = NAMES[n % len(NAMES)]
         limit = round(math.exp(chance.uniform(math.log(200), math.log(60_000))))
@@ -77,7 +77,7 @@ def test_a_limit_of_the_size_of_files(scenes, tries, tally, tmp_path):
 
 def test_every_change_fails_from_some_moment_on(scenes, tries, tally, tmp_path):
     points = []
-    for n in range(tries(24, least=4)):
+    for n in range(tries(24, least=2)):
         chance = random.Random(f"change {n}")
         name = NAMES[n % len(NAMES)]
         request = {"fail_from": chance.randint(1, scenes(name).n_changes), "error": ERRORS[n % len(ERRORS)]}

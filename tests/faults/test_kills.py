@@ -113,7 +113,7 @@ def kill(scene, folder, moment):
 def test_a_killed_program_runs_again_to_the_same_results(name, scenes, tries, tally, tmp_path):
     scene = scenes(name)
     outcomes, wrong = Counter(), []
-    for n in range(tries(SHARES[name], least=2)):
+    for n in range(tries(SHARES[name])):
         chance = random.Random(f"{name} {n}")
         at = {"kill_at": chance.randint(1, scene.n_changes)}
         moment = at if n % 2 == 0 else {"kill_after": chance.uniform(0.0, scene.seconds)}

@@ -242,6 +242,7 @@ def test_a_run_that_is_stopped_anywhere_ends_as_if_it_had_not_been(fit, name, tm
         tally(f"training resumes from a checkpoint written {fault}", Counter({"equal to the last bit": 1}))
 
 
+@pytest.mark.usefixtures("at_length")
 def test_two_processes_resume_inside_an_epoch(tmp_path, tally):
     every_step = (
         "+callbacks.steps._target_=pytorch_lightning.callbacks.ModelCheckpoint",

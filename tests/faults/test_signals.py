@@ -110,6 +110,7 @@ def test_programs_end_in_order_wherever_a_signal_meets_them(tmp_path, tries, tal
     tally("signal to a program", outcomes)
 
 
+@pytest.mark.usefixtures("at_length")
 def test_a_process_of_several_that_is_killed_ends_the_run_in_a_sentence(tmp_path, tally):
     folder = tmp_path / "run"
     process = start(["train", *TINY, *SYNTHETIC, *LONG, "loader.n_workers=0", "trainer.devices=2"], folder)
