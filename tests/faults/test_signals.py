@@ -28,6 +28,14 @@ PROGRAMS = {  # the arguments, and what a program says on its way
 PATIENCE = 240  # s, for a program to come to a place, on a machine that is busy
 
 
+@pytest.fixture(autouse=True)
+def sigint_counts():
+    """Let SIGINT end programs that are started here: a shell ignores it in what it runs in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def of_session(leader):
     """Return the processes of a session."""
     found = []
