@@ -51,9 +51,7 @@ def of_session(leader):
 
 def start(arguments, folder):
     folder.mkdir()
-    environment = os.environ | {
-        "PYTHONFAULTHANDLER": "1"
-    }  # where one hangs, SIGABRT says
+    environment = os.environ | {"PYTHONFAULTHANDLER": "1"}  # where one hangs, SIGABRT says
     with (folder / "said").open("w") as said:
         return subprocess.Popen(
             [*COMMAND, *arguments],
