@@ -1,17 +1,22 @@
 """A run on clips of one label each: the loss it chooses, and what its folder holds of that."""
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 import torch
+from PIL import Image
 from runs import TINY, command, run
+from sklearn.metrics import confusion_matrix, f1_score
 from tiny import SAMPLE_RATE, tones
 
+from audiotok import load
 from audiotok.experiment import restore
 from audiotok.run.folder import RunFolder
+from audiotok.training.calibration import Calibration
 
 CLASSES = {"low": 250.0, "middle": 800.0, "high": 2500.0}  # Hz
 N_CLIPS = {"train": 8, "val": 4, "test": 4}  # of each class
@@ -58,3 +63,38 @@ def test_clips_of_two_labels_take_no_softmax(tmp_path):
         "loss=cross_entropy is for two classes or more and exactly one label"
         in RunFolder(tmp_path / "run").read_error()
     )
+
+
+def test_the_confusion_matrix_counts_clips_by_class_and_guess(finished):
+    folder, metrics = finished
+    rows = list(csv.reader((folder / "confusion.csv").open()))
+    counts = np.array([row[1:] for row in rows[1:]], int)
+    assert rows[0][1:] == [row[0] for row in rows[1:]]
+    data = np.load(folder / "predictions.npz")
+    expected = confusion_matrix(data["targets"].argmax(1), data["scores"].argmax(1), labels=range(3))
+    assert counts.tolist() == expected.tolist()
+    assert counts.trace() / counts.sum() == pytest.approx(metrics["test/top1"])
+
+
+def test_what_is_predicted_is_calibrated(finished):
+    folder, metrics = finished
+    run = load(folder)
+    data = np.load(folder / "predictions.npz")
+    for id_, probabilities in zip(data["ids"][:3], data["probabilities"][:3], strict=True):
+        assert run.predict(folder.parent / id_).scores[0] == pytest.approx(probabilities, abs=1e-3)
+    assert run.calibration == Calibration.from_dict(json.loads((folder / "calibration.json").read_text()), 3)
+    heard = run.calibration.heard(torch.from_numpy(data["probabilities"]))
+    f1 = f1_score(data["targets"], heard, average="micro")
+    assert metrics["test/f1_micro_class_thresholds"] == pytest.approx(f1, abs=1e-6)
+
+
+def test_reliability_is_kept_in_numbers_and_as_a_picture(finished):
+    folder, metrics = finished
+    rows = list(csv.DictReader((folder / "reliability.csv").open()))
+    for calibrated, name in (("yes", "ece"), ("no", "ece_uncalibrated")):
+        bins = [[float(value) for key, value in row.items() if key != "calibrated"]
+                for row in rows if row["calibrated"] == calibrated]  # fmt: skip
+        assert sum(n for n, _, _ in bins) == metrics["n_test_clips"]
+        error = sum(n * abs(mean - share) for n, mean, share in bins) / metrics["n_test_clips"]
+        assert metrics[f"test/{name}"] == pytest.approx(error, abs=1e-5)
+    assert Image.open(folder / "reliability.png").size == (680, 680)

@@ -34,6 +34,7 @@ def test_a_run_shows_a_logger_all_that_it_has(tmp_path):
         "log_settings",
         "show_vocabulary_use",
         "log_table",
+        "show_picture",
         "show_examples",
         "log_scores",
         "show_vocabulary",

@@ -6,15 +6,17 @@ from tiny import fit_vocabulary
 from audiotok.loader.waveforms import WaveformReader
 from audiotok.run.gallery import choose_examples
 from audiotok.store import Store
-from audiotok.training.tagger import Predictions
+from audiotok.training.calibration import Calibration
+from audiotok.training.predictions import Predictions
 
 
 def predictions_of(corpus) -> Predictions:
     n_clips, n_classes = len(corpus.clips["test"]), len(corpus.classes)
-    scores = torch.rand(n_clips, n_classes, generator=torch.Generator().manual_seed(0))
+    logits = torch.rand(n_clips, n_classes, generator=torch.Generator().manual_seed(0))
     targets = torch.zeros(n_clips, n_classes, dtype=torch.bool)
     targets[torch.arange(n_clips), torch.arange(n_clips) % n_classes] = True
-    return Predictions(torch.arange(n_clips), scores, targets, torch.zeros(n_classes))
+    calibration = Calibration.plain(n_classes)
+    return Predictions(torch.arange(n_clips), logits, targets, torch.zeros(n_classes), calibration)
 
 
 def test_an_example_is_a_clip_its_tokens_labels_and_likeliest_classes(tiny_corpus, tiny_tokenizer, tmp_path):

@@ -6,7 +6,8 @@ import torch
 
 from audiotok.data.clip import SoundClass
 from audiotok.run.results import summary
-from audiotok.training.tagger import Predictions
+from audiotok.training.calibration import Calibration
+from audiotok.training.predictions import Predictions
 
 RESULTS = {
     "test/mAP": 0.5,
@@ -23,7 +24,11 @@ RESULTS = {
 def lines(targets: torch.Tensor, precisions: list[float]) -> list[str]:
     classes = [SoundClass(f"/m/{i}", name) for i, name in enumerate("ABCDE")]
     predictions = Predictions(
-        torch.arange(len(targets)), torch.rand(targets.shape), targets, torch.tensor(precisions)
+        torch.arange(len(targets)),
+        torch.rand(targets.shape),
+        targets,
+        torch.tensor(precisions),
+        Calibration.plain(targets.shape[1]),
     )
     return summary(SimpleNamespace(classes=classes), predictions, RESULTS)
 

@@ -7,7 +7,8 @@ from sklearn.metrics import accuracy_score, average_precision_score, f1_score, h
 from torch import Tensor
 
 from audiotok.errors import UserError
-from audiotok.training.metrics import TaggingMetrics, best_threshold, f1_at
+from audiotok.training.metrics import TaggingMetrics, f1_of
+from audiotok.training.thresholds import best_threshold, class_thresholds
 
 pytestmark = pytest.mark.filterwarnings("ignore:No positive samples found in target")
 thresholds = pytest.mark.parametrize("threshold", [0.001, 0.1, 0.3, 0.5, 0.9])
@@ -203,6 +204,9 @@ def test_reset_forgets_all_clips():
 def test_names_carry_the_prefix():
     assert set(measure(*random_clips(9))) == {
         "val/mAP",
+        "val/auroc",
+        "val/d_prime",
+        "val/lwlrap",
         "val/f1_micro",
         "val/f1_macro",
         "val/hamming_loss",
@@ -225,11 +229,8 @@ def test_a_threshold_that_is_no_probability_is_refused(threshold):
 @thresholds
 def test_f1_at_a_threshold_is_scikit_learns(threshold):
     scores, targets = random_clips(11)
-    tuned = f1_at(threshold, scores, targets)
-    micro, macro = sklearn_f1(scores, targets, threshold)
-    assert set(tuned) == {"f1_micro_tuned", "f1_macro_tuned"}
-    assert float(tuned["f1_micro_tuned"]) == pytest.approx(micro, abs=1e-6)
-    assert float(tuned["f1_macro_tuned"]) == pytest.approx(macro, abs=1e-6)
+    tuned = f1_of(scores > threshold, targets)
+    assert [float(mean) for mean in tuned] == pytest.approx(sklearn_f1(scores, targets, threshold), abs=1e-6)
 
 
 def best_micro_f1(scores: Tensor, targets: Tensor) -> float:
@@ -243,8 +244,8 @@ def best_micro_f1(scores: Tensor, targets: Tensor) -> float:
 @given(clips())
 @settings(max_examples=40)
 def test_no_threshold_has_a_higher_micro_f1_than_the_best(case):
-    tuned = f1_at(best_threshold(*case), *case)
-    assert float(tuned["f1_micro_tuned"]) == pytest.approx(best_micro_f1(*case), abs=1e-6)
+    micro, _ = f1_of(case[0] > best_threshold(*case), case[1])
+    assert float(micro) == pytest.approx(best_micro_f1(*case), abs=1e-6)
 
 
 def test_best_threshold_lies_midway_between_two_scores():
@@ -268,8 +269,7 @@ def test_best_threshold_finds_weak_scores():
     scores, targets = random_clips(12, strength=1e-4)
     threshold = best_threshold(scores, targets)
     assert threshold < 1e-4
-    tuned = f1_at(threshold, scores, targets)
-    assert float(tuned["f1_micro_tuned"]) > float(f1_at(0.5, scores, targets)["f1_micro_tuned"]) == 0
+    assert f1_of(scores > threshold, targets)[0] > f1_of(scores > 0.5, targets)[0] == 0
 
 
 @pytest.mark.parametrize("upper", [0.9, 0.3, 1e-3])
@@ -280,5 +280,16 @@ def test_best_threshold_separates_neighbouring_floats(upper):
     columns = torch.tensor(np.array(scores))[:, None].repeat(1, 2)
     for n_positive in range(1, 4):
         targets = (torch.arange(4) < n_positive).int()[:, None].repeat(1, 2)
-        tuned = f1_at(best_threshold(columns, targets), columns, targets)
-        assert float(tuned["f1_micro_tuned"]) == 1.0
+        assert f1_of(columns > best_threshold(columns, targets), targets)[0] == 1.0
+
+
+def test_a_class_with_few_positives_has_a_threshold_near_that_of_all_classes():
+    rng = np.random.default_rng(0)
+    targets = torch.from_numpy(rng.random((2000, 3)) < [0.3, 0.002, 0.0]).int()
+    scores = torch.from_numpy(rng.random((2000, 3)) * 0.5 + [0.4, 0.1, 0.1]).float() + 0.05 * targets
+    shared = best_threshold(scores, targets)
+    many, few, none = class_thresholds(scores, targets).tolist()
+    assert few != pytest.approx(shared, abs=1e-3)
+    assert abs(few - shared) < abs(best_threshold(scores[:, 1:2], targets[:, 1:2]) - shared) / 2
+    assert many == pytest.approx(best_threshold(scores[:, :1], targets[:, :1]), abs=0.02)
+    assert none == pytest.approx(shared)

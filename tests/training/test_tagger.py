@@ -19,15 +19,16 @@ from audiotok.loader.sampler import EpochSampler
 from audiotok.model.bert import Bert
 from audiotok.model.model import Sizes
 from audiotok.training.loss import BCE
-from audiotok.training.metrics import best_threshold
 from audiotok.training.optimizer import AdamW
 from audiotok.training.schedule import Cosine
 from audiotok.training.tagger import Tagger
+from audiotok.training.thresholds import best_threshold
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*LeafSpec")  # Lightning 2.6 on torch 2.14
 N_CLASSES, N_TOKENS, N_CODEBOOKS, N_CLUSTERS = 4, 12, 2, 10
 BATCH_SIZE = 8
-SCORES = ("loss", "mAP", "f1_micro", "f1_macro", "hamming_loss", "top1", "n_scored_classes")
+RANKING = ("mAP", "auroc", "d_prime", "lwlrap", "top1")
+SCORES = ("loss", *RANKING, "f1_micro", "f1_macro", "hamming_loss", "n_scored_classes")
 
 
 class Sentences(Dataset):
@@ -163,7 +164,9 @@ def test_training_and_validation_scores_are_all_logged(tmp_path):
 def test_test_scores_are_all_logged(tmp_path):
     module = tagger()
     [logged] = fit(module, tmp_path).test(module, loader(TEST), verbose=False)
-    assert set(logged) == {f"test/{name}" for name in (*SCORES, "f1_micro_tuned", "f1_macro_tuned")}
+    calibrated = ("ece", "ece_uncalibrated", "f1_micro_class_thresholds", "f1_macro_class_thresholds")
+    names = (*SCORES, "f1_micro_tuned", "f1_macro_tuned", *calibrated)
+    assert set(logged) == {f"test/{name}" for name in names}
 
 
 def test_validation_scores_equal_scikit_learns(tmp_path):
@@ -313,7 +316,8 @@ def test_predictions_stand_in_the_order_of_the_split_in_whichever_they_were_made
     module = tagger()
     order = torch.randperm(len(TEST), generator=torch.Generator().manual_seed(0)).tolist()
     fit(module, tmp_path).test(module, loader(TEST, sampler=order), verbose=False)
-    index, scores, targets, precision = module.predictions()
+    found = module.predictions()
+    index, scores, targets, precision = found.clips, found.scores, found.targets, found.average_precision
     assert index.tolist() == list(range(len(TEST)))
     assert (index.dtype, scores.dtype, targets.dtype) == (torch.int64, torch.float32, torch.bool)
     torch.testing.assert_close(scores, probabilities(module, TEST))
@@ -327,7 +331,7 @@ def test_a_second_test_replaces_the_first(tmp_path):
     result = fit(module, tmp_path)
     result.test(module, loader(VAL), verbose=False)
     [logged] = result.test(module, loader(TEST), verbose=False)
-    index, scores, _, _ = module.predictions()
+    index, scores = module.predictions().clips, module.predictions().scores
     assert index.tolist() == list(range(len(TEST)))
     assert len(scores) == len(TEST)
     assert logged["test/mAP"] == pytest.approx(
@@ -340,7 +344,7 @@ def test_average_precision_is_nan_for_a_class_that_the_test_lacks(tmp_path):
     clips.targets[:, 1] = 0
     module = tagger()
     [logged] = trainer(tmp_path).test(module, loader(clips), verbose=False)
-    precision = module.predictions()[3]
+    precision = module.predictions().average_precision
     assert precision.isnan().tolist() == [False, True, False, False]
     assert logged["test/n_scored_classes"] == 3
     assert logged["test/mAP"] == pytest.approx(float(precision.nanmean()), abs=1e-6)
@@ -480,7 +484,7 @@ def test_every_batch_of_every_epoch_has_a_dropout_of_its_own(tmp_path):
 
 def assert_trained_and_scored(module: Tagger, result: pl.Trainer, before: Tensor) -> None:
     result.test(module, loader(TEST), verbose=False)
-    scores = module.predictions()[1]
+    scores = module.predictions().scores
     assert result.callback_metrics["test/loss"].isfinite()
     assert not torch.equal(module.model.classifier.weight.cpu(), before)
     assert scores.dtype == torch.float32

@@ -12,7 +12,7 @@ from audiotok.doctor.finding import Finding, NotMadeError, graded, worst
 from audiotok.doctor.subject import Excerpt
 from audiotok.model.bag import Bag
 from audiotok.model.model import Sizes
-from audiotok.training.metrics import MeanAveragePrecision
+from audiotok.training.ranking import MeanAveragePrecision
 
 RIDGE = 0.1  # share of the mean of the kernel's diagonal: histograms have more tokens than there are clips
 # Standard deviations of the mAP with shuffled labels, as for information.

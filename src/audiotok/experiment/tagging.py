@@ -14,9 +14,10 @@ from audiotok.experiment.fitting import choice, collect, fit, report
 from audiotok.experiment.session import open_session
 from audiotok.experiment.trust import modules_of
 from audiotok.run.destination import Destination
+from audiotok.run.diagram import reliability_diagram
 from audiotok.run.gallery import choose_examples
 from audiotok.run.processes import followers
-from audiotok.run.results import COLUMNS, per_class, summary, write_results
+from audiotok.run.results import COLUMNS, confusion, per_class, summary, write_results
 from audiotok.training.tagger import Tagger
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,9 @@ def train(config: DictConfig, destination: Destination) -> dict[str, Any]:
             results["chance/mAP"] = float(shares[shares > 0].mean())
             write_results(destination.folder, parts.corpus, predictions, results)
             logger.log_table("test/per_class", COLUMNS, per_class(parts.corpus, predictions))
+            logger.show_picture("test/reliability", reliability_diagram(predictions))
+            if predictions.has_single_labels:
+                logger.log_table("test/confusion", *confusion(parts.corpus, predictions))
             tokenizer = parts.vocabulary.tokenizer
             examples = choose_examples(parts.corpus, tokenizer, predictions, logger.n_examples)
             logger.show_examples(examples, tokenizer.codebooks.n_clusters)

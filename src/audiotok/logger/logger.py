@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from PIL import Image
 from pytorch_lightning.loggers import Logger
 
 from audiotok.run.gallery import Example
@@ -35,6 +36,9 @@ class RunLogger:
 
     def log_table(self, name: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """Log a table."""
+
+    def show_picture(self, name: str, picture: Image.Image) -> None:
+        """Show a picture."""
 
     def show_examples(self, examples: Sequence[Example], n_clusters: int) -> None:
         """Show test clips that can be listened to.

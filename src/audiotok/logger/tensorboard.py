@@ -1,5 +1,7 @@
 """TensorBoard's event files in the folder `tensorboard` of the run's folder."""
 
+import numpy as np
+from PIL import Image
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from audiotok.errors import UserError
@@ -23,3 +25,8 @@ class TensorBoard(LightningLogger):
                 "pip install 'audiotok[tensorboard]', or choose logger=csv."
             ) from error
         super().__init__(lightning)
+        self._writer = lightning.experiment
+
+    def show_picture(self, name: str, picture: Image.Image) -> None:
+        """Show a picture."""
+        self._writer.add_image(name, np.asarray(picture), dataformats="HWC")

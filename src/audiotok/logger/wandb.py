@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 import wandb
+from PIL import Image
 from pydantic import ValidationError
 from pytorch_lightning.loggers import WandbLogger
 from wandb.sdk import wandb_setup
@@ -91,6 +92,10 @@ class Wandb(LightningLogger):
     def log_table(self, name: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """Log a table."""
         self.run.log({name: wandb.Table(columns=list(columns), data=[list(row) for row in rows])})
+
+    def show_picture(self, name: str, picture: Image.Image) -> None:
+        """Show a picture."""
+        self.run.log({name: wandb.Image(picture)})
 
     def show_examples(self, examples: Sequence[Example], n_clusters: int) -> None:
         """Show test clips as a table that can be listened to."""

@@ -7,8 +7,11 @@ A run's folder holds
     metrics.json            one flat dictionary of scores and facts
     history.csv             the scores of every epoch
     calibration.json        from logits to probabilities, and the threshold of every class
-    per_class.csv           the average precision of every class
-    predictions.npz         scores and targets of the test clips
+    per_class.csv           the average precision and the area under the ROC curve of every class
+    predictions.npz         scores, calibrated probabilities and targets of the test clips
+    confusion.csv           test clips by class and most probable class, where each has one label
+    reliability.csv         how often what has a probability is so, of the test clips
+    reliability.png         the same as a diagram
     skipped.csv             clips that are listed and cannot be used
     checkpoints/            best.ckpt and last.ckpt
     vocabulary/             the centroids and what they were fitted to
@@ -92,8 +95,23 @@ class RunFolder:
         return self.path / "per_class.csv"
 
     @property
+    def confusion(self) -> Path:
+        """Test clips by class and most probable class, where each has one label."""
+        return self.path / "confusion.csv"
+
+    @property
+    def reliability(self) -> Path:
+        """How often what has a probability is so, of the test clips."""
+        return self.path / "reliability.csv"
+
+    @property
+    def reliability_diagram(self) -> Path:
+        """The same as a picture."""
+        return self.path / "reliability.png"
+
+    @property
     def predictions(self) -> Path:
-        """Scores and targets of the test clips."""
+        """Scores, calibrated probabilities and targets of the test clips."""
         return self.path / "predictions.npz"
 
     @property
@@ -255,7 +273,7 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         for folder in (self.path, self.checkpoints):
             clear_parts(folder)
-        for path in (self.metrics, self.calibration, self.error, self.doctor, self.report):
+        for path in (self.metrics, self.calibration, self.confusion, self.error, self.doctor, self.report):
             path.unlink(missing_ok=True)
 
 

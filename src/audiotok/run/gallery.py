@@ -10,7 +10,7 @@ from audiotok.data.corpus.corpus import Corpus
 from audiotok.errors import UserError
 from audiotok.loader.waveforms import WaveformReader
 from audiotok.tokens.tokenizer import Tokenizer
-from audiotok.training.tagger import Predictions
+from audiotok.training.predictions import Predictions
 
 log = logging.getLogger(__name__)
 
@@ -65,7 +65,7 @@ def choose_examples(
             continue
         analysis, n_slices = tokenizer.features.analyze(waveform[None], torch.tensor([n_samples]))
         tokens, n_tokens = tokenizer.read(analysis, n_slices, "tokens")
-        best = predictions.scores[row].topk(min(n_predicted, len(names)))
+        best = predictions.probabilities[row].topk(min(n_predicted, len(names)))
         examples.append(
             Example(
                 clip.id,

@@ -7,19 +7,25 @@ import numpy as np
 
 from audiotok.data.corpus.corpus import Corpus
 from audiotok.disk.writing import replacing, rows_as_text
+from audiotok.run.diagram import reliability_diagram
 from audiotok.run.folder import RunFolder
 from audiotok.run.sums import write_summed
-from audiotok.training.tagger import Predictions
+from audiotok.training.predictions import Predictions
+from audiotok.training.reliability import reliability
 
 _N_WORST = 3  # classes that the summary names
-COLUMNS = ["id", "name", "test_positives", "average_precision"]
+COLUMNS = ["id", "name", "test_positives", "average_precision", "auroc"]
+RELIABILITY = ["calibrated", "statements", "mean_probability", "share_of_hits"]
 Row = list[str | int | float | None]
 
 
 def write_results(
     folder: RunFolder, corpus: Corpus, predictions: Predictions, results: dict[str, Any]
 ) -> None:
-    """Write predictions, the scores of every class, and the flat dictionary of results.
+    """Write predictions, what they are worth by class and by probability, and the flat dictionary of results.
+
+    In `predictions.npz`, `scores` are the probabilities that `metrics.json` is computed from, and
+    `probabilities` the calibrated ones, which `audiotok predict` gives.
 
     Args:
         folder: The run's folder.
@@ -33,19 +39,45 @@ def write_results(
             ids=np.array(corpus.clips["test"].ids(predictions.clips.numpy())),
             classes=np.array([sound_class.id for sound_class in corpus.classes]),
             scores=predictions.scores.numpy().astype(np.float32),
+            probabilities=predictions.probabilities.numpy().astype(np.float32),
             targets=predictions.targets.numpy(),
         )
     write_summed(folder.per_class, rows_as_text([COLUMNS, *per_class(corpus, predictions)]))
+    folder.write_calibration(predictions.calibration.as_dict())
+    write_summed(folder.reliability, rows_as_text([RELIABILITY, *reliability_rows(predictions)]))
+    with replacing(folder.reliability_diagram) as temporary:
+        reliability_diagram(predictions).save(temporary, "PNG")
+    if predictions.has_single_labels:
+        columns, rows = confusion(corpus, predictions)
+        write_summed(folder.confusion, rows_as_text([columns, *rows]))
     folder.write_metrics(results)
 
 
 def per_class(corpus: Corpus, predictions: Predictions) -> list[Row]:
-    """Return a row of `COLUMNS` for every class; the average precision of one that does not occur is None."""
+    """Return a row of `COLUMNS` for every class; a score that one has not is None."""
     positives = predictions.targets.sum(0).tolist()
-    precisions = predictions.average_precision.tolist()
+    scores = predictions.average_precision.tolist(), predictions.areas.tolist()
     return [
-        [sound_class.id, sound_class.name, n, round(precision, 6) if n else None]
-        for sound_class, n, precision in zip(corpus.classes, positives, precisions, strict=True)
+        [sound_class.id, sound_class.name, n, *(None if math.isnan(s) else round(s, 6) for s in found)]
+        for sound_class, n, *found in zip(corpus.classes, positives, *scores, strict=True)
+    ]
+
+
+def confusion(corpus: Corpus, predictions: Predictions) -> tuple[list[str], list[Row]]:
+    """Return columns and rows of the confusion matrix: classes down, most probable classes across."""
+    ids = [sound_class.id for sound_class in corpus.classes]
+    return ["class", *ids], [
+        [id_, *counts] for id_, counts in zip(ids, predictions.confusion().tolist(), strict=True)
+    ]
+
+
+def reliability_rows(predictions: Predictions) -> list[Row]:
+    """Return rows of `RELIABILITY`: the bins of uncalibrated and of calibrated probabilities."""
+    activation = predictions.calibration.activation
+    return [
+        [name, *row]
+        for name, probabilities in (("no", predictions.scores), ("yes", predictions.probabilities))
+        for row in reliability(probabilities, predictions.targets, activation).rows()
     ]
 
 

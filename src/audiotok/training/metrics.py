@@ -1,9 +1,9 @@
-"""Scores of multi-label tagging, by torchmetrics: the interface, and the options of the group `metrics`.
+"""Scores of tagging: the interface, and the options of the config group `metrics`.
 
 A class without a positive in a split has no average precision. torchmetrics counts it as 0 in the macro
 mean (versions before 1.4 left it out). Here macro means are over the classes that occur, and
-`n_scored_classes` says how many those are. Average precision is exact, because binned thresholds give wrong
-values for weak taggers; that takes memory for all probabilities of a split, 129 MB for AudioSet's test clips.
+`n_scored_classes` says how many those are. Exact ranking takes memory for all probabilities of a split,
+129 MB for AudioSet's test clips.
 """
 
 from abc import ABC, abstractmethod
@@ -12,16 +12,11 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 from torchmetrics import Metric, MetricCollection
-from torchmetrics.classification import (
-    MultilabelAveragePrecision,
-    MultilabelF1Score,
-    MultilabelHammingDistance,
-)
-from torchmetrics.functional.classification import multilabel_f1_score
-from torchmetrics.utilities import dim_zero_cat
+from torchmetrics.classification import MultilabelF1Score, MultilabelHammingDistance
 
 from audiotok.errors import UserError
 from audiotok.errors.ranges import InnerShare
+from audiotok.training.ranking import LabelRanking, MeanArea, MeanAveragePrecision, d_prime
 
 _TRUSTED: dict[str, Any] = {"validate_args": False}  # checking the values of every batch would wait for a GPU
 
@@ -59,30 +54,6 @@ class Mean(Metric):
         self.reset()
         self.update(torch.zeros_like(self.total), 0)  # `compute` warns where nothing was ever added
         self.total, self.weight = sums.to(self.device).unbind()
-
-
-class MeanAveragePrecision(MultilabelAveragePrecision):
-    """The mean of the average precisions of the classes with at least one positive."""
-
-    def __init__(self, num_labels: int, **kwargs: Any) -> None:
-        super().__init__(num_labels, average="none", thresholds=None, **_TRUSTED, **kwargs)
-
-    def per_class(self) -> Tensor:
-        """Return the average precision of every class (C,), NaN for those without a positive."""
-        present = self.targets().sum(0) > 0
-        return torch.where(present, super().compute(), torch.nan)
-
-    def compute(self) -> Tensor:  # type: ignore[override]  # torchmetrics types curves here, not areas
-        """Average over the classes that occur."""
-        return self.per_class().nanmean()
-
-    def scores(self) -> Tensor:
-        """Return the probabilities seen since the last reset, (clips, C)."""
-        return dim_zero_cat(self.preds)
-
-    def targets(self) -> Tensor:
-        """Return the targets seen since the last reset, (clips, C)."""
-        return dim_zero_cat(self.target)
 
 
 class MacroF1(MultilabelF1Score):
@@ -137,6 +108,11 @@ class Metrics(MetricCollection, ABC):
 
     threshold: float
 
+    @property
+    def names(self) -> set[str]:
+        """Names of the scores that `compute` returns."""
+        return set(map(str, self.keys()))
+
     @abstractmethod
     def gathered(self) -> tuple[Tensor, Tensor]:
         """Return the probabilities and targets (clips, C) of all processes since the last reset."""
@@ -147,7 +123,7 @@ class Metrics(MetricCollection, ABC):
 
 
 class TaggingMetrics(Metrics):
-    """mAP, F1, Hamming loss and top-1 accuracy.
+    """mAP, AUROC, d', lwlrap, F1, Hamming loss and top-1 accuracy.
 
     Args:
         n_classes: C.
@@ -164,6 +140,8 @@ class TaggingMetrics(Metrics):
         super().__init__(
             {
                 "mAP": MeanAveragePrecision(n_classes),
+                "auroc": MeanArea(n_classes),
+                "lwlrap": LabelRanking(),
                 "f1_micro": MultilabelF1Score(n_classes, threshold, average="micro", **_TRUSTED),
                 "f1_macro": MacroF1(n_classes, threshold),
                 "hamming_loss": MultilabelHammingDistance(n_classes, threshold, average="micro", **_TRUSTED),
@@ -173,6 +151,16 @@ class TaggingMetrics(Metrics):
             prefix=prefix,
         )
         self.threshold = threshold
+
+    @property
+    def names(self) -> set[str]:
+        """Names of the scores that `compute` returns."""
+        return {*super().names, f"{self.prefix}d_prime"}
+
+    def compute(self) -> dict[str, Any]:
+        """Return all scores; d' is that of the mean area under the ROC curve."""
+        scores = super().compute()
+        return {**scores, f"{self.prefix}d_prime": d_prime(scores[f"{self.prefix}auroc"]).float()}
 
     def gathered(self) -> tuple[Tensor, Tensor]:
         """Return the probabilities and targets (clips, C) of all processes since the last reset."""
@@ -192,38 +180,16 @@ class TaggingMetrics(Metrics):
         return cast(MeanAveragePrecision, self["mAP"])
 
 
-def f1_at(threshold: float, scores: Tensor, targets: Tensor) -> dict[str, Tensor]:
-    """Return micro and macro F1 at a threshold that was chosen on other clips.
+def f1_of(heard: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Return micro F1, and macro F1 over the classes that occur; 0 where nothing is heard.
 
     Args:
-        threshold: Probability above which a class counts as heard.
-        scores: Probabilities (clips, C).
-        targets: (clips, C), integer.
-    """
-    n_classes, present = targets.shape[1], targets.sum(0) > 0
-    per_class = multilabel_f1_score(scores, targets, n_classes, threshold, average="none")
-    return {
-        "f1_micro_tuned": multilabel_f1_score(scores, targets, n_classes, threshold, average="micro"),
-        "f1_macro_tuned": per_class[present].mean(),
-    }
-
-
-def best_threshold(scores: Tensor, targets: Tensor) -> float:
-    """Return the threshold, the same for all classes, with the highest micro F1.
-
-    The search is exact: every score is tried. At 0.5, F1 is 0 for taggers that are never that confident.
-
-    Args:
-        scores: Probabilities (clips, C).
+        heard: Which classes count as heard, bool (clips, C).
         targets: (clips, C), 0 or 1.
     """
-    ranked, order = scores.flatten().sort(descending=True, stable=True)
-    hits = targets.flatten()[order].double().cumsum(0)
-    n_predicted = torch.arange(1, len(ranked) + 1, device=ranked.device, dtype=torch.float64)
-    f1 = 2 * hits / (n_predicted + hits[-1]).clamp(min=1)
-    is_last_of_ties = torch.ones_like(ranked, dtype=torch.bool)
-    is_last_of_ties[:-1] = ranked[:-1] != ranked[1:]
-    best = int(torch.where(is_last_of_ties, f1, -1.0).argmax())
-    below = ranked[best + 1] if best + 1 < len(ranked) else torch.zeros_like(ranked[0])
-    middle = (ranked[best] + below) / 2
-    return float(middle if middle < ranked[best] else below)
+    targets = targets.bool()
+    hits = (heard & targets).sum(0).double()
+    counted = heard.sum(0) + targets.sum(0)  # hits count twice
+    per_class = 2 * hits / counted.clamp(min=1)
+    micro = 2 * hits.sum() / counted.sum().clamp(min=1)
+    return micro.float(), per_class[targets.any(0)].mean().float()

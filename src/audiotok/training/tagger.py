@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import zip_longest
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,37 +14,28 @@ from audiotok.data.clip import SPLITS, SoundClass
 from audiotok.errors import UserError
 from audiotok.model.activation import Activation, activate
 from audiotok.model.model import Model
+from audiotok.training.calibration import Calibration, only_candidates
 from audiotok.training.learner import Learner
 from audiotok.training.loss import BCE, Loss, activation_of
-from audiotok.training.metrics import Mean, Metrics, TaggingMetrics, best_threshold, f1_at
+from audiotok.training.metrics import Mean, Metrics, TaggingMetrics, f1_of
 from audiotok.training.optimizer import Optimizer
+from audiotok.training.predictions import Predictions
+from audiotok.training.reliability import reliability
+from audiotok.training.scaling import fit_calibration
 from audiotok.training.schedule import Schedule
+from audiotok.training.thresholds import best_threshold
 
 _TRAIN_SCORED = 20_000  # clips of an epoch; the probabilities of 2 million would fill a GPU
-
-
-class Predictions(NamedTuple):
-    """Scores of the test clips.
-
-    Args:
-        clips: Place of each clip in its split, ascending, (clips,).
-        scores: Probabilities, float32 (clips, C).
-        targets: Labels, bool (clips, C).
-        average_precision: Average precision of each class (C,), NaN for classes that do not occur.
-    """
-
-    clips: Tensor
-    scores: Tensor
-    targets: Tensor
-    average_precision: Tensor
 
 
 class Tagger(Learner):
     """Train and score a model that tags clips.
 
-    Logs `loss`, `mAP`, `f1_micro`, `f1_macro`, `hamming_loss`, `top1` and `n_scored_classes` under `train/`,
-    `val/` and `test/`; for `val/` and `test/` also F1 at the threshold that is best on validation, `*_tuned`.
-    Scores under `train/` are of augmented clips, of the first 20,000 of an epoch.
+    Logs `loss` and what its metrics compute under `train/`, `val/` and `test/`; for `val/` and `test/` also
+    F1 at the threshold that is best on validation, `*_tuned`. Scores under `train/` are of augmented clips,
+    of the first 20,000 of an epoch. A validation outside training fits the calibration: from then on, `val/`
+    and `test/` also have the expected calibration error with it, `ece`, and without, `ece_uncalibrated`, and
+    F1 at each class's own threshold, `*_class_thresholds`. Other scores are of uncalibrated probabilities.
 
     Args:
         model: An option of the config group.
@@ -81,7 +72,9 @@ class Tagger(Learner):
         self.scores = nn.ModuleDict({f"{split}_scores": metrics(prefix=f"{split}/") for split in SPLITS})
         self.losses = nn.ModuleDict({f"{split}_loss": Mean() for split in SPLITS})
         self.tested = CatMetric()  # indices of the test clips, in the order of their scores
+        self.logits = CatMetric()  # of the clips of a validation or test outside training
         self.tuned_threshold = self._metrics("val").threshold
+        self.calibration = Calibration.plain(len(classes), self.activation, self.tuned_threshold)
         self._train_scored: list[tuple[Tensor, Tensor]] = []  # probabilities and targets of training batches
 
     def forward(self, batch: dict[str, Tensor]) -> Tensor:
@@ -135,33 +128,46 @@ class Tagger(Learner):
         self._train_scored = [(scores, targets.int()) for scores, targets in scored]
 
     def on_validation_epoch_end(self) -> None:
-        """Choose the threshold, and log the scores of the validation clips."""
-        self.tuned_threshold = best_threshold(*self._gathered("val"))
+        """Choose the threshold, log the scores of the validation clips, and fit the calibration."""
+        scores, targets = self._gathered("val")
+        self.tuned_threshold = best_threshold(only_candidates(scores, self.activation), targets)
+        if self.trainer.state.fn != "fit":
+            logits = self.logits.compute()
+            self.calibration = fit_calibration(logits, targets, self.activation)
+            self._log_calibration("val", logits, targets)
         self.log("val/tuned_threshold", self.tuned_threshold, batch_size=1)
         self._log_scores("val")
 
     def on_test_epoch_start(self) -> None:
         """Forget the clips of an earlier test."""
         self.tested.reset()
+        self.logits.reset()
+
+    def on_validation_epoch_start(self) -> None:
+        """Forget the clips of an earlier validation."""
+        self.logits.reset()
 
     def on_test_epoch_end(self) -> None:
         """Log the scores of the test clips, and keep them for `predictions`."""
-        scores, targets = self._gathered("test")
+        _, targets = self._gathered("test")
+        logits = self.logits.compute()
         average_precision = self._metrics("test").average_precision()
         clips, order = self.tested.compute().sort()  # each process has scored every n-th of them
         self._predictions = Predictions(
             clips.long().cpu(),
-            scores[order].cpu(),
+            logits[order].cpu(),
             targets[order].bool().cpu(),
             average_precision.cpu(),
+            self.calibration,
         )
+        self._log_calibration("test", logits, targets)
         self._log_scores("test")
 
     @property
     def val_scores(self) -> set[str]:
         """Names of the scores that validation logs."""
         tuned = ("loss", "tuned_threshold", "f1_micro_tuned", "f1_macro_tuned")
-        return {*map(str, self._metrics("val").keys()), *(f"val/{name}" for name in tuned)}
+        return {*self._metrics("val").names, *(f"val/{name}" for name in tuned)}
 
     def predictions(self) -> Predictions:
         """Return the scores of the last test."""
@@ -209,6 +215,8 @@ class Tagger(Learner):
         scored = activate(logits.detach(), self.activation), (targets > 0.5).int()
         if split != "train":
             self._metrics(split).update(*scored)
+            if self.trainer.state.fn != "fit":
+                self.logits.update(logits.detach())
         elif len(self._train_scored) * len(targets) * self.trainer.world_size < _TRAIN_SCORED:
             self._train_scored.append(scored)  # scored together at the end: each update takes 2 ms of 80
         return loss
@@ -233,15 +241,28 @@ class Tagger(Learner):
             metrics.update(*(torch.cat(part) for part in zip(*self._train_scored, strict=True)))
         scores: dict[str, Any] = {f"{split}/loss": loss.compute(), **metrics.compute()}
         if split != "train":
-            tuned = f1_at(self.tuned_threshold, *metrics.gathered())
-            scores |= {f"{split}/{name}": value for name, value in tuned.items()}
+            probabilities, targets = metrics.gathered()
+            heard = only_candidates(probabilities, self.activation) > self.tuned_threshold
+            scores |= _named(split, "tuned", f1_of(heard, targets))
         metrics.reset()
         if split != "train":
             loss.reset()
         self.log_dict(scores, on_step=False, on_epoch=True, batch_size=1)
+
+    def _log_calibration(self, split: str, logits: Tensor, targets: Tensor) -> None:
+        probabilities = self.calibration.probabilities(logits)
+        plain = activate(logits, self.activation)
+        error, before = (reliability(p, targets, self.activation).error() for p in (probabilities, plain))
+        f1 = f1_of(self.calibration.heard(probabilities), targets)
+        scores = {f"{split}/ece": error, f"{split}/ece_uncalibrated": before}
+        self.log_dict({**scores, **_named(split, "class_thresholds", f1)}, batch_size=1)
 
     def _loss(self, split: str) -> Mean:
         return cast(Mean, self.losses[f"{split}_loss"])
 
     def _metrics(self, split: str) -> Metrics:
         return cast(Metrics, self.scores[f"{split}_scores"])
+
+
+def _named(split: str, kind: str, f1: tuple[Tensor, Tensor]) -> dict[str, Any]:
+    return {f"{split}/f1_{mean}_{kind}": value for mean, value in zip(("micro", "macro"), f1, strict=True)}
