@@ -26,12 +26,13 @@ Reading order, which is import order (a file imports only from those above it)::
     doctor      what keeps a run from learning, found before it starts
     experiment  builds, trains and scores; the only package that sees a configuration
     prediction  your own sounds, tagged by a finished run
+    evaluation  a finished run, scored on any data
     export      a finished run for transformers, or as an ONNX model
     compare     runs compared in one page
     download    corpora from the network
     follower    a further process of a run on several devices
     inventory   what the cache holds
-    programs    train, pretrain, prepare and doctor, as Hydra programs
+    programs    train, pretrain, prepare, doctor and evaluate, as Hydra programs
     sweep       checks before a sweep, tables after it
     cli         the command `audiotok`
 

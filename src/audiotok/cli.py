@@ -131,6 +131,7 @@ _PROGRAMS = {  # these take Hydra overrides and have a --help of their own
     "pretrain": "Pretrain a model without labels, on masked tokens.",
     "prepare": "Check the clips of a corpus before training, and report on them.",
     "doctor": "Look for problems that would keep a run from learning.",
+    "evaluate": "Score a finished run on any data: audiotok evaluate RUN data=OPTION data.root=PATH.",
 }
 
 

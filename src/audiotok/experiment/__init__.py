@@ -13,6 +13,7 @@ tagging        the program `train`
 pretraining    the program `pretrain`
 preparation    the program `prepare`
 diagnosis      the program `doctor`
+evaluation     the program `evaluate`, before it starts
 stored         the copy of a configuration that a run's folder keeps
 trust          what a stored configuration may build: no code of strangers
 restoration    the trained parts of a finished run

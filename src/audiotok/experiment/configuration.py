@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from audiotok.data.source import Check, Source
 from audiotok.errors import UserError
-from audiotok.errors.ranges import Count, NotNegative, Seed, ShareAboveZero, Text, Whole, Workers
+from audiotok.errors.ranges import Count, NotNegative, Seconds, Seed, ShareAboveZero, Text, Whole, Workers
 from audiotok.experiment.signature import check_kind, check_signature, check_targets, check_value
 from audiotok.experiment.stored import anchored, as_yaml
 from audiotok.run.destination import Destination
@@ -80,6 +80,21 @@ class PrepareRoot:
 
 
 @dataclass(frozen=True)
+class EvaluateRoot:
+    """The keys at the root of `configs/evaluate.yaml`, and their types."""
+
+    groups: ClassVar[frozenset[str]] = frozenset({"data", "metrics"})
+    cache_dir: Text
+    run: Text
+    split: Literal["train", "val", "test", "all"]
+    device: Text
+    trust: list[Text]
+    events: Text | None
+    window: Seconds
+    overlap: NotNegative
+
+
+@dataclass(frozen=True)
 class Training:
     """The ranges of keys of Lightning's trainer, which does not check them all; others it checks itself."""
 
@@ -95,11 +110,12 @@ class Training:
     limit_test_batches: Count | ShareAboveZero | None
 
 
-_ROOTS: dict[str, type[Root | PrepareRoot]] = {  # by programs
+_ROOTS: dict[str, type[Root | PrepareRoot | EvaluateRoot]] = {  # by programs
     "train": Root,
     "pretrain": PretrainRoot,
     "doctor": DoctorRoot,
     "prepare": PrepareRoot,
+    "evaluate": EvaluateRoot,
 }
 
 
@@ -170,7 +186,7 @@ def check(config: DictConfig, program: str = "train", *, imported: bool = True) 
     _check_ranges("trainer", groups.get("trainer", {}), Training)
 
 
-def _check_groups(values: Mapping[str, Any], root: type[Root | PrepareRoot]) -> None:
+def _check_groups(values: Mapping[str, Any], root: type[Root | PrepareRoot | EvaluateRoot]) -> None:
     """Check that every group that a program needs is a node that names something, and every callback too."""
     for group in sorted(root.groups):
         if not isinstance(values.get(group), dict) or "_target_" not in values[group]:

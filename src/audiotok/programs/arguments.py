@@ -7,6 +7,7 @@ from pathlib import Path
 
 from audiotok.data.reading.passwords import conceal
 from audiotok.errors import UserError
+from audiotok.run.trained import find_trained
 
 # Flags of Hydra that take the argument after them.
 _WITH_A_VALUE = {"--cfg", "--config-dir", "--config-name", "--config-path", "--package"}
@@ -76,6 +77,32 @@ def with_data(arguments: Sequence[str]) -> list[str]:
     is_chosen = any(argument.startswith("data=") for argument in rest)
     chosen = [] if is_chosen else [f"data={option_of(paths[0])}"]
     return [*chosen, f"data.root={quoted(paths[0])}", *rest]
+
+
+def with_run(arguments: Sequence[str], needed: bool = True) -> list[str]:
+    """Return overrides with `run=PATH` for the first argument that is a path alone: a finished run.
+
+    Args:
+        arguments: Overrides, among which should be that path, and data.
+        needed: Whether a run and data must be there, as they must unless help is asked for.
+
+    Raises:
+        UserError: One is missing, or the path is not that of a finished run.
+    """
+    paths = [argument for argument in arguments if _is_path(argument)]
+    rest = [argument for argument in arguments if argument not in paths[:1]]
+    given = [f"run={quoted(paths[0])}"] if paths else []
+    if not needed:
+        return [*given, *rest]
+    if not paths and not any(argument.startswith("run=") for argument in rest):
+        raise UserError("audiotok evaluate needs a finished run; write audiotok evaluate RUN data=OPTION.")
+    if paths:
+        find_trained(Path(paths[0]).expanduser())
+    if not paths[1:] and not any(argument.startswith("data=") for argument in rest):
+        raise UserError(
+            "audiotok evaluate needs data; add data=OPTION data.root=PATH, or the path of a folder or table."
+        )
+    return [*given, *rest]
 
 
 def _is_path(argument: str) -> bool:

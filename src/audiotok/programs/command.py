@@ -18,6 +18,7 @@ from audiotok.programs.arguments import (
     check_plugins,
     split,
     with_data,
+    with_run,
     without_passwords,
 )
 from audiotok.programs.options import config_folder, config_folders, groups_of
@@ -50,6 +51,8 @@ def program(name: str, job: str = "run") -> Callable[[], None]:
         try:
             check_flags(sys.argv[1:])
             flags, overrides = split(sys.argv[1:])
+            if name == "evaluate":
+                overrides = with_run(overrides, needed=not {*flags} & {*_HELP, *_VERSION, *_SHOWING})
             overrides = without_passwords(with_data(overrides))
             folders = config_folders(flags)
             check_plugins(overrides)
@@ -117,4 +120,4 @@ def _say(text: str, stream: TextIO | None = None) -> None:
 
 
 train, pretrain, prepare = program("train"), program("pretrain"), program("prepare")
-doctor = program("doctor", "examine")
+doctor, evaluate = program("doctor", "examine"), program("evaluate")

@@ -4,6 +4,7 @@ import logging
 import math
 import multiprocessing
 import os
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def _run(config: DictConfig) -> float:
             destination.begin()
             check_early(config, program)
             with logging_redirect_tqdm():  # log lines go above progress bars, not into them
-                results = getattr(experiment, program)(config, destination)
+                results = _program(program)(config, destination)
         return float(results["n_bad"]) if "n_bad" in results else _optimized(config, results, folder)
     except (Exception, SystemExit) as error:
         stopped = asked()
@@ -84,6 +85,15 @@ def _run(config: DictConfig) -> float:
             raise
         _report(error, config, folder, in_sweep)
     return math.nan
+
+
+def _program(name: str) -> Callable[[DictConfig, Destination], dict[str, Any]]:
+    if name == "evaluate":  # which uses finished runs, and is built on more than `experiment`
+        from audiotok.evaluation.program import evaluate
+
+        return evaluate
+    function: Callable[[DictConfig, Destination], dict[str, Any]] = getattr(experiment, name)
+    return function
 
 
 def _report(error: Exception, config: DictConfig, folder: RunFolder, in_sweep: bool) -> None:
@@ -119,7 +129,7 @@ def _optimized(config: DictConfig, results: dict[str, Any], folder: RunFolder) -
 
 def _how_to_go_on(folder: RunFolder, program: str, in_sweep: bool, stopped: Stopped) -> str:
     """Say how a run that was stopped goes on; a sweep says so itself, once for all jobs."""
-    if in_sweep or program == "doctor":
+    if in_sweep or program in ("doctor", "evaluate"):
         return ""
     if not folder.last.exists():
         return "; the same command begins again, with what is in the cache"
