@@ -55,7 +55,9 @@ def evaluate(config: Any, destination: Destination) -> dict[str, Any]:
     )  # fmt: skip
     corpus.write_skipped(asked.folder.skipped)
     log.info("Scoring %s clips with %d classes.", f"{len(clips):,}", len(matching.classes))
-    predictions, results = scored(run, predictions_of(run, corpus, matching), matching, asked.metrics)
+    predictions, results = scored(
+        predictions_of(run, corpus, matching), asked.metrics, _tuned_threshold(asked)
+    )
     results |= {"n_classes": len(matching.classes), "n_skipped_clips": len(skipped)}
     if asked.events is not None:
         results |= _timeline(asked, run, matching, usable, clips)
@@ -64,6 +66,15 @@ def evaluate(config: Any, destination: Destination) -> dict[str, Any]:
         log.info("%s", line)
     log.info("The results are in %s.", asked.folder)
     return results
+
+
+def _tuned_threshold(asked: Evaluation) -> float:
+    """Return the threshold that the run's validation has chosen for all classes; 0.5 if unknown."""
+    with suppress(OSError, ValueError):
+        tuned = find_trained(asked.run).folder.read_metrics().get("val/tuned_threshold")
+        if isinstance(tuned, float) and 0 <= tuned <= 1:
+            return tuned
+    return 0.5
 
 
 def _check_new(asked: Evaluation, usable: Catalogue) -> None:

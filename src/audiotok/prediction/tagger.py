@@ -213,6 +213,16 @@ class TrainedRun:
         windows, (scores,) = self._read(recording, cutting, self.model.reads, read, watch)
         return Scores(*windows, self.classes, scores, self.calibration.activation)
 
+    @torch.no_grad()
+    def logits(self, waveforms: Sequence[np.ndarray]) -> Tensor:
+        """Return the logits of clips, not calibrated: float32 (B, C), on the CPU.
+
+        Args:
+            waveforms: At the rate of the run, each (S,), of at most the length of its clips.
+        """
+        inputs, lengths = self._inputs(waveforms, self.model.reads)
+        return self.model(inputs[:, : int(lengths.max())], lengths).float().cpu()
+
     def _tokens(self, recording: Recording, cutting: Cutting) -> Tokens:
         windows, arrays = self._read(recording, cutting, "tokens", lambda *batch: batch)
         return Tokens(*windows, *arrays)
