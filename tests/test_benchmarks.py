@@ -36,6 +36,13 @@ def test_opening_a_manifest_is_measured_in_a_process_of_its_own():
     assert all(value >= 0 for value in results.values())
 
 
+def test_stretches_of_a_recording_are_inspected_and_visited(tmp_path):
+    stretches = importlib.import_module("stretches")
+    stretches.write_recording(tmp_path / "a.wav", 0.005)
+    found = stretches.measure_side(str(tmp_path), "a.wav", [0.0, 4.5, 10.0])
+    assert found.keys() == {"prepare_seconds", "epoch_seconds", "mb"}
+
+
 def test_cached_tokens_and_a_training_step_are_measured(tmp_path):
     path = tmp_path / "found.json"
     results = run("cached", "--clips=40", "--epochs=1", "--steps=1", "model=bag", f"--json={path}")

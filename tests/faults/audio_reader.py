@@ -14,7 +14,10 @@ import numpy as np
 from tiny import file_at
 
 from audiotok.data.audio import UnreadableError, read_mono
+from audiotok.data.clip import Location
 from audiotok.data.inspection import Condition, inspect_clip
+
+LONGEST = 3600.0  # s; damaged headers promise more
 
 
 def read(source: Path | bytes, start: float = 0.0, seconds: float | None = None) -> np.ndarray | str:
@@ -28,7 +31,7 @@ def read(source: Path | bytes, start: float = 0.0, seconds: float | None = None)
 def faults_of(path: Path) -> list[str]:
     """Return where reading and inspection of a file disagree, each as a sentence."""
     whole, from_bytes = read(path), read(path.read_bytes())
-    decoded, header = (inspect_clip(file_at(path), check) for check in ("decode", "header"))
+    decoded, header = (inspect_clip(file_at(path), check, LONGEST) for check in ("decode", "header"))
     faults = []
     if not equal(whole, from_bytes):
         faults.append(f"path: {shown(whole)}, bytes: {shown(from_bytes)}")
@@ -47,6 +50,9 @@ def faults_of(path: Path) -> list[str]:
         segment = whole[first : first + round(seconds * decoded.rate)]
         if not equal(read(path, start, seconds), segment):
             faults.append(f"a segment of {shown(segment)} is {shown(read(path, start, seconds))}")
+        stretch = inspect_clip(Location("folders", str(path), "", start, start + seconds), "decode")
+        if round(stretch.seconds * decoded.rate) != len(segment):
+            faults.append(f"a stretch of {shown(segment)} is inspected as {stretch}")
     return faults
 
 

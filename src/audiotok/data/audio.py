@@ -16,10 +16,13 @@ import soxr
 
 from audiotok.data.reading import m4a
 from audiotok.data.reading.decoding import open_streams
+from audiotok.data.reading.files import warn_once
 from audiotok.errors import UserError
 
 EXTENSIONS = ("flac", "wav", "ogg", "mp3", "opus", *m4a.EXTENSIONS)
 _QUALITY = "MQ"  # of soxr
+_FAR = 600  # s that are decoded without a word to get to a stretch
+_SOUGHT = "convert long recordings to WAV, FLAC or Ogg Vorbis, in which a stretch is found at once"
 _MOST = 2**22  # samples that are made at a time where a file is resampled in pieces, 16 MB
 
 
@@ -79,6 +82,9 @@ def read_blocks(
             if is_first:
                 start = max(0, round(start_seconds * stream.rate))
                 left = None if seconds is None else round(seconds * stream.rate)
+                if stream.n_decoded_before(start) > _FAR * stream.rate:
+                    name = source if isinstance(source, Path) else "A recording in a container"
+                    warn_once(f"{name} is decoded from its beginning for each of its stretches; {_SOUGHT}.")
                 yield Block(np.zeros((0, stream.channels), np.float32), stream.rate)
                 is_first = False
             for samples in stream.blocks(start, left):

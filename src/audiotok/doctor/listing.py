@@ -69,7 +69,7 @@ _OF_POSITIVES = "Choose another data.validation or data.classes, or check the la
 
 
 def duplicates(manifest: Manifest) -> Finding:
-    """Find clips with the same bytes as a clip of another split."""
+    """Find clips with the same bytes as a clip of another split, or that overlap with one."""
     found = find_duplicates(_usable(manifest))
     return Finding(
         "duplicates",

@@ -7,8 +7,9 @@ decoding all of it gives. Where a header states that, nothing is decoded to know
 import io
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -25,6 +26,7 @@ _LONGER = (
 )
 # Formats in which libsndfile goes to the exact sample: in MP3 it estimates, in rarer ones it may fail.
 _SEEKS = ("WAV", "WAVEX", "FLAC", "OGG", "AIFF", "AU", "CAF", "W64", "RF64")
+_LONG_OGG = 2**22  # bytes; counting the pages of a longer file takes more than decoding a few seconds of it
 _BEHIND_ID3 = (b"RIFF", b"RF64", b"fLaC", b"OggS", b"FORM")
 _UNKNOWN_FLAC = (2**31 - 1).to_bytes(4, "big")  # of 36 bits; libFLAC does not open a file that has 0 there
 
@@ -57,6 +59,10 @@ class Stream:
     def stated(self) -> float:
         """Return the number of samples, or NaN if only decoding tells."""
         return self._frames if self._is_certain and self._frames is not None else np.nan
+
+    def n_decoded_before(self, start: int) -> int:
+        """Return how many samples are decoded in vain to get to a sample."""
+        return start - min(start, self._last_exact)
 
     def count(self) -> float:
         """Return the number of samples; decode the stream if its header does not tell.
@@ -124,7 +130,7 @@ def _open(source: Path | bytes, file: BinaryIO, head: bytes) -> Iterator[Stream]
     if head[4:8] == b"ftyp":
         yield from _by_av(source)
     elif head.startswith(b"OggS"):
-        links = ogg.links(file)
+        links = _links(source, file, size)
         for link in links:
             link_source = source if len(links) == 1 else Excerpt(file, link.start, link.stop)
             if ogg.holds_flac(head):
@@ -140,6 +146,19 @@ def _open(source: Path | bytes, file: BinaryIO, head: bytes) -> Iterator[Stream]
         yield from _open_mpeg(source, file, size)
     else:
         yield from _by_libsndfile(source)
+
+
+def _links(source: Path | bytes, file: BinaryIO, size: int) -> Sequence[ogg.Link]:
+    """Return the chained streams of an Ogg file; those of a long one are remembered for its next stretch."""
+    if isinstance(source, bytes) or size < _LONG_OGG:
+        return ogg.links(file)
+    return _known_links(str(source), size, source.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _known_links(path: str, size: int, changed_ns: int) -> Sequence[ogg.Link]:
+    with Path(path).open("rb") as file:
+        return ogg.links(file)
 
 
 def _open_mpeg(source: Path | bytes, file: BinaryIO, size: int) -> Iterator[Stream]:
