@@ -37,7 +37,7 @@ def test_report_counts_what_is_there_against_what_is_listed(root, tmp_path, caps
     shutil.copy(path_of(train[2]), path_of(train[2]).with_name(f"Y{train[2].id}_30.wav"))
     (root / "audio" / "eval" / "not__listed.wav").touch()
     table = root / "metadata" / "eval_segments.csv"
-    table.write_text(table.read_text() + f'{train[3].id}, 1, 2, "/m/0a"\n')
+    table.write_text(table.read_text() + f'{train[3].id}, 30.000, 31.000, "/m/0a"\n')
     stereo = np.random.default_rng(0).uniform(-0.1, 0.1, (22050, 2))
     soundfile.write(path_of(train[4]), stereo, 22050)
     soundfile.write(path_of(train[5]), 32768 * stereo[:SAMPLE_RATE, 0], SAMPLE_RATE, subtype="FLOAT")
