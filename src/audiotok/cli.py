@@ -200,20 +200,55 @@ def workspace(
 
 @app.command()
 def predict(
-    run: Annotated[Path, typer.Argument(help="The folder of a finished run.")],
-    files: Annotated[list[Path], typer.Argument(help="Audio files.")],
-    top: Annotated[int, typer.Option(help="The number of tags printed for each file.", min=1)] = 5,
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run, or one of its checkpoints.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE|FOLDER...", help="Audio files, and folders of them.")
+    ],
+    window: Annotated[
+        float | None, typer.Option(help="The length of a window, s; by default that of the run's clips.")
+    ] = None,
+    overlap: Annotated[float, typer.Option(help="What neighbouring windows share, s.")] = 0.0,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            help="The probability above which a class is heard; by default each class has its own, from "
+            "validation.",
+            min=0,
+            max=1,
+        ),
+    ] = None,
+    top: Annotated[int, typer.Option(help="The number of classes shown for each file.", min=1)] = 5,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write detections to a file: .csv, .jsonl, .parquet, .txt (labels for Audacity) or "
+            ".selections.txt (for Raven); or to a folder, a file for each sound. A command that was stopped "
+            "goes on."
+        ),
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option("--format", help="csv, jsonl, parquet, audacity or raven, whatever the ending of --to."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace --to, and begin anew.")] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw a spectrogram over what is heard when: a picture, or a folder of them."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda; by default a GPU if there is one.")] = "auto",
     trust: Trust = None,
 ) -> None:
-    """Tag your own sounds with a trained model."""
+    """Tag your own sounds with a trained model: what is heard, and when."""
+    from audiotok.prediction.program import Options
     from audiotok.prediction.program import predict as tag
 
-    with _one_sentence():
+    options = Options(
+        window, overlap, threshold, top, to, format_, overwrite, plot, device, tuple(trust or ())
+    )
+    with _one_sentence("; the same command goes on with the next file" if to else ""):
         _tell_of_changes(run)
-        are_read = tag(
-            run, files, top=top, trust=trust or (), screen=_console(), errors=_console(stderr=True)
-        )
-    if not are_read:
+        is_complete = tag(run, files, options, _console(), _console(stderr=True))
+    if not is_complete:
         raise typer.Exit(1)
 
 

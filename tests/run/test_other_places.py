@@ -86,6 +86,7 @@ def with_plugin(runs, tmp_path) -> RunFolder:
 
 
 def test_predict_says_in_a_sentence_which_module_is_missing_and_what_to_do(with_plugin, tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros(8000), 8000)
     result = CliRunner().invoke(app, ["predict", str(with_plugin), str(tmp_path / "a.wav"), *TRUST])
     assert (result.exit_code, result.output.count("\n")) == (1, 1)
     named = f"{with_plugin.config}: clustering._target_=my_clustering.Mine cannot be imported"

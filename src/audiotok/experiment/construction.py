@@ -3,10 +3,12 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 from omegaconf import DictConfig, ListConfig
+from torch.overrides import TorchFunctionMode
 
 from audiotok.errors import UserError
 from audiotok.errors.memory import check_memory
@@ -30,13 +32,29 @@ def build_model(config: DictConfig, tokenizer: Tokenizer, clip_seconds: float, n
     return model
 
 
+class _NoDraws(TorchFunctionMode):
+    """Skip `torch.nn.init`: on the meta device, torch imports its compiler for it, which takes 3 s."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **(kwargs or {}))
+
+
+def build_on_meta(config: DictConfig, sizes: Sizes) -> Model:
+    """Build the model without weights, which takes no memory and little time."""
+    with torch.device("meta"), _NoDraws():
+        model = build_node(model_node(config), sizes=sizes)
+    assert isinstance(model, Model)
+    return model
+
+
 def _check_weights(config: DictConfig, sizes: Sizes) -> None:
     """Refuse a model whose weights cannot fit into memory: it is built without them first."""
-    with torch.device("meta"):
-        try:
-            model = build_node(model_node(config), sizes=sizes)
-        except (UserError, RuntimeError):  # the real one may say why; or a model computes with its weights
-            return
+    try:
+        model = build_on_meta(config, sizes)
+    except (UserError, RuntimeError):  # the real one may say why; or a model computes with its weights
+        return
     n_parameters = sum(weight.numel() for weight in model.parameters())
     counts: dict[str, object] = {
         f"model.{key!s}": value for key, value in model_node(config).items() if _is_count(value)

@@ -3,20 +3,22 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
 
 from audiotok.data.clip import SoundClass
 from audiotok.errors import UserError
 from audiotok.experiment.configuration import plain
-from audiotok.experiment.construction import build_model, build_tokenizer
+from audiotok.experiment.construction import build_model, build_on_meta, build_tokenizer
 from audiotok.experiment.signature import check_signature, check_targets, check_value
 from audiotok.experiment.trust import check_trust
 from audiotok.model.activation import Activation
-from audiotok.model.model import Model
+from audiotok.model.model import Model, Sizes
 from audiotok.run.checkpoint import read_checkpoint
 from audiotok.run.folder import RunFolder
 from audiotok.run.trained import Trained, find_trained, without_classes
@@ -81,12 +83,28 @@ def _restored(trained: Trained, config: DictConfig, checkpoint: Mapping[str, Any
             f"{folder.vocabulary} holds {vocabulary.key}; take both from one run."
         )
     classes = [SoundClass(id_, name) for id_, name in checkpoint["classes"]]
-    model = build_model(config, tokenizer, config.data.clip_seconds, len(classes))
     prefix = "model."
     weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
-    model.load_state_dict(weights)
+    model = _trained_model(config, tokenizer, len(classes), weights)
     calibration = _calibration(folder, len(classes), checkpoint.get("activation", "sigmoid"))
     return Restored(tokenizer, model.eval(), classes, config.data.clip_seconds, calibration)
+
+
+def _trained_model(
+    config: DictConfig, tokenizer: Tokenizer, n_classes: int, weights: Mapping[str, Tensor]
+) -> Model:
+    """Build the model with its trained weights; initial ones are not drawn, which would take seconds."""
+    seconds = config.data.clip_seconds
+    with suppress(UserError, RuntimeError):  # a model of the user's own may need real weights
+        model = build_on_meta(config, Sizes.of(tokenizer, n_classes, seconds))
+        types = {name: tensor.dtype for name, tensor in model.state_dict().items()}
+        model.load_state_dict(weights, assign=True)
+        same = types == {name: tensor.dtype for name, tensor in weights.items()}
+        if same and not any(tensor.is_meta for tensor in chain(model.parameters(), model.buffers())):
+            return model
+    model = build_model(config, tokenizer, seconds, n_classes)
+    model.load_state_dict(weights)
+    return model
 
 
 def _calibration(folder: RunFolder, n_classes: int, activation: Activation) -> Calibration:

@@ -52,7 +52,8 @@ class Bag(Model):
         self.start_at_prior = start_at_prior
         # The entries of a histogram have a root mean square of 1 / sqrt(K); this scales it to 1.
         self.scale = sizes.n_clusters**0.5
-        self.register_buffer("offsets", sizes.n_clusters * torch.arange(sizes.n_codebooks), persistent=False)
+        offsets = sizes.n_clusters * torch.arange(sizes.n_codebooks, device="cpu")  # also on the meta device
+        self.register_buffer("offsets", offsets, persistent=False)
 
     @torch.no_grad()
     def start_from(self, start: Start) -> None:

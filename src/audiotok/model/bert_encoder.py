@@ -2,7 +2,6 @@
 
 import torch
 from torch import Tensor
-from transformers import BertConfig, BertModel
 
 from audiotok.errors import UserError
 from audiotok.errors.ranges import Count, Layers, ShareBelowOne
@@ -58,13 +57,6 @@ class BertEncoder(Encoder):
         check_shares(dropout=dropout, attention_dropout=attention_dropout, stochastic_depth=stochastic_depth)
         _check_heads(hidden_size, num_heads)
         _check_positions(max_position_embeddings, n_positions)
-        weights = _initial_weights(
-            hidden_size=hidden_size,
-            num_hidden_layers=num_layers,
-            num_attention_heads=num_heads,
-            intermediate_size=intermediate_size,
-            max_position_embeddings=max_position_embeddings,
-        )
         with torch.device("meta"):  # draws no random numbers for weights that are replaced at once
             bert = BertLayers(
                 num_layers=num_layers,
@@ -76,7 +68,15 @@ class BertEncoder(Encoder):
                 attention_dropout=attention_dropout,
                 stochastic_depth=stochastic_depth,
             )
-        bert.load_state_dict(weights, assign=True)
+        if not torch.empty(0).is_meta:  # weights that are read from a file need not be drawn
+            weights = _initial_weights(
+                hidden_size=hidden_size,
+                num_hidden_layers=num_layers,
+                num_attention_heads=num_heads,
+                intermediate_size=intermediate_size,
+                max_position_embeddings=max_position_embeddings,
+            )
+            bert.load_state_dict(weights, assign=True)
         super().__init__(bert, hidden_size=hidden_size, dropout=dropout, pooling=pooling)
 
     def read(self, vectors: Tensor, inside: Tensor) -> Tensor:
@@ -89,6 +89,8 @@ def _initial_weights(**sizes: int) -> dict[str, Tensor]:
 
     The library draws them, so that a seed gives the weights that it gave while the library's model was used.
     """
+    from transformers import BertConfig, BertModel  # takes seconds, which tagging need not wait for
+
     config = BertConfig(vocab_size=1, initializer_range=INIT_STD, **sizes)  # tokens are embedded elsewhere
     weights = BertModel(config, add_pooling_layer=False).state_dict()
     del weights["embeddings.word_embeddings.weight"]

@@ -27,7 +27,7 @@ class TokenEmbedding(nn.Module):
         self.std = std
         self.table = nn.Embedding(N_SPECIAL + sizes.n_codebooks * sizes.n_clusters, width)
         nn.init.normal_(self.table.weight, std=std)
-        offsets = N_SPECIAL + sizes.n_clusters * torch.arange(sizes.n_codebooks)
+        offsets = N_SPECIAL + sizes.n_clusters * torch.arange(sizes.n_codebooks, device="cpu")  # even on meta
         self.register_buffer("offsets", offsets, persistent=False)
 
     @torch.no_grad()
