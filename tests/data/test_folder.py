@@ -108,8 +108,8 @@ def test_recordings_stay_together(tmp_path):
         ([], "has no files; give a folder"),
         (["a/x.txt", "y.pdf"], r"has 2 files, of which none is audio \(for example"),
         (["a.wav", "b.wav"], "none of its 2 audio files is in the folder of a class, for example a.wav"),
-        (numbered("dog"), r"has sounds of 1 class \(dog\)"),
-        (["dog/1.wav", "cat/1.wav"], "2 recordings are too few"),
+        (numbered("dog"), r"has 1 class \(dog\)"),
+        (["dog/1.wav", "cat/1.wav"], "2 clips of too few recordings"),
     ],
 )
 def test_folders_that_cannot_be_used_are_told(tmp_path, names, words):

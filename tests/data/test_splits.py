@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audiotok.data.clip import Clip, Listing, SoundClass
 from audiotok.data.folder import Folder
 from audiotok.data.splits import Member, draw, recordings_of
 from audiotok.errors import UserError
@@ -57,10 +58,7 @@ def test_clips_of_one_recording_stay_together(clips, n_recordings, seed):
     recordings = {id_: f"{name}{hash(id_) % n_recordings}" for id_, name in clips.items()}
     listed = members(clips, recordings)
     by_recording: dict[str, set[str]] = {}
-    try:
-        splits = source(test_seed=seed).choose_splits(listed)
-    except UserError:  # there are too few
-        return
+    splits = source(test_seed=seed).choose_splits(listed)
     for member, split in zip(listed, splits, strict=True):
         by_recording.setdefault(member.recording, set()).add(split)
     assert all(len(found) == 1 for found in by_recording.values())
@@ -106,10 +104,14 @@ def test_other_validation_clips_leave_the_test_clips_as_they_are():
 
 
 def test_too_few_recordings_are_told():
-    with pytest.raises(UserError, match=r"^2 recordings are too few .* a class needs three or more"):
-        source().choose_splits(members({"1": "a", "2": "a"}))
+    classes = (SoundClass("a", "a"), SoundClass("b", "b"))
+    listing = Listing(classes, (Clip("1", None, (0,), "train"), Clip("2", None, (1,), "test")))
+    with pytest.raises(
+        UserError, match=r"has 2 clips of too few recordings .* needs three recordings or more"
+    ):
+        source().check_listing(listing)
     with pytest.raises(UserError, match=r"data\.test_fraction=0 "):
-        source(test_fraction=0).choose_splits(members({"1": "a"}))
+        source(test_fraction=0).check_listing(Listing(classes, listing.clips[:1]))
 
 
 def test_recordings_are_what_a_rule_finds():

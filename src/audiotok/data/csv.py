@@ -1,125 +1,223 @@
-"""Your own sounds: a CSV file with a path, labels and a split for each clip."""
+"""Your own sounds: a table with the path and the labels of each clip, or selections of recordings."""
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from textwrap import shorten
-from typing import Literal
+from typing import Literal, NamedTuple
 
-from audiotok.data.clip import SPLITS, Clip, Findings, Listing, Location, SoundClass, Split
-from audiotok.data.reading.delimited import Table
+from audiotok.data.audio_folder import AudioFolder
+from audiotok.data.clip import Clip, Findings, Listing, Location, SoundClass, Split
 from audiotok.data.reading.files import Files, fingerprint, fingerprint_of_content
-from audiotok.data.source import Source
+from audiotok.data.reading.labels import Splitter, UndecidedError, separated_by, splitter_of
+from audiotok.data.reading.listed import ListedClip, ListedClips, read_listed, read_selected
+from audiotok.data.splits import WORDS, Member, SplitSource, fold_of, recordings_of, splits_of_folds
 from audiotok.errors import UserError
+from audiotok.errors.ranges import Whole
 
-_COLUMNS = ("path_column", "labels_column", "split_column")
+log = logging.getLogger(__name__)
+
+
+class _Row(NamedTuple):
+    """A clip of the table: id, place, labels, split if it has one, and recording."""
+
+    id: str
+    location: Location
+    labels: set[str]
+    split: Split | None
+    recording: str
 
 
 @dataclass(frozen=True, kw_only=True)
-class CSV(Source):
-    """Clips listed in a CSV file.
+class CSV(SplitSource):
+    """Clips listed in a table: commas, semicolons or tabs, with a header.
+
+    Columns that have their default names may have other usual ones: file or filename, label, category or
+    species, set or subset, onset and offset, and so on. With a start and an end, or a duration, rows are
+    stretches of recordings, and those of one recording stay in one split. Rows of one clip add their labels.
+    The labels of a clip are separated by `;`, `|` or `,`, or are a list (`['a', 'b']`).
+
+    The table may also be a label file of Audacity, a selection table of Raven or results of BirdNET, about
+    the recordings that it names or the one beside it.
 
     Args:
-        root: The CSV file.
-        audio_folder: Folder that the paths in the CSV are relative to: absolute, or relative to the folder of
-            the CSV; None is the folder of the CSV.
+        root: The table.
+        audio_folder: Folder that the paths in the table are relative to: absolute, or relative to the folder
+            of the table; None is the first that has one of the files: that of the table, `audio/` or the like
+            in it or beside it.
         path_column: Column with the path of the audio file.
         labels_column: Column with the labels of the clip.
-        label_separator: Separates the labels of a clip.
-        split_column: Column with train, val or test.
-        classes: "table" uses every label of the CSV, "present" only those of the training clips.
+        label_separator: Separates the labels of a clip; "" if each has one label, None to find out.
+        split_column: Column with train, val or test, or the like; None for none.
+        fold_column: Column with the number of a fold; None for none.
+        start_column: Column with the start of the clip in its recording, s; None for whole files.
+        end_column: Column with its end, s.
+        test_fold: The fold for testing; None is the first, if there is no column of splits.
+        classes: "table" uses every label of the table, "present" only those of the training clips.
+        group: As for `SplitSource`; or the name of a column.
 
-    The other arguments are those of `Source`; `validation` has no effect if the CSV has clips with the split
-    val.
+    The other arguments are those of `SplitSource` and `Source`.
     """
 
     root: str | None = None
     audio_folder: str | None = None
     path_column: str = "path"
     labels_column: str = "labels"
-    label_separator: str = ";"
-    split_column: str = "split"
+    label_separator: str | None = None
+    split_column: str | None = "split"
+    fold_column: str | None = "fold"
+    start_column: str | None = "start"
+    end_column: str | None = "end"
+    test_fold: Whole | None = None
     classes: Literal["table", "present"] = "present"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if not self.label_separator:
-            raise UserError(
-                'data.label_separator="" is empty; give the character that separates labels, for example ";".'
-            )
-
     def check_tables(self) -> None:
-        """Check that the CSV is present and has the columns."""
-        self._open_table()
+        """Check that the table can be used and a file exists, and say how the table is understood.
+
+        Raises:
+            UserError: It cannot, or none does.
+        """
+        table = self._read_table()
+        listing = self._listing(table)
+        self.check_listing(listing)
+        names = [sound_class.name for sound_class in listing.classes]
+        locations = [clip.location for clip in listing.clips if clip.location]
+        if not any(Files().stat(location.path) for location in locations):
+            raise UserError(
+                f"data.root={self.root} lists {len(locations):,} clips, and none of the files exists, for "
+                f"example {locations[0].path}; give the folder of the audio as data.audio_folder."
+            )
+        columns = [f"{role} in {column}" for role, column in table.columns.items() if role != column]
+        given = {row.split for row in self._rows(table, Findings())}
+        log.info(
+            "%s: %s clips of %s classes (%s)%s; %s.",
+            self.root,
+            f"{len(listing.clips):,}",
+            f"{len(names):,}",
+            shorten(", ".join(names), 200, placeholder="..."),
+            f"; {', '.join(columns)}" if columns else "",
+            self.origin_of_splits(given),
+        )
 
     def fingerprint_of_tables(self) -> str:
-        """Return a name for the bytes of the CSV."""
+        """Return a name for the bytes of the table."""
         return fingerprint_of_content([str(self._path())])
 
     def fingerprint_of_audio(self) -> str:
-        """Return a name for the files that the CSV lists, made of their sizes and times."""
+        """Return a name for the files that the table lists, made of their sizes and times."""
         locations = [clip.location for clip in self.read().clips]
-        return fingerprint(Files().stat(location.path) for location in locations if location)
+        paths = dict.fromkeys(location.path for location in locations if location)
+        return fingerprint(map(Files().stat, paths))
 
     def read(self) -> Listing:
-        """Read the CSV.
+        """Read the table.
 
         Raises:
             UserError: The file or a column is missing, or a row is broken.
         """
+        return self._listing(self._read_table())
+
+    def _listing(self, table: ListedClips) -> Listing:
         findings = Findings()
-        listed = self._read_rows(findings)
-        names = sorted({name for _, labels, split in listed for name in labels if self._counts(split)})
-        index = {name: i for i, name in enumerate(names)}
-        has_val = any(split == "val" for _, _, split in listed)
-        folder = self._path().parent / Path(self.audio_folder or "").expanduser()
-        clips = tuple(
-            Clip(
-                path,
-                Location("folders", str(folder / path)),
-                tuple(sorted({index[name] for name in labels if name in index})),
-                "val" if split == "train" and not has_val and self.validation.takes(path) else split,
-            )
-            for path, labels, split in listed
+        rows = self._rows(table, findings)
+        splits = self.choose_splits([Member(row.id, row.recording, row.labels, row.split) for row in rows])
+        names = sorted(
+            {
+                name
+                for row, split in zip(rows, splits, strict=True)
+                for name in row.labels
+                if self.classes == "table" or split == "train"
+            }
         )
-        return Listing(tuple(SoundClass(name, name) for name in names), clips, findings)
+        index = {name: number for number, name in enumerate(names)}
+        clips = (
+            Clip(
+                row.id,
+                row.location,
+                tuple(sorted(index[name] for name in row.labels if name in index)),
+                split,
+            )
+            for row, split in zip(rows, splits, strict=True)
+        )
+        return Listing(tuple(SoundClass(name, name) for name in names), tuple(clips), findings)
+
+    def _read_table(self) -> ListedClips:
+        columns = {
+            "path": self.path_column,
+            "labels": self.labels_column,
+            "split": self.split_column,
+            "fold": self.fold_column,
+            "start": self.start_column,
+            "end": self.end_column,
+        }
+        path = str(self._path())
+        selected = read_selected(path, self.labels_column, self.path_column)
+        return selected or read_listed(path, columns, self.group)
+
+    def _rows(self, table: ListedClips, findings: Findings) -> list[_Row]:
+        """Return the clips of a table; rows of one clip add their labels, if they have the same split."""
+        split_labels, splits = self._splitter(table.clips), self._given(table.clips)
+        audio = AudioFolder(self._path(), self.audio_folder, (clip.path for clip in table.clips))
+        locate = cache(audio.locate)
+        rows: dict[str, _Row] = {}
+        for clip, split in zip(table.clips, splits, strict=True):
+            id_, labels = clip.id, split_labels(clip.labels)
+            known = rows.get(id_)
+            if known is None:
+                location = Location("folders", locate(clip.path), start=clip.start, end=clip.end)
+                rows[id_] = _Row(id_, location, {*labels}, split, clip.recording or clip.path)
+            elif known.split == split and not known.labels.issuperset(labels):
+                known.labels.update(labels)
+            else:
+                findings.listed_twice.add(id_)
+        if self.group is None or "recording" in table.columns:
+            return [*rows.values()]
+        named = recordings_of([*rows], self.group)
+        return [row._replace(recording=name) for row, name in zip(rows.values(), named, strict=True)]
+
+    def _splitter(self, clips: Sequence[ListedClip]) -> Splitter:
+        if self.label_separator is not None:
+            return separated_by(self.label_separator)
+        try:
+            return splitter_of({clip.labels for clip in clips})
+        except UndecidedError as error:
+            cell = str(error)
+            [clip, *_] = (clip for clip in clips if clip.labels == cell)
+            raise clip.error(
+                f'"{shorten(cell, 200)}" may be one label or several',
+                """give data.label_separator="','" if commas separate labels, or data.label_separator= """
+                "(nothing) if each clip has one label",
+            ) from None
+
+    def _given(self, clips: Sequence[ListedClip]) -> list[Split | None]:
+        """Return the splits that the table gives its clips, by names or by folds."""
+        cells = [clip.split for clip in clips]
+        if not any(cells) or (self.test_fold is not None and any(clip.fold for clip in clips)):
+            cells = [clip.fold for clip in clips]
+        folds = [fold for cell in cells if (fold := fold_of(cell)) is not None]
+        if folds and len(folds) == len(cells):
+            return splits_of_folds(folds, self.test_fold, str(self.root))
+        if self.test_fold is not None:
+            raise UserError(
+                f"data.test_fold={self.test_fold} needs a column of folds, which {self.root} lacks; name it "
+                "with data.fold_column, or choose data.test_fold=null."
+            )
+        if not any(cells):
+            return [None] * len(cells)
+        for clip, cell in zip(clips, cells, strict=True):
+            if cell.casefold() not in WORDS:
+                raise clip.error(f"{cell or 'nothing'} is not a split; a clip is of train, val or test")
+        return [WORDS[cell.casefold()] for cell in cells]
 
     def _path(self) -> Path:
         path = Path(self.root).expanduser() if self.root else None
         if path is None or not path.is_file():
+            what = "is a folder" if path and path.is_dir() else "is not a file"
+            hint = ", or data=folder for a folder of sounds" if path and path.is_dir() else ""
             raise UserError(
-                f"data.root={self.root} is not a file; give a CSV with the columns {self.path_column}, "
-                f"{self.labels_column} and {self.split_column} (train, val or test)."
+                f"data.root={self.root} {what}; give a CSV with the columns {self.path_column}, "
+                f"{self.labels_column} and {self.split_column} (train, val or test){hint}."
             )
         return path
-
-    def _counts(self, split: str) -> bool:
-        return self.classes == "table" or split == "train"
-
-    def _read_rows(self, findings: Findings) -> list[tuple[str, list[str], Split]]:
-        """Return the path, the labels and the split of every row; of one path, the first row counts."""
-        table = self._open_table()
-        rows: dict[str, tuple[str, list[str], Split]] = {}
-        for row in table:
-            path, labels, named = row.values
-            split = next((split for split in SPLITS if split == named.casefold()), None)
-            if split is None or not path:
-                raise table.error(
-                    row.line,
-                    f"{table.shown(row)} needs a path, labels, and train, val or test as its split",
-                )
-            if path in rows:
-                findings.listed_twice.add(path)
-            separated = (label.strip() for label in labels.split(self.label_separator))
-            rows.setdefault(path, (path, [label for label in separated if label], split))
-        return list(rows.values())
-
-    def _open_table(self) -> Table:
-        path = self._path()
-        table = Table(str(path), [getattr(self, key) for key in _COLUMNS], "give another data.root")
-        for key in _COLUMNS:
-            if (column := getattr(self, key)) in table.missing:
-                raise UserError(
-                    f"data.{key}={column} is not a column of {path}, which has "
-                    f"{shorten(', '.join(table.names), 500) or 'none'}; name one of these."
-                )
-        return table

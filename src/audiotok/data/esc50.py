@@ -11,6 +11,7 @@ from audiotok.data.clip import Clip, Findings, Listing, Location, SoundClass, Sp
 from audiotok.data.reading.delimited import Table
 from audiotok.data.reading.files import Files, fingerprint, fingerprint_of_content
 from audiotok.data.source import Source
+from audiotok.data.splits import fold_of, splits_of_folds
 from audiotok.errors import UserError
 
 TABLES = ("meta/esc50.csv", "meta.csv", "esc50.csv")
@@ -57,9 +58,7 @@ class ESC50(Source):
         table = self._table()
         findings = Findings()
         rows = [row for row in _read_rows(table, findings) if self.subset == "esc50" or row.is_esc10]
-        folds = sorted({row.fold for row in rows})
-        if self.test_fold not in folds:
-            raise UserError(f"data.test_fold={self.test_fold} is not in {table}; choose one of {folds}.")
+        tested = splits_of_folds([row.fold for row in rows], self.test_fold, str(table))
         names = sorted({row.category for row in rows})
         audio = self._audio()
         clips = tuple(
@@ -67,15 +66,15 @@ class ESC50(Source):
                 row.filename,
                 Location("folders", str(audio / row.filename)),
                 (names.index(row.category),),
-                self._split(row),
+                self._split(row, split),
             )
-            for row in rows
+            for row, split in zip(rows, tested, strict=True)
         )
         classes = tuple(SoundClass(name, name.replace("_", " ")) for name in names)
         return Listing(classes, clips, findings)
 
-    def _split(self, row: "_Row") -> Split:
-        if row.fold == self.test_fold:
+    def _split(self, row: "_Row", split: Split | None) -> Split:
+        if split == "test":
             return "test"
         return "val" if self.validation.takes(row.recording) else "train"
 
@@ -108,8 +107,8 @@ def _read_rows(path: Path, findings: Findings) -> list[_Row]:
     rows: dict[str, _Row] = {}
     for row in table:
         filename, fold, category, esc10, recording = row.values
-        number, truth = fold.removesuffix(".0"), _TRUTH.get(esc10.casefold())
-        if not all(row.values) or not number.isdecimal() or truth is None:
+        number, truth = fold_of(fold), _TRUTH.get(esc10.casefold())
+        if not all(row.values) or number is None or truth is None:
             raise table.error(
                 row.line,
                 f"{table.shown(row)} needs a filename, a fold from 1 to 5, a category, True or False as "
@@ -118,5 +117,5 @@ def _read_rows(path: Path, findings: Findings) -> list[_Row]:
             )
         if filename in rows:
             findings.listed_twice.add(filename)
-        rows.setdefault(filename, _Row(filename, int(number), category, truth, recording))
+        rows.setdefault(filename, _Row(filename, number, category, truth, recording))
     return list(rows.values())

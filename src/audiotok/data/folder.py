@@ -54,13 +54,9 @@ class Folder(SplitSource):
             UserError: There is no such folder, or it lacks sounds of two classes.
         """
         sounds = self._sounds(Findings())
-        classes = sorted({sound.class_name for sound in sounds})
-        if len(classes) < 2:
-            raise UserError(
-                f"data.root={self.root} has sounds of 1 class ({classes[0]}); tagging needs 2 or more, so "
-                'add a folder of other sounds, for example "other".'
-            )
-        self._listing(sounds, Findings())
+        listing = self._listing(sounds, Findings())
+        self.check_listing(listing)
+        classes = [sound_class.name for sound_class in listing.classes]
         log.info(
             "%s: %s sounds of %s classes (%s); %s.",
             self.root,

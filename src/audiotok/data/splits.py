@@ -21,7 +21,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from audiotok.data.clip import SPLITS, Split
+from audiotok.data.clip import SPLITS, Listing, Split
 from audiotok.data.source import Source
 from audiotok.errors import UserError
 from audiotok.errors.ranges import Seed, ShareBelowOne
@@ -54,6 +54,7 @@ class SplitSource(Source):
     """A data source whose clips may lack test or validation clips, which are then chosen by a seed.
 
     Args:
+        root: Where the data is.
         group: A regular expression that names the recording of a clip, by its first group or else all that
             it matches in the clip's id: clips of one recording stay in one split. None: each clip is a
             recording of its own.
@@ -61,28 +62,18 @@ class SplitSource(Source):
         test_seed: Seed of the choice of test clips; `validation` has one for validation clips.
     """
 
+    root: str | None = None
     group: str | None = None
     test_fraction: ShareBelowOne = 0.2
     test_seed: Seed = 0
 
     def choose_splits(self, members: Sequence[Member]) -> list[Split]:
-        """Return the split of every clip: that of its data, or a chosen one where a split has no clip.
-
-        Raises:
-            UserError: There are too few recordings, or no test clips are asked for.
-        """
+        """Return the split of every clip: that of its data, or a chosen one where a split has no clip."""
         splits: list[Split] = [member.split or "train" for member in members]
         if "test" not in splits:
-            if not self.test_fraction:
-                raise UserError("data.test_fraction=0 leaves no test clips; choose more, 0.2 for example.")
             _move(members, splits, "test", lambda rest: draw(rest, self.test_fraction, self.test_seed))
         if "val" not in splits:
             _move(members, splits, "val", self._validation)
-        if not {*splits} >= {"val", "test"} and self.validation.fraction:
-            raise UserError(
-                f"{len({member.recording for member in members}):,} recordings are too few for train, "
-                "val and test clips; a class needs three or more, so add some, or give each clip a split."
-            )
         return splits
 
     def _validation(self, members: Sequence[Member]) -> set[str]:
@@ -91,13 +82,37 @@ class SplitSource(Source):
             return {member.recording for member in members if self.validation.takes(member.id)}
         return draw(members, self.validation.fraction, self.validation.seed)
 
+    def check_listing(self, listing: Listing) -> None:
+        """Refuse fewer than two classes, and splits that are still empty, before any sound is read.
+
+        Raises:
+            UserError: They are.
+        """
+        names = [sound_class.name for sound_class in listing.classes]
+        if len(names) < 2:
+            has = f"1 class ({names[0]})" if names else "no classes"
+            raise UserError(
+                f"data.root={self.root} has {has}; tagging needs 2 or more, so add sounds of another class, "
+                'for example "other".'
+            )
+        splits = {clip.split for clip in listing.clips}
+        if "test" not in splits and not self.test_fraction:
+            raise UserError("data.test_fraction=0 leaves no test clips; choose more, 0.2 for example.")
+        if not splits >= {"test", "val"} and self.validation.fraction:
+            raise UserError(
+                f"data.root={self.root} has {len(listing.clips):,} clips of too few recordings for train, "
+                "val and test clips; a class needs three recordings or more: add some, or give each clip a "
+                'split, or let stretches of one recording be apart with data.group=".+".'
+            )
+
     def origin_of_splits(self, given: Collection[Split | None]) -> str:
         """Say which splits the data gives, and how the others are chosen.
 
         Args:
             given: What the data gives its clips.
         """
-        said = [f"{split} is given" for split in SPLITS if split in given]
+        named = [split for split in SPLITS if split in given]
+        said = [f"{' and '.join(named)} clips are given"] if named else []
         by = "by class and recording" if self.group else "by class"
         if "test" not in given:
             said.append(f"test clips are chosen {by} (data.test_fraction={self.test_fraction})")
@@ -120,6 +135,30 @@ def _move(
     for place in places:
         if members[place].recording in chosen:
             splits[place] = to
+
+
+def fold_of(cell: str) -> int | None:
+    """Return the number of a fold, also written `1.0` or `fold 1`; None if it is not one."""
+    match = re.fullmatch(r"(?:fold[\s_-]*)?(\d{1,6})(?:\.0)?", cell, re.IGNORECASE)
+    return int(match[1]) if match else None
+
+
+def splits_of_folds(folds: Sequence[int], test_fold: int | None, table: str) -> list[Split | None]:
+    """Return the splits of clips with folds: one is for testing, the others for training.
+
+    Args:
+        folds: Of the clips.
+        test_fold: The one for testing; None for the first.
+        table: What has the folds, for messages.
+
+    Raises:
+        UserError: There is no such fold.
+    """
+    known = sorted({*folds})
+    chosen = known[0] if test_fold is None else test_fold
+    if chosen not in known:
+        raise UserError(f"data.test_fold={test_fold} is not in {table}; choose one of {known}.")
+    return ["test" if fold == chosen else "train" for fold in folds]
 
 
 def draw(members: Iterable[Member], fraction: float, seed: int) -> set[str]:

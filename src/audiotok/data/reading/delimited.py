@@ -15,7 +15,7 @@ import codecs
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from math import isfinite
 from textwrap import shorten
 from typing import NamedTuple
@@ -32,6 +32,7 @@ _MARKS = {
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+_MARKS_OF_NAMES = re.compile(r"[\W_]")  # "Begin Time (s)" is begintimes
 _END = "\x03"  # a line after the last, which an open quote swallows
 _ERROR_VALUE = re.compile(r"#(?:[^\W\d_][^\W_/]*[?!]|DIV/0!|N/A|NV)")
 _WORDS = re.compile(r"[^\W\d][\w .-]*|")  # a name of a column, unlike an id, a number or a mid
@@ -54,6 +55,8 @@ class Table:
         is_row: Tells whether values are those of a row, in a table that may have no header; None if the
             header is required.
         comments: Whether lines that begin with # are passed over.
+        aliases: Other names that a wanted column may have, without spaces, marks and capitals.
+        optional: Wanted columns that may be missing; their values are "".
 
     Raises:
         UserError: The file cannot be read, or is not text.
@@ -66,9 +69,12 @@ class Table:
         remedy: str,
         is_row: Callable[[list[str]], bool] | None = None,
         comments: bool = False,
+        aliases: Mapping[str, Sequence[str]] | None = None,
+        optional: Collection[str] = (),
     ) -> None:
         self.path = path  # as messages name it
         self._columns, self._remedy, self._is_row, self._comments = list(columns), remedy, is_row, comments
+        self._aliases, self._optional = aliases or {}, optional
         self._content, self._encoding = read_text(path, remedy)
         first = {separator: self._first_row(separator) for separator in _SEPARATORS}
         scores = {separator: self._score(fields) for separator, fields in first.items()}
@@ -79,9 +85,15 @@ class Table:
 
     @property
     def missing(self) -> list[str]:
-        """The wanted columns that the header lacks."""
-        places = self._places()
-        return [column for column, place in zip(self._columns, places, strict=True) if place is None]
+        """The wanted columns that the header lacks, and that are not optional."""
+        places = zip(self._columns, self._places(), strict=True)
+        return [column for column, place in places if place is None and column not in self._optional]
+
+    @property
+    def found(self) -> dict[str, str]:
+        """The names in the header of the wanted columns that are there."""
+        places = zip(self._columns, self._places(), strict=True)
+        return {column: self.names[place] for column, place in places if place is not None}
 
     def __iter__(self) -> Iterator[Row]:
         """Give the rows.
@@ -90,14 +102,14 @@ class Table:
             UserError: A column is missing or is named twice, or a row is broken.
         """
         places = self._checked_places()
-        last, n_names = max(places), len(self.names)
+        last, n_names = max((place for place in places if place is not None), default=-1), len(self.names)
         rows = self._rows(self._separator)
         if self._has_header:
             next(rows)
         for line, fields in rows:
             if len(fields) <= last or (len(fields) > n_names and any(fields[n_names:])):
                 raise self.broken(Row(line, fields))
-            values = [fields[place] for place in places]
+            values = ["" if place is None else fields[place] for place in places]
             together = "".join(values)
             if "\n" in together or "\r" in together:
                 raise self.error(line, "a value has a line break, or a quote is not closed")
@@ -180,27 +192,28 @@ class Table:
         """Return how many of the wanted columns the first row gives, by name or by position."""
         if self._is_a_row(fields):
             return len(self._columns)
-        names = {name.casefold() for name in fields}
-        return sum(column.casefold() in names for column in self._columns)
+        return sum(self._place(fields, column) is not None for column in self._columns)
 
     def _places(self) -> list[int | None]:
         """Return the position of each wanted column; the exact name counts before another case."""
         names = self.names
-        folded = [name.casefold() for name in names]
-        places: list[int | None] = []
-        for column in self._columns:
-            for candidates, wanted in ((names, column), (folded, column.casefold())):
-                if wanted in candidates:
-                    places.append(candidates.index(wanted))
-                    break
-            else:
-                places.append(None)
+        places = [self._place(names, column) for column in self._columns]
         if self._is_row and len(names) == len(places) and all(map(_WORDS.fullmatch, names)):
             in_order = all(place in {None, index} for index, place in enumerate(places))
             return list(range(len(places))) if in_order else places  # a header with names of its own
         return places
 
-    def _checked_places(self) -> list[int]:
+    def _place(self, names: list[str], column: str) -> int | None:
+        """Return the position of a column: of its name, of that in another case, or of an alias."""
+        folded = [name.casefold() for name in names]
+        bare = [_MARKS_OF_NAMES.sub("", name) for name in folded]
+        aliases = ((bare, alias) for alias in self._aliases.get(column, ()))
+        for candidates, wanted in ((names, column), (folded, column.casefold()), *aliases):
+            if wanted in candidates:
+                return candidates.index(wanted)
+        return None
+
+    def _checked_places(self) -> list[int | None]:
         if self.missing:
             line, _ = next(self._rows(self._separator), (1, []))
             if self._is_row:
@@ -213,10 +226,10 @@ class Table:
             raise UserError(
                 f"{self.path} has no column {self.missing[0]}, only {shorten(names, 500)}; {self._remedy}."
             )
-        for column in self._columns:
+        for column in self.found.values():
             if self.names.count(column) > 1:
                 raise UserError(f"{self.path} has two columns {column}; rename or delete one of them.")
-        return [place for place in self._places() if place is not None]
+        return self._places()
 
 
 def read_text(path: str, remedy: str) -> tuple[bytes, str]:
