@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from tqdm import tqdm
@@ -38,12 +39,14 @@ def predictions_of(run: TrainedRun, corpus: Corpus, matching: Matching) -> Predi
     for place, clip in enumerate(tqdm(clips, "Scoring clips", unit="clip", disable=None, leave=False)):
         waveform, n_samples = reader.waveform(clip)
         logits[place] = run.logits([waveform[:n_samples].numpy()])[0, torch.tensor(matching.of_run)]
-    targets = torch.zeros(len(clips), len(matching.classes) + len(matching.only_data), dtype=torch.bool)
+    targets = np.zeros((len(clips), len(matching.classes) + len(matching.only_data)), bool)
     targets[clips.label_rows(range(len(clips)))] = True
-    nothing = torch.full((len(matching.classes),), torch.nan)
-    calibration = _of_classes(run.calibration, matching)
     return Predictions(
-        torch.arange(len(clips)), logits, targets[:, torch.tensor(matching.of_data)], nothing, calibration
+        torch.arange(len(clips)),
+        logits,
+        torch.from_numpy(targets[:, matching.of_data]),
+        torch.full((len(matching.classes),), torch.nan),
+        _of_classes(run.calibration, matching),
     )
 
 
