@@ -326,7 +326,11 @@ REFERENCES = {
 OTHERS = {"experiment", "hparams_search", "trainer"}  # diffs, and a class of Lightning's
 NOT_OF_THE_CLASS = {
     ("audiotok.data.synthetic.Synthetic", "cache_dir"),  # that of AUDIOTOK_CACHE
-    ("audiotok.model.bert.Bert", "init_from"),  # the experiment loads weights
+    *(  # the experiment loads weights
+        (f"audiotok.model.{name.lower()}.{name}", key)
+        for name in ("Bag", "Bert", "CNN", "Frames", "LSTM")
+        for key in ("init_from", "freeze")
+    ),
     ("audiotok.callbacks.vocabulary_use.VocabularyUse", "n_clusters"),  # follows from the clustering
 }
 

@@ -98,3 +98,17 @@ def test_reliability_is_kept_in_numbers_and_as_a_picture(finished):
         error = sum(n * abs(mean - share) for n, mean, share in bins) / metrics["n_test_clips"]
         assert metrics[f"test/{name}"] == pytest.approx(error, abs=1e-5)
     assert Image.open(folder / "reliability.png").size == (680, 680)
+
+
+def test_a_run_begins_with_a_tagger_of_other_classes_and_its_vocabulary(finished, tmp_path):
+    earlier, before = finished
+    metrics = run(tmp_path, f"model.init_from={earlier}", "model.freeze=true")
+    assert metrics["centroid_key"] == before["centroid_key"]
+    assert metrics["n_classes"] != before["n_classes"]
+    ours, theirs = (
+        torch.load(folder / "checkpoints" / "best.ckpt", weights_only=True)["state_dict"]
+        for folder in (tmp_path, earlier)
+    )
+    names = {name for name in theirs if name.startswith("model.") and "classifier" not in name}
+    assert all(torch.equal(ours[name], theirs[name]) for name in names)
+    assert len(restore(tmp_path).classes) == metrics["n_classes"]

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 import torch
-from tiny_models import LENGTHS, SIZES, build, build_awake, random_inputs, random_start
+from tiny_models import KINDS, LENGTHS, SIZES, build, build_awake, random_inputs, random_start
 from torch import Tensor
 
 from audiotok.errors import UserError
-from audiotok.experiment.weights import load_pretrained
+from audiotok.experiment.weights import load_earlier
 from audiotok.model.bert import Bert
 from audiotok.model.model import Model, Sizes
 
@@ -39,7 +39,7 @@ def test_layers_and_words_are_loaded_and_the_rest_begins_anew(tmp_path):
     model.start_from(random_start())
     classifier = model.classifier.weight.clone()
 
-    load_pretrained(model, write_checkpoint(tmp_path, pretrained), "words")
+    load_earlier(model, write_checkpoint(tmp_path, pretrained), "words")
 
     expected, states = learnt(pretrained), learnt(model)
     assert states.keys() == expected.keys()
@@ -55,7 +55,7 @@ def test_layers_and_words_are_loaded_and_the_rest_begins_anew(tmp_path):
 def test_pooling_and_classes_may_differ_from_those_of_the_pretraining_run(tmp_path, before, after):
     pretrained = build_awake("bert", pooling=before, sizes=Sizes(10, 6, 2, 20, 9, 11))
     model = build("bert", pooling=after)
-    load_pretrained(model, write_checkpoint(tmp_path, pretrained), "words")
+    load_earlier(model, write_checkpoint(tmp_path, pretrained), "words")
     assert all(torch.equal(weight, learnt(pretrained)[name]) for name, weight in learnt(model).items())
     assert model.classifier.out_features == SIZES.n_classes
 
@@ -63,7 +63,7 @@ def test_pooling_and_classes_may_differ_from_those_of_the_pretraining_run(tmp_pa
 def refusal(run: Path, kind: str = "bert", **changes: Any) -> str:
     """Return the sentence that says why a model cannot begin with a run."""
     with pytest.raises(UserError) as refused:
-        load_pretrained(build(kind, **changes), run, "words")
+        load_earlier(build(kind, **changes), run, "words")
     message = str(refused.value)
     assert message.startswith(f"model.init_from={run} ")
     assert message.endswith(".")
@@ -81,20 +81,53 @@ def test_a_folder_without_a_checkpoint_is_refused(tmp_path):
 
 def test_a_run_with_another_vocabulary_is_refused(tmp_path):
     message = refusal(write_checkpoint(tmp_path, build("bert"), "other words"))
-    assert "pretrained with the centroids other words" in message
-    assert "give words; use the features, clustering, data and seed of that run" in message
+    assert "trained with the centroids other words" in message
+    assert "this run has words; use the features and clustering of that run" in message
 
 
 def test_a_run_without_a_vocabulary_is_refused(tmp_path):
     write_checkpoint(tmp_path, build("bert"))
     torch.save({"state_dict": build("bert").state_dict()}, tmp_path / "checkpoints" / "best.ckpt")
-    assert "audiotok pretrain" in refusal(tmp_path)
+    assert "holds no checkpoint of audiotok" in refusal(tmp_path)
 
 
-def test_a_run_whose_weights_have_seen_labels_is_refused(tmp_path):
-    message = refusal(write_checkpoint(tmp_path, build("bert"), classes=[["/m/0a", "Low tone"]]))
-    assert "is a run of `audiotok train`" in message
-    assert "ckpt_path" in message
+OTHER_CLASSES = Sizes(10, 6, 2, 20, 9, 11)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+@torch.no_grad()
+def test_all_layers_of_a_tagger_but_the_last_are_taken(tmp_path, kind):
+    tagger = build_awake(kind, sizes=OTHER_CLASSES)
+    model = build(kind)
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    load_earlier(model, write_checkpoint(tmp_path, tagger, classes=[["a", "A"]]), "words")
+    theirs = tagger.state_dict()
+    for name, weight in model.state_dict().items():
+        assert torch.equal(weight, before[name] if name.startswith("classifier.") else theirs[name]), name
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_frozen_layers_compute_as_after_training_and_the_last_one_learns(kind):
+    model = build_awake(kind)
+    inputs = random_inputs(model.reads)
+    expected = model.eval()(inputs, LENGTHS)
+    buffers = {name: value.clone() for name, value in model.named_buffers()}
+    for part in model.modules():
+        if isinstance(part, torch.nn.Dropout):
+            part.p = 0.5
+    model.freeze()
+    found = model.train()(inputs, LENGTHS)
+    torch.testing.assert_close(found, expected)
+    found.sum().backward()
+    learning = {name for name, weight in model.named_parameters() if weight.grad is not None}
+    assert learning == {"classifier.weight", "classifier.bias"}
+    assert all(torch.equal(value, buffers[name]) for name, value in model.named_buffers())
+
+
+def test_a_linear_classifier_has_nothing_to_begin_with(tmp_path):
+    linear = build("bag", hidden_sizes=[])
+    run = write_checkpoint(tmp_path, linear, classes=[["a", "A"]])
+    assert "leaves nothing to begin with" in refusal(run, "bag", hidden_sizes=[])
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def shipped(name: str) -> dict[str, Any]:
     settings: dict[str, Any] = {}
     for part in ("_transformer", "bert", name):
         settings |= yaml.safe_load((CONFIGS / f"{part}.yaml").read_text())
-    left_out = ("_target_", "defaults", "init_from")  # the last is read by the experiment
+    left_out = ("_target_", "defaults", "init_from", "freeze")  # the experiment reads the last two
     return {key: value for key, value in settings.items() if key not in left_out}
 
 

@@ -295,7 +295,7 @@ def test_another_vocabulary_is_refused(refused, pretrained):
     """What else is refused is in `experiment/test_weights.py`."""
     folder, metrics = pretrained
     message = refused("train", f"model.init_from={folder}", "clustering.n_iter=4")
-    assert message.startswith(f"model.init_from={folder} was pretrained with the centroids ")
+    assert message.startswith(f"model.init_from={folder} was trained with the centroids ")
     assert metrics["centroid_key"] in message
 
 

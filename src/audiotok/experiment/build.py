@@ -20,7 +20,7 @@ from audiotok.errors.memory import check_memory
 from audiotok.experiment.configuration import build_node, build_offered
 from audiotok.experiment.construction import build_model, build_tokenizer
 from audiotok.experiment.trainer import build_callbacks, build_trainer
-from audiotok.experiment.weights import load_pretrained
+from audiotok.experiment.weights import load_earlier
 from audiotok.loader.datamodule import ClipDataModule
 from audiotok.loader.training_clips import CorpusClips
 from audiotok.logger.logger import RunLogger
@@ -88,7 +88,8 @@ def build(config: DictConfig, destination: Destination, logger: RunLogger) -> Pa
     _check_shares(corpus, trainer.world_size)
     with timed(seconds, "fit_centroids"):
         clips = CorpusClips(corpus, tokenizer.features, datamodule.cache, datamodule.n_workers)
-        vocabulary = fit_or_load(tokenizer, clips, store, _vocabulary_before(config))
+        before, of_any_clips = _vocabulary_before(config), bool(config.model.get("init_from"))
+        vocabulary = fit_or_load(tokenizer, clips, store, before, of_any_clips=of_any_clips)
         if destination.leads:
             copy_vocabulary(vocabulary, destination.folder.vocabulary)
     pl.seed_everything(config.seed, workers=True, verbose=False)
@@ -96,7 +97,9 @@ def build(config: DictConfig, destination: Destination, logger: RunLogger) -> Pa
     activation = "sigmoid" if loss is None else activation_of(loss)
     model.start_from(Start(tokenizer.codebooks.centroids, class_prior, activation))
     if config.model.get("init_from"):
-        load_pretrained(model, Path(config.model.init_from), vocabulary.key)
+        load_earlier(model, Path(config.model.init_from), vocabulary.key)
+    if config.model.get("freeze"):
+        model.freeze()
     if config.compile:
         compile_model(model)
     return Parts(

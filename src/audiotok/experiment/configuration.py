@@ -40,6 +40,9 @@ _KINDS = {
 }
 
 
+_OF_THE_EXPERIMENT = ("init_from", "freeze")  # keys of `model`
+
+
 @dataclass(frozen=True)
 class Root:
     """The keys at the root of `configs/train.yaml`, and their types."""
@@ -178,7 +181,15 @@ def check(config: DictConfig, program: str = "train", *, imported: bool = True) 
     }
     check_signature("", {"_target_": f"{__name__}.{root.__name__}", **keys})
     _check_groups(values, root)
-    check_value("model.init_from", groups.get("model", {}).pop("init_from", None), str | None)
+    model = groups.get("model", {})
+    init_from, freeze = model.pop("init_from", None), model.pop("freeze", False)
+    check_value("model.init_from", init_from, str | None)
+    check_value("model.freeze", freeze, bool)
+    if freeze and not init_from:
+        raise UserError(
+            "model.freeze=true needs a run to begin with, since frozen layers do not learn; set "
+            "model.init_from."
+        )
     for key, node in groups.items():
         check_signature(key, node, imported=imported)
         if imported and key in root.groups:
@@ -208,10 +219,11 @@ def _check_ranges(key: str, node: Mapping[str, Any], ranges: type[Training]) -> 
 
 
 def model_node(config: DictConfig) -> DictConfig:
-    """Return the model's node without `init_from`, which the experiment reads and no model knows."""
+    """Return the model's node without `init_from` and `freeze`: the experiment reads them, no model does."""
     node = config.model.copy()
     with open_dict(node):
-        node.pop("init_from", None)
+        for key in _OF_THE_EXPERIMENT:
+            node.pop(key, None)
     return node
 
 

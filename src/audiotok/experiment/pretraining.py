@@ -73,6 +73,8 @@ def _check(config: DictConfig) -> None:
     if not issubclass(kind, PretrainableModel):
         option = kind.__module__.rpartition(".")[2]
         raise UserError(f"model={option} cannot fill masked tokens; choose model=bert.")
+    if config.model.get("freeze"):
+        raise UserError("model.freeze=true would leave pretraining nothing to learn; choose false.")
     if config.augment.words.noise:
         raise UserError(
             f"augment.words.noise={config.augment.words.noise} would make pretraining predict wrong tokens; "

@@ -145,7 +145,8 @@ def _read_config(folder: RunFolder, trust: Sequence[str]) -> DictConfig:
         ("seed", wanted["seed"], int),
     ):
         check_value(f"{folder.config}: {key}", value, hint)
-    wanted["model"].pop("init_from", None)
+    for key in ("init_from", "freeze"):  # how it began
+        wanted["model"].pop(key, None)
     for group in _BUILT:
         check_signature(f"{folder.config}: {group}", wanted[group])
     return OmegaConf.create(wanted)

@@ -31,7 +31,7 @@ def build_callbacks(
     """
     offered = {"destination": destination, "logger": logger, "dirpath": str(destination.folder.checkpoints)}
     callbacks: dict[str, pl.Callback] = {
-        "_resumption": Resumption(plain(model_node(config))),
+        "_resumption": Resumption({**plain(model_node(config)), "freeze": bool(config.model.get("freeze"))}),
         "_one_run": OneRun(destination.folder, tokenizer),
         "_history": History(destination.folder.history),
         **{

@@ -1,9 +1,8 @@
 """The interface of every model, that of models that can be pretrained, and what models share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -73,6 +72,8 @@ class Model(nn.Module, ABC):
     reads: ClassVar[Stage]
     compilable: ClassVar[tuple[str, ...]] = ("embed", "classify")  # methods that `compile=true` compiles
     start_at_prior: bool = False  # whether the first logits are those of how often each class is heard
+    last_layer: ClassVar[str] = "classifier"  # the layer whose outputs are the logits
+    is_frozen: bool = False  # whether the last layer alone learns
 
     @abstractmethod
     def embed(self, inputs: Tensor, lengths: Tensor) -> Tensor:
@@ -92,6 +93,24 @@ class Model(nn.Module, ABC):
     def forward(self, inputs: Tensor, lengths: Tensor) -> Tensor:
         """Return the logits (B, C) of a batch; padding changes nothing."""
         return self.classify(self.embed(inputs, lengths), lengths)
+
+    def is_last(self, name: str) -> bool:
+        """Tell whether a weight of this name in `state_dict` belongs to the last layer."""
+        return name.startswith(f"{self.last_layer}.")
+
+    def freeze(self) -> None:
+        """Let the last layer alone learn; all others compute as they do after training."""
+        self.is_frozen = True
+        for name, parameter in self.named_parameters():
+            parameter.requires_grad_(self.is_last(name))
+
+    def train(self, mode: bool = True) -> Self:
+        """Set training mode; frozen layers stay in that of evaluation, without dropout."""
+        super().train(mode)
+        if self.is_frozen:
+            for name, layer in self.named_children():
+                layer.train(mode and name == self.last_layer)
+        return self
 
     def disable_dropout(self) -> None:
         """Set every share of dropout to 0, in training too; override it where layers drop in other ways."""
@@ -120,18 +139,6 @@ class PretrainableModel(Model):
     @abstractmethod
     def is_pretrained(self, name: str) -> bool:
         """Tell whether pretraining learns the weight of this name in `state_dict`."""
-
-    def pretrained(self) -> dict[str, Tensor]:
-        """Return the weights that pretraining learns."""
-        return {name: weight for name, weight in self.state_dict().items() if self.is_pretrained(name)}
-
-    def load_pretrained(self, weights: Mapping[str, Tensor]) -> None:
-        """Load weights that pretraining has learnt, and leave the others as they are.
-
-        Args:
-            weights: Of the names and shapes of `pretrained`.
-        """
-        self.load_state_dict(weights, strict=False)
 
 
 class Classifier(nn.Linear):

@@ -90,7 +90,12 @@ class Vocabulary:
 
 
 def fit_or_load(
-    tokenizer: Tokenizer, clips: TrainingClips, store: Store, before: Path | None = None
+    tokenizer: Tokenizer,
+    clips: TrainingClips,
+    store: Store,
+    before: Path | None = None,
+    *,
+    of_any_clips: bool = False,
 ) -> Vocabulary:
     """Fit a tokenizer to training clips, or load the result of an earlier fit.
 
@@ -100,6 +105,8 @@ def fit_or_load(
         store: Where vocabularies are cached, by settings and clips.
         before: Vocabulary of the run that this one continues, which is used if it has the same key: the same
             settings and clips, fitted on another machine, give other centroids.
+        of_any_clips: Use the vocabulary of that run whatever it was fitted to, as long as its settings are
+            these.
 
     Raises:
         UserError: There are fewer frames than clusters, or the cache cannot be written.
@@ -118,7 +125,7 @@ def fit_or_load(
 
     if before is not None:
         with suppress(StaleError):
-            vocabulary = load(before)
+            vocabulary = load_vocabulary(tokenizer, before) if of_any_clips else load(before)
             log.info("Took over %s", _summary(vocabulary))
             return vocabulary
     vocabulary = store.load_or_make(CENTROIDS.name, key, load, make)
