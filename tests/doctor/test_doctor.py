@@ -42,7 +42,7 @@ def test_nothing_is_bad_where_all_is_well(examined):
 
 def test_every_topic_is_looked_at_and_written(examined):
     folder, report, *_ = examined
-    assert list(states(report)) == ["clips", "positives", "duplicates", "rates", *OF_THE_RUN]
+    assert list(states(report)) == ["clips", "positives", "certainty", "duplicates", "rates", *OF_THE_RUN]
     assert report["not_made"] == {}
     assert report["n_good"] + report["n_doubtful"] + report["n_bad"] == len(report["findings"])
     assert report["seconds"].keys() == states(report).keys()

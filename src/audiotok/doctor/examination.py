@@ -41,6 +41,7 @@ class Examination:
         """Check what is listed and what exists."""
         self._make("clips", lambda: listing.clips(manifest))
         self._make("positives", lambda: listing.positives(manifest))
+        self._make("certainty", lambda: listing.certainty(manifest))
         self._make("duplicates", lambda: listing.duplicates(manifest))
         self._make("rates", lambda: listing.rates(manifest, sample_rate))
 

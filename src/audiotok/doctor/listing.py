@@ -16,6 +16,8 @@ FEW_USABLE, HARDLY_USABLE = 0.8, 0.5  # share of the listed clips
 SOME_ABSENT, MOST_ABSENT = 0.25, 0.9  # share of the classes of the training clips
 # Share of clips recorded at too low a rate: a model may learn the rate of a class instead of its sound.
 LOW_RATES = 0.1
+# Half of the 95 % interval of a share near 1/2, as of 96 clips: differences between runs are mostly smaller.
+WIDE_INTERVAL = 0.1
 
 
 def clips(manifest: Manifest) -> Finding:
@@ -66,6 +68,28 @@ def positives(manifest: Manifest) -> Finding:
 
 
 _OF_POSITIVES = "Choose another data.validation or data.classes, or check the labels of that split."
+
+
+def certainty(manifest: Manifest) -> Finding:
+    """Say how well scores are known that are measured on so few, or so many, clips.
+
+    The interval is that of a share near 1/2, the widest there is: 1.96 sqrt(p (1 - p) / n).
+    """
+    usable = _usable(manifest)
+    n_clips = {split: int(usable.where("split", split).sum()) for split in SPLITS if split != "train"}
+    intervals = {split: 1.96 * 0.5 / max(1, n) ** 0.5 for split, n in n_clips.items()}
+    state: State = "doubtful" if max(intervals.values()) >= WIDE_INTERVAL else "good"
+    shown = " and ".join(f"±{intervals[s]:.2f} on {n:,} {s} clips" for s, n in n_clips.items())
+    return Finding(
+        "certainty",
+        state,
+        f"A score such as top-1 accuracy is known to {shown} (95 %); a smaller difference may be chance.",
+        "" if state == "good" else _OF_CERTAINTY,
+        {"n_clips": n_clips, "intervals": intervals},
+    )
+
+
+_OF_CERTAINTY = "Add clips, or compare means over several seeds, or over folds (data.test_fold)."
 
 
 def duplicates(manifest: Manifest) -> Finding:
