@@ -3,6 +3,8 @@
 import ast
 from pathlib import Path
 
+import pytest
+
 TESTS = Path(__file__).parent
 ASSERTING = {
     "raises",
@@ -12,7 +14,7 @@ ASSERTING = {
 }  # calls that can fail a test, and names with `assert` in them
 
 
-def functions():
+def every_function():
     """Yield every test function with its file and the helpers of that file that assert something."""
     for path in sorted(TESTS.rglob("test_*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -21,6 +23,11 @@ def functions():
         for node in tree.body:
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_"):
                 yield path, node, helpers
+
+
+@pytest.fixture(scope="module")
+def functions():
+    return list(every_function())
 
 
 def can_fail(node, helpers) -> bool:
@@ -34,16 +41,16 @@ def can_fail(node, helpers) -> bool:
     return False
 
 
-def test_every_test_asserts_something():
+def test_every_test_asserts_something(functions):
     assert not [
-        f"{path.name}:{node.name}" for path, node, helpers in functions() if not can_fail(node, helpers)
+        f"{path.name}:{node.name}" for path, node, helpers in functions if not can_fail(node, helpers)
     ]
 
 
-def test_no_test_function_is_annotated():
+def test_no_test_function_is_annotated(functions):
     annotated = [
         f"{path.name}:{node.name}"
-        for path, node, _ in functions()
+        for path, node, _ in functions
         if node.returns or any(arg.annotation for arg in [*node.args.args, *node.args.kwonlyargs])
     ]
     assert not annotated

@@ -303,22 +303,6 @@ def test_an_averaged_run_is_scored_and_predicts_with_its_average(tmp_path, model
     assert [tags[class_id] for class_id in data["classes"]] == pytest.approx(scores.tolist(), abs=1e-5)
 
 
-def test_an_averaged_run_that_is_resumed_ends_like_one_that_never_stopped(tmp_path):
-    overrides = ("schedule=constant", "callbacks=averaging", "optimizer.lr=0.01")
-    run(tmp_path / "whole", *overrides, "trainer.max_epochs=2")
-    run(tmp_path / "half", *overrides)
-    checkpoint = tmp_path / "half" / "checkpoints" / "last.ckpt"
-    run(tmp_path / "rest", *overrides, "trainer.max_epochs=2", f"ckpt_path={checkpoint}")
-    whole, rest = (
-        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True)
-        for name in ("whole", "rest")
-    )
-    for states in ("state_dict", "current_model_state", "averaging_state"):
-        assert_equal(whole[states], rest[states])
-    scores = [np.load(tmp_path / name / "predictions.npz")["scores"] for name in ("whole", "rest")]
-    assert (scores[0] == scores[1]).all()
-
-
 def test_averaging_and_early_stopping_go_together(tmp_path):
     still = ("optimizer.lr=1e-9", "trainer.max_epochs=4")  # no epoch is better than the first
     run(tmp_path, "callbacks=averaging", *STOPPING, *still)

@@ -38,11 +38,11 @@ def study_with(tmp_path, score: float) -> tuple[str, "optuna.Study"]:
     return storage, study
 
 
-@pytest.mark.parametrize(("score", "n_epochs"), [(2.0, 2), (-1.0, 6)])
+@pytest.mark.parametrize(("score", "n_epochs"), [(2.0, 2), (-1.0, 3)])
 def test_a_trial_below_the_median_stops_after_the_warm_up(tmp_path, score, n_epochs):
     storage, study = study_with(tmp_path, score)
     study.ask({"optimizer.lr": optuna.distributions.UniformDistribution(0.5, 0.5)})
-    run(tmp_path / "run", "trainer.max_epochs=6", "optimizer.lr=0.5", *node(storage))
+    run(tmp_path / "run", "trainer.max_epochs=3", "optimizer.lr=0.5", *node(storage))
     trial = optuna.load_study("tokens", storage).trials[1]
     assert sorted(trial.intermediate_values) == list(range(n_epochs))
 

@@ -239,9 +239,11 @@ def test_only_training_clips_are_cropped_at_random(build, corpus, cache):
     assert torch.equal(cropped[read], expected[read])
 
 
-@pytest.mark.parametrize("n_workers", [0, 2])
+VARIED = {"sampling": "balanced", "recipe": RECIPE}
+
+
 @pytest.mark.parametrize(
-    "changes", [{}, {"sampling": "balanced", "recipe": RECIPE}], ids=["plain", "balanced and augmented"]
+    ("n_workers", "changes"), [(0, {}), (0, VARIED), (2, VARIED)], ids=["plain", "varied", "varied, workers"]
 )
 def test_a_resumed_run_sees_what_it_would_have_seen_without_a_stop(build, tmp_path, n_workers, changes):
     changes = {"random_crop": True, "n_workers": n_workers, **changes}

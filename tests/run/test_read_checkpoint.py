@@ -60,7 +60,7 @@ def whole(tmp_path_factory):
 def test_a_flipped_bit_changes_no_weight_in_silence(whole, tmp_path):
     content, wanted, path = whole.read_bytes(), load_checkpoint(whole), tmp_path / "a.ckpt"
     n_refused = 0
-    for bit in random.Random(0).sample(range(8 * len(content)), 1000):
+    for bit in random.Random(0).sample(range(8 * len(content)), 300):
         flipped = bytearray(content)
         flipped[bit // 8] ^= 1 << bit % 8
         path.write_bytes(flipped)
@@ -70,7 +70,7 @@ def test_a_flipped_bit_changes_no_weight_in_silence(whole, tmp_path):
             n_refused += 1
             continue
         assert str(read) == str(wanted), f"bit {bit}"
-    assert n_refused > 500  # the others are in padding, and in dates of the archive
+    assert n_refused > 150  # the others are in padding, and in dates of the archive
 
 
 def test_a_member_that_is_marked_as_a_folder_is_refused(whole, tmp_path):
