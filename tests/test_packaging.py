@@ -28,6 +28,7 @@ def imported_with(path: Path) -> Iterator[str]:
 
 def test_training_imports_nothing_but_its_requirements():
     required = {name_of(requirement) for requirement in PROJECT["dependencies"]}
+    required |= {"safetensors"}  # of transformers
     distributions = packages_distributions()
     package = ROOT / "src" / "audiotok"
     for path in package.rglob("*.py"):

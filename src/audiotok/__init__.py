@@ -26,6 +26,7 @@ Reading order, which is import order (a file imports only from those above it)::
     doctor      what keeps a run from learning, found before it starts
     experiment  builds, trains and scores; the only package that sees a configuration
     prediction  your own sounds, tagged by a finished run
+    demo        a finished run on a page in the browser
     evaluation  a finished run, scored on any data
     export      a finished run for transformers, or as an ONNX model
     compare     runs compared in one page

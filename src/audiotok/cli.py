@@ -277,6 +277,31 @@ def export(
 
 
 @app.command()
+def demo(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run, or one of its checkpoints.")],
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; 0.0.0.0 for everyone who can reach this machine.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(help="Port to listen at; 0 for the first free one.", min=0, max=65535)
+    ] = 7860,
+    max_mb: Annotated[int, typer.Option(help="The largest sound that is taken, MB.", min=1)] = 50,
+    trust: Trust = None,
+) -> None:
+    """Try a trained model in the browser: drop or record sounds."""
+    from audiotok.demo import open_demo
+
+    with _one_sentence():
+        _tell_of_changes(run)
+        page = open_demo(run, trust or ())
+        try:
+            typer.echo(f"{page.start(host, port, max_mb)} shows {run}; Ctrl-C ends it.")
+            page.wait()
+        finally:
+            page.close()
+
+
+@app.command()
 def compare(
     folders: Annotated[
         list[Path], typer.Argument(metavar="FOLDER...", help="Folders of runs, or folders that contain runs.")

@@ -274,7 +274,7 @@ STOPPING = (
 @pytest.mark.parametrize("model", ["bert", "cnn"])
 def test_an_averaged_run_is_scored_and_predicts_with_its_average(tmp_path, model):
     from audiotok.experiment import restore
-    from audiotok.prediction import tag
+    from audiotok.prediction.tagger import TrainedRun
 
     tiny = [override for override in TINY if model == "bert" or not override.startswith("model.")]
     if model == "cnn":
@@ -298,8 +298,8 @@ def test_an_averaged_run_is_scored_and_predicts_with_its_average(tmp_path, model
 
     data = np.load(tmp_path / "predictions.npz")
     sound = next(tmp_path.glob("cache/synthetic/*/audio/eval/*/*.flac"))
-    [scores] = data["scores"][data["ids"] == sound.stem]
-    tags = {found.sound_class.id: found.probability for found in tag(restored, sound)}
+    [scores] = data["probabilities"][data["ids"] == sound.stem]
+    tags = {found.sound_class.id: found.probability for found in TrainedRun(restored).predict(sound).tags()}
     assert [tags[class_id] for class_id in data["classes"]] == pytest.approx(scores.tolist(), abs=1e-5)
 
 

@@ -221,4 +221,4 @@ def test_a_wrong_path_is_told_before_torch_is_imported(archive, tmp_path):
         "assert 'torch' not in sys.modules\n"
     )
     paths = (tmp_path / "labels.csv", tmp_path, archive)
-    subprocess.run([sys.executable, "-c", code, *paths], check=True)
+    assert subprocess.run([sys.executable, "-c", code, *paths], check=False).returncode == 0
