@@ -63,6 +63,14 @@ def test_a_sound_that_is_dropped_is_tagged_and_nothing_is_asked_of_other_machine
     assert complaints == []
 
 
+def test_tokens_are_a_row_for_each_codebook(served, sound, tmp_path):
+    demo, _ = served
+    *_, drawn = demo.look(str(shutil.copy(sound, tmp_path)))
+    rows = np.asarray(drawn)
+    n_changes = (rows[1:] != rows[:-1]).any((1, 2)).sum()
+    assert 12 < n_changes < 24  # of 24 codebooks, some neighbours may look alike
+
+
 def test_only_its_own_files_are_served_and_a_large_upload_is_refused(served, plain_run, tmp_path):
     _, url = served
     page = httpx.get(url)

@@ -117,8 +117,8 @@ class Demo:
         _, first = next(cut(recording.blocks(rate), *self.run.cutting()))
         read = self.run.tokens(first, rate)
         tokens = read.tokens[0, : read.lengths[0]]  # (T, Q)
-        drawn = picture(tokens.T.astype(np.float64), 1).resize(_TOKENS_SIZE, 0)  # nearest neighbours
-        return tags, rows, picture_path, drawn
+        rows_of_tokens = picture(tokens.T.astype(np.float64), _TOKENS_SIZE[1])
+        return tags, rows, picture_path, rows_of_tokens.resize(_TOKENS_SIZE, 0)  # nearest neighbours
 
     def _build(self, name: str) -> Any:
         import gradio
