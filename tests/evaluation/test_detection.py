@@ -21,8 +21,8 @@ from audiotok.evaluation.detection import (
 from audiotok.evaluation.events import joined
 
 # dcase_util, which sed_eval needs, imports what setuptools no longer has, and uses none of it here.
-sys.modules.setdefault("pkg_resources", ModuleType("pkg_resources"))
-with warnings.catch_warnings():
+with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+    patch.setitem(sys.modules, "pkg_resources", ModuleType("pkg_resources"))
     warnings.simplefilter("ignore")
     sed_eval = pytest.importorskip("sed_eval")
     dcase_util = pytest.importorskip("dcase_util")
