@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from omegaconf import DictConfig, ListConfig
+from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from audiotok.errors import UserError
@@ -15,6 +16,8 @@ from audiotok.errors.memory import check_memory
 from audiotok.experiment.configuration import build_node, model_node
 from audiotok.model.model import Model, Sizes
 from audiotok.tokens.tokenizer import Tokenizer
+
+_DRAWS = (Tensor.normal_, Tensor.uniform_)
 
 
 def build_tokenizer(config: DictConfig) -> Tokenizer:
@@ -33,10 +36,11 @@ def build_model(config: DictConfig, tokenizer: Tokenizer, clip_seconds: float, n
 
 
 class _NoDraws(TorchFunctionMode):
-    """Skip `torch.nn.init`: on the meta device, torch imports its compiler for it, which takes 3 s."""
+    """Draw no initial weights: on the meta device, torch imports its compiler for them, which takes 3 s."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__module__", None) == "torch.nn.init":
+        is_draw = getattr(func, "__module__", None) == "torch.nn.init" or func in _DRAWS
+        if is_draw:
             return args[0] if args else kwargs["tensor"]
         return func(*args, **(kwargs or {}))
 

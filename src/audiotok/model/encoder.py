@@ -29,7 +29,7 @@ class Encoder(nn.Module, ABC):
     def __init__(self, bert: nn.Module, *, hidden_size: int, dropout: float, pooling: Pooling) -> None:
         super().__init__()
         self.bert, self.hidden_size, self.dropout = bert, hidden_size, dropout
-        self.cls = nn.Parameter(nn.init.normal_(torch.empty(hidden_size)) * INIT_STD)
+        self.cls = nn.Parameter(nn.init.normal_(torch.empty(hidden_size), std=INIT_STD))
         self.pooling = pooling
         self.attention = nn.Linear(hidden_size, 1, bias=False) if pooling == "attention" else None
 

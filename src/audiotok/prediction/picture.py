@@ -19,6 +19,7 @@ _MOST_ROWS = 12  # classes
 _MOST_COLUMNS = 2000  # of the spectrogram; a longer sound has the loudest of neighbouring frames in each
 _PIECE = 2**18  # samples that are analysed at a time
 _N_MELS = 64
+_STEPS = (10, 30, 60, 120, 300, 600, 1800, 3600, 7200, 14_400, 43_200)  # s between two marks
 _RANGE_DB = 80.0  # shown below the loudest bin
 
 
@@ -80,6 +81,8 @@ def _draw_timeline(axes: Any, scores: Scores, thresholds: Sequence[float], rows:
     axes.set_xlim(0, scores.seconds)
     axes.set_xlabel("time" if scores.seconds >= 60 else "time / s")
     if scores.seconds >= 60:
+        step = next((step for step in _STEPS if scores.seconds / step <= 12), _STEPS[-1])
+        axes.set_xticks(np.arange(0, scores.seconds, step))
         axes.xaxis.set_major_formatter(lambda seconds, _: _short_clock(seconds))
     return shade
 
