@@ -15,8 +15,11 @@ _BEFORE, _AFTER, _FRAME, _INK = (249, 142, 9), (84, 39, 143), (190, 190, 190), (
 def reliability_diagram(predictions: Predictions) -> Image.Image:
     """Draw shares of hits over mean probabilities, a dot for each bin: larger for more statements.
 
-    On the diagonal, what has a probability of 0.7 is so in 7 of 10 cases.
+    On the diagonal, what has a probability of 0.7 is so in 7 of 10 cases. With sigmoid the dots are of all
+    classes together, and the error is the mean of those of the classes.
     """
+    activation = predictions.calibration.activation
+    unit = ", mean of classes" if activation == "sigmoid" else ""
     image = Image.new("RGB", (_FINER * _SIZE[0], _FINER * _SIZE[1]), "white")
     draw = ImageDraw.Draw(image)
     _draw_axes(draw)
@@ -25,9 +28,9 @@ def reliability_diagram(predictions: Predictions) -> Image.Image:
         ("calibrated", predictions.probabilities, _AFTER),
     )
     for place, (name, probabilities, colour) in enumerate(kinds):
-        found = reliability(probabilities, predictions.targets, predictions.calibration.activation)
+        found = reliability(probabilities, predictions.targets, activation)
         _draw_curve(draw, found.rows(), colour)
-        _write(draw, 270, 530 + 24 * place, f"{name}: expected calibration error {found.error():.3f}", colour)
+        _write(draw, 270, 530 + 24 * place, f"{name}: calibration error {found.error():.3f}{unit}", colour)
     return image.resize(_SIZE, Image.Resampling.LANCZOS)
 
 
