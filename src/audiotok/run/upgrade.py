@@ -35,8 +35,14 @@ RENAMED: dict[str, dict[str, str]] = {
 
 # Keys that earlier configurations lack, by class, with the value that does what was done without them.
 ADDED: dict[str, dict[str, Any]] = {
+    "audiotok.model.bag.Bag": {"freeze": False},
+    "audiotok.model.bert.Bert": {"freeze": False},
+    "audiotok.model.cnn.CNN": {"freeze": False},
+    "audiotok.model.frames.Frames": {"freeze": False},
+    "audiotok.model.lstm.LSTM": {"freeze": False},
     ROOT: {
         "sample._target_": "audiotok.tokens.sample.Sampling",
+        "data.segment_seconds": None,
         "threads": "auto",  # they had as many as torch takes, or OMP_NUM_THREADS says
     },
 }
