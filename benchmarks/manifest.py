@@ -89,6 +89,8 @@ def synthetic_table(n_clips: int) -> pa.Table:
         "labels": labels,
         "path": [f"/somewhere/on/a/large/disk/audioset/audio/unbal_train/{i[-2:]}/{i}.flac" for i in ids],
         "entry": [""] * n_clips,
+        "start": np.zeros(n_clips),
+        "end": [None] * n_clips,
         "seconds": rng.uniform(9, 10, n_clips),
         "rate": np.full(n_clips, 48_000),
         "channels": np.full(n_clips, 2),

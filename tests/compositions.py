@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
+from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
@@ -27,7 +28,8 @@ def remembering(load: Load) -> Load:
     ) -> DictConfig:
         try:
             given = OverridesParser.create().parse_overrides(overrides)
-            if any(map(_is_unusual, given)):
+            stored = f"{config_name}.yaml" in ConfigStore.instance().repo  # by `repeat`, for once
+            if stored or any(map(_is_unusual, given)):
                 raise ValueError("as Hydra does it")
             options = [override for override in given if self.repository.group_exists(override.key_or_group)]
             chosen = tuple(str(override.input_line) for override in options)

@@ -40,7 +40,7 @@ _KINDS = {
 }
 
 
-_OF_THE_EXPERIMENT = ("init_from", "freeze")  # keys of `model`
+OF_THE_EXPERIMENT = ("init_from", "freeze")  # keys of `model`
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ def model_node(config: DictConfig) -> DictConfig:
     """Return the model's node without `init_from` and `freeze`: the experiment reads them, no model does."""
     node = config.model.copy()
     with open_dict(node):
-        for key in _OF_THE_EXPERIMENT:
+        for key in OF_THE_EXPERIMENT:
             node.pop(key, None)
     return node
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from audiotok.data.clip import SoundClass
 from audiotok.errors import UserError
-from audiotok.experiment.configuration import plain
+from audiotok.experiment.configuration import OF_THE_EXPERIMENT, plain
 from audiotok.experiment.construction import build_model, build_on_meta, build_tokenizer
 from audiotok.experiment.signature import check_signature, check_targets, check_value
 from audiotok.experiment.trust import check_trust
@@ -145,7 +145,7 @@ def _read_config(folder: RunFolder, trust: Sequence[str]) -> DictConfig:
         ("seed", wanted["seed"], int),
     ):
         check_value(f"{folder.config}: {key}", value, hint)
-    for key in ("init_from", "freeze"):  # how it began
+    for key in OF_THE_EXPERIMENT:  # how it began
         wanted["model"].pop(key, None)
     for group in _BUILT:
         check_signature(f"{folder.config}: {group}", wanted[group])

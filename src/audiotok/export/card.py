@@ -11,6 +11,7 @@ import yaml
 
 from audiotok import __version__
 from audiotok.data.clip import SoundClass
+from audiotok.experiment.configuration import OF_THE_EXPERIMENT
 from audiotok.prediction.tagger import TrainedRun
 from audiotok.run.folder import RunFolder
 
@@ -52,7 +53,7 @@ class Facts:
     def of(cls, folder: RunFolder, run: TrainedRun) -> "Facts":
         """Read what a run's folder says; the configuration has been checked when the run was restored."""
         config = folder.read_config()
-        model = {key: value for key, value in config["model"].items() if key != "init_from"}
+        model = {key: value for key, value in config["model"].items() if key not in OF_THE_EXPERIMENT}
         metrics: dict[str, Any] = {}
         command = ""
         with suppress(OSError, ValueError):
