@@ -9,6 +9,7 @@ or minutes.
 import contextlib
 import os
 import re
+import shutil
 import signal
 import sys
 import traceback
@@ -62,6 +63,7 @@ _GROUPS = {  # whose options are tried in which program
 _WITHOUT = dict.fromkeys(("train", "pretrain"), "logger=none")
 # Options that want a corpus, a cluster or a GPU that is not here: their keys are refused or fail for that.
 _LEFT_OUT = ("engine=ray",)
+_CORPORA = {"data=audioset": ".", "data=csv": "clips.csv", "data=folder": "classes"}  # below the corpus
 _MORE = ("trainer.limit_val_batches", "trainer.max_steps", "trainer.max_time", "trainer.val_check_interval")
 # A run that takes as long as it is asked to is no fault.
 _LONG = {
@@ -193,11 +195,8 @@ def arguments(attempt: Try, folder: Path) -> list[str]:
         options.pop("logger")
     options.pop(key, None)  # the option of a group is exchanged for the value
     root = folder.parent / "corpus"
-    if attempt.option in ("data=audioset", "data=csv") and key != "data":
-        options["data.root"] = (
-            f"data.root={root if attempt.option == 'data=audioset' else root / 'clips.csv'}"
-        )
-        options.pop(key, None)
+    if attempt.option in _CORPORA and key not in ("data", "data.root"):
+        options["data.root"] = f"data.root={root / _CORPORA[attempt.option]}"
     values = [*TINY[1:], *SYNTHETIC, "++trainer.limit_train_batches=2", "++trainer.limit_val_batches=2"]
     tiny = [
         item
@@ -209,10 +208,16 @@ def arguments(attempt: Try, folder: Path) -> list[str]:
 
 
 def write_corpus(root: Path) -> None:
-    """Write a corpus in AudioSet's layout, and the same clips as a CSV."""
+    """Write a corpus in AudioSet's layout, and some of its clips as a CSV and as folders of two classes."""
     write_tiny_audioset(root)
     files = sorted((root / "audio" / "bal_train").rglob("*.*"))
-    rows = [f"{path},tone,{('train', 'train', 'val', 'test')[i % 4]}" for i, path in enumerate(files)]
+    rows = []
+    for i, path in enumerate(files):
+        label, split = ("tone", "noise")[i % 2], ("train", "train", "val", "test")[i // 2 % 4]
+        rows.append(f"{path},{label},{split}")
+        folder = root / "classes" / split / label
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, folder)
     (root / "clips.csv").write_text("\n".join(["path,labels,split", *rows]) + "\n", encoding="utf-8")
 
 

@@ -62,9 +62,19 @@ class AudioSet(Source):
             )
 
     def check_tables(self) -> None:
-        """Check that the root exists, unless it is a URL, where looking may be slow."""
-        if not self.root or not is_url(self.root):
-            self._root()
+        """Check that the root and the folder of the audio exist, unless the root is a URL: looking may be slow.
+
+        Raises:
+            UserError: One of them does not.
+        """
+        if self.root and is_url(self.root):
+            return
+        audio = self._audio()
+        if not Files().exists(audio):
+            raise UserError(
+                f"data.audio_folder={self.audio_folder}: {audio} does not exist; name the folder of the audio, "
+                "absolute or relative to data.root."
+            )
 
     def fingerprint_of_tables(self) -> str:
         """Return a name for the bytes of the CSVs."""

@@ -20,7 +20,9 @@ SEGMENTS: dict[SourceSet, str] = {
     "eval": "eval_segments.csv",
 }
 CLASS_TABLE = "class_labels_indices.csv"
-_REMEDY = "download it from research.google.com/audioset/download.html"
+_REMEDY = (
+    "download it from research.google.com/audioset/download.html, or name its folder as data.metadata_folder"
+)
 _OF_CLASSES = ("index", "mid", "display_name")
 _OF_SEGMENTS = ("YTID", "start_seconds", "end_seconds", "positive_labels")
 
