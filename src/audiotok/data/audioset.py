@@ -62,7 +62,7 @@ class AudioSet(Source):
             )
 
     def check_tables(self) -> None:
-        """Check that the root and the folder of the audio exist, unless the root is a URL: looking may be slow.
+        """Check that the root and the folder of the audio exist, but for a URL, where looking may be slow.
 
         Raises:
             UserError: One of them does not.
@@ -72,8 +72,8 @@ class AudioSet(Source):
         audio = self._audio()
         if not Files().exists(audio):
             raise UserError(
-                f"data.audio_folder={self.audio_folder}: {audio} does not exist; name the folder of the audio, "
-                "absolute or relative to data.root."
+                f"data.audio_folder={self.audio_folder}: {audio} does not exist; name the folder of the "
+                "audio, absolute or relative to data.root."
             )
 
     def fingerprint_of_tables(self) -> str:
