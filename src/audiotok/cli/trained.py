@@ -1,0 +1,112 @@
+"""Verbs on a finished run: predict, export, demo."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from audiotok.cli.application import Trust, app
+from audiotok.cli.screen import console, one_sentence, warn_of_changes
+
+
+@app.command()
+def predict(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run, or one of its checkpoints.")],
+    files: Annotated[
+        list[Path], typer.Argument(metavar="FILE|FOLDER...", help="Audio files, and folders of them.")
+    ],
+    window: Annotated[
+        float | None, typer.Option(help="The length of a window, s; by default that of the run's clips.")
+    ] = None,
+    overlap: Annotated[float, typer.Option(help="What neighbouring windows share, s.")] = 0.0,
+    threshold: Annotated[
+        float | None,
+        typer.Option(
+            help="The probability above which a class is heard; by default each class has its own, from "
+            "validation.",
+            min=0,
+            max=1,
+        ),
+    ] = None,
+    top: Annotated[int, typer.Option(help="The number of classes shown for each file.", min=1)] = 5,
+    to: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write detections to a file: .csv, .jsonl, .parquet, .txt (labels for Audacity) or "
+            ".selections.txt (for Raven); or to a folder, a file for each sound. A command that was stopped "
+            "goes on."
+        ),
+    ] = None,
+    format_: Annotated[
+        str | None,
+        typer.Option("--format", help="csv, jsonl, parquet, audacity or raven, whatever the ending of --to."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace --to, and begin anew.")] = False,
+    plot: Annotated[
+        Path | None,
+        typer.Option(help="Draw a spectrogram over what is heard when: a picture, or a folder of them."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda; by default a GPU if there is one.")] = "auto",
+    trust: Trust = None,
+) -> None:
+    """Tag your own sounds with a trained model: what is heard, and when."""
+    from audiotok.prediction.program import Options
+    from audiotok.prediction.program import predict as tag
+
+    options = Options(
+        window, overlap, threshold, top, to, format_, overwrite, plot, device, tuple(trust or ())
+    )
+    with one_sentence("; the same command goes on with the next file" if to else ""):
+        warn_of_changes(run)
+        is_complete = tag(run, files, options, console(), console(stderr=True))
+    if not is_complete:
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run, or a checkpoint in it.")],
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write, new or empty.")],
+    to: Annotated[
+        str, typer.Option(help="hf: a folder for transformers and the Hugging Face Hub; onnx: an ONNX model.")
+    ],
+    push: Annotated[
+        str | None,
+        typer.Option(
+            metavar="USER/NAME", help="Upload it to the Hugging Face Hub; a new repository is private."
+        ),
+    ] = None,
+    trust: Trust = None,
+) -> None:
+    """Write a trained model for use without audiotok."""
+    from audiotok.export.program import export as write
+
+    with one_sentence():
+        warn_of_changes(run)
+        said = write(run, directory, to, push, trust or ())
+    console().print(said)
+
+
+@app.command()
+def demo(
+    run: Annotated[Path, typer.Argument(help="The folder of a finished run, or one of its checkpoints.")],
+    host: Annotated[
+        str, typer.Option(help="Address to listen at; 0.0.0.0 for everyone who can reach this machine.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(help="Port to listen at; 0 for the first free one.", min=0, max=65535)
+    ] = 7860,
+    max_mb: Annotated[int, typer.Option(help="The largest sound that is taken, MB.", min=1)] = 50,
+    trust: Trust = None,
+) -> None:
+    """Try a trained model in the browser: drop or record sounds."""
+    from audiotok.demo import open_demo
+
+    with one_sentence():
+        warn_of_changes(run)
+        page = open_demo(run, trust or ())
+        try:
+            typer.echo(f"{page.start(host, port, max_mb)} shows {run}; Ctrl-C ends it.")
+            page.wait()
+        finally:
+            page.close()
