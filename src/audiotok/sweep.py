@@ -248,10 +248,10 @@ def show(jobs: list[Job], metric: str, path: Path) -> None:
     Args:
         jobs: Best first.
         metric: Score that they are ranked by.
-        path: File of the same table, which the title names.
+        path: File of the same table, which the line above it names.
     """
     varied, scores = table_columns(jobs, metric)
-    table = Table(title=f"{len(jobs)} jobs by {metric} ({path})")
+    table = Table()
     for name in ["rank", "job", *short_names(varied)]:
         table.add_column(name, overflow="fold")
     for name in scores:
@@ -262,6 +262,8 @@ def show(jobs: list[Job], metric: str, path: Path) -> None:
         values = [f"{job.scores[name]:.4f}" if name in job.scores else absent for name in scores]
         table.add_row(str(rank), job.folder.path.name, *overrides, *values)
     console = _console()
+    n_jobs = "1 job" if len(jobs) == 1 else f"{len(jobs):,} jobs"
+    console.print(f"{n_jobs} by {metric} ({path}):", highlight=False, soft_wrap=True)
     console.print(table, crop=False)  # a terminal wraps lines that are too long
     for job in jobs:
         if job.error:
@@ -300,10 +302,10 @@ def show_means(settings: list[Replicates], path: Path) -> None:
 
     Args:
         settings: The averaged jobs.
-        path: File of the same table, which the title names.
+        path: File of the same table, which the line above it names.
     """
     names = _names(settings)
-    table = Table(title=f"Mean ± standard deviation over {', '.join(REPLICATED)} ({path})")
+    table = Table()
     for name in [*short_names(list(settings[0].overrides)), "jobs"]:
         table.add_column(name, overflow="fold")
     for name in names:
@@ -311,7 +313,10 @@ def show_means(settings: list[Replicates], path: Path) -> None:
     for setting in settings:
         values = [_with_deviation(setting, name) for name in names]
         table.add_row(*map(short_value, setting.overrides.values()), str(setting.n_jobs), *values)
-    _console().print(table, crop=False)
+    console = _console()
+    title = f"Mean ± standard deviation over {', '.join(REPLICATED)} ({path}):"
+    console.print(title, highlight=False, soft_wrap=True)
+    console.print(table, crop=False)
 
 
 def _with_deviation(setting: Replicates, name: str) -> str:
