@@ -19,10 +19,10 @@ from audiotok.errors import UserError
 from audiotok.experiment.configuration import build_node
 from audiotok.experiment.construction import build_tokenizer
 from audiotok.experiment.session import build_logger
-from audiotok.experiment.signature import arguments
 from audiotok.experiment.trainer import build_callbacks, build_trainer
 from audiotok.logger.logger import RunLogger
 from audiotok.model.model import Model
+from audiotok.nodes.signature import arguments
 from audiotok.programs import config_folder
 from audiotok.programs.arguments import PLUGINS
 from audiotok.run.destination import Destination

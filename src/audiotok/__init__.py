@@ -9,6 +9,7 @@ Reading order, which is import order (a file imports only from those above it)::
     errors      errors that a user can fix, each in one sentence
     padding     which positions of a batch are padding
     disk        files written whole, and read within limits
+    nodes       dictionaries that name a class and its arguments: described, checked, built
     engine      map a function over the parts of a corpus, on this machine or on a cluster
     kinds       the kinds of cache entries, with their sidecars and versions
     store       the cache: folders of computed results, keyed by their content

@@ -97,9 +97,9 @@ class Demo:
         """Return what the page shows of a sound: tags, detections, the picture, and tokens."""
         import gradio
 
+        from audiotok.data.recording import Recording, cut
         from audiotok.logger.picture import picture
         from audiotok.prediction.picture import draw
-        from audiotok.prediction.sounds import Recording, cut
 
         if file is None:
             return {}, [], None, None

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from audiotok import experiment
 from audiotok.errors import UserError
-from audiotok.experiment.trust import check_trust
+from audiotok.nodes.trust import check_trust
 from audiotok.run.destination import Destination
 from audiotok.run.folder import RunFolder
 from audiotok.run.plugins import search_current_folder

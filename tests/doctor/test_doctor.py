@@ -12,7 +12,7 @@ from runs import TINY, command
 from sounds import LEARNING, call_doctor, examine, states, write_sounds
 
 from audiotok.doctor.examination import OF_THE_RUN
-from audiotok.tokens.vocabulary import SIDECAR
+from audiotok.tokens.sidecar import SIDECAR
 
 SMALL = {  # that read something else than tokens
     "frames": ("model.num_layers=1", "model.hidden_size=16", "model.num_heads=2"),
@@ -62,7 +62,7 @@ def test_the_table_on_screen_has_every_topic_and_the_best_classes(examined):
 def test_training_finds_the_centroids_that_the_doctor_fitted(healthy, examined, tmp_path, monkeypatch):
     folder, *_ = examined
     monkeypatch.setattr(
-        "audiotok.tokens.vocabulary._fit", lambda *_: pytest.fail("centroids are fitted again")
+        "audiotok.tokens.tokenizer.Tokenizer.fit_to", lambda *_: pytest.fail("centroids are fitted again")
     )
     data = ("data=csv", f"data.root={healthy}", "data.clip_seconds=0.6", f"cache_dir={folder}/cache")
     command(f"hydra.run.dir={tmp_path}", *TINY, *LEARNING, *data, "logger=none")

@@ -162,7 +162,7 @@ def test_fitted_to_files_it_is_what_it_is_fitted_to_their_corpus(tiny_tokenizer,
 
 
 def test_files_are_encoded_as_the_clips_of_a_corpus(fitted, tiny_corpus):
-    tokens, lengths = fitted.encode(training_files(tiny_corpus), clip_seconds=1.0)
+    tokens, lengths = fitted.encode_clips(training_files(tiny_corpus), clip_seconds=1.0)
     dataset = dataset_of(tiny_corpus, "train", fitted.features)
     batch = dataset.__getitems__(range(len(dataset)))
     expected, n_expected = fitted.tokens(batch["analysis"], batch["n_slices"])
@@ -175,7 +175,7 @@ def test_files_are_cropped_to_their_middle_or_padded(fitted, tmp_path):
     soundfile.write(tmp_path / "long.wav", wave, RATE)
     soundfile.write(tmp_path / "middle.wav", wave[RATE : 2 * RATE], RATE)
     soundfile.write(tmp_path / "short.wav", wave[: RATE // 2], RATE)
-    tokens, lengths = fitted.encode(tmp_path, clip_seconds=1.0)
+    tokens, lengths = fitted.encode_clips(tmp_path, clip_seconds=1.0)
     assert torch.equal(tokens[0], tokens[1])
     assert (tokens.shape[1], lengths.tolist()) == (32, [32, 32, 16])
 
@@ -194,7 +194,7 @@ def test_a_folder_stands_for_its_audio_files_in_order(tmp_path):
 def test_what_cannot_be_read_is_refused_in_a_sentence(fitted, tiny_tokenizer, tmp_path):
     (tmp_path / "broken.wav").write_bytes(b"no sound")
     with pytest.raises(UserError, match=r"broken\.wav cannot be read as audio .*; leave it out"):
-        fitted.encode(tmp_path)
+        fitted.encode_clips(tmp_path)
     (tmp_path / "broken.wav").unlink()
     with pytest.raises(UserError, match="has no audio file"):
         tiny_tokenizer().fit(tmp_path)

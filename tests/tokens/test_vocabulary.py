@@ -21,12 +21,11 @@ from audiotok.errors import UserError
 from audiotok.loader import waveforms
 from audiotok.loader.training_clips import CorpusClips
 from audiotok.store import Store
-from audiotok.tokens.measures import token_counts, token_use
+from audiotok.tokens.measures import REPORTED, token_counts, token_use
 from audiotok.tokens.sample import draw_sample
+from audiotok.tokens.sidecar import SIDECAR
 from audiotok.tokens.tokenizer import Tokenizer
 from audiotok.tokens.vocabulary import (
-    REPORTED,
-    SIDECAR,
     Vocabulary,
     copy_vocabulary,
     load_run_vocabulary,
@@ -94,7 +93,7 @@ def test_the_vocabulary_of_the_run_before_is_taken_where_it_has_the_same_key(
     fitted = fit_vocabulary(tiny_tokenizer(clustering, **changes), tiny_corpus, store)
     moved = {name: array + np.float32(1) for name, array in fitted.tokenizer.arrays().items()}
     fitted.tokenizer.load_arrays(moved)
-    fitted.save(tmp_path / "before")
+    fitted.tokenizer.write(tmp_path / "before")
     for changed, is_taken in (({}, True), ({"seed": 1}, False)):
         tokenizer = tiny_tokenizer(clustering, **{**changes, **changed})
         found = fit_vocabulary(tokenizer, tiny_corpus, store, before=tmp_path / "before").tokenizer.arrays()
@@ -407,7 +406,7 @@ def test_copy_in_a_run_is_read_without_the_corpus(store, tiny_tokenizer, tiny_co
 
 
 def test_copy_of_other_settings_is_refused_in_a_sentence(store, tiny_tokenizer, tiny_corpus, tmp_path):
-    fit_vocabulary(tiny_tokenizer(), tiny_corpus, store).save(tmp_path / "run")
+    copy_vocabulary(fit_vocabulary(tiny_tokenizer(), tiny_corpus, store), tmp_path / "run")
     with pytest.raises(UserError) as raised:
         load_run_vocabulary(tiny_tokenizer(features={"hop_length": 64}), tmp_path / "run")
     message = str(raised.value)

@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from audiotok.errors import UserError
+from audiotok.nodes.described import Described
 
 log = logging.getLogger(__name__)
 PART = 8192  # frames of a sample that are encoded at a time: the distances of all would fill the memory
 
 
-class Codebooks(nn.Module, ABC):
+class Codebooks(Described, nn.Module, ABC):
     """Q codebooks of K centroids each.
 
     Another clustering is a subclass in a file of its own: it implements `settings`, `check_dimensions`,

@@ -4,6 +4,7 @@
 `audioset`, `csv`, `esc50`, `folder`, `fsd50k` and `synthetic`. `validation` and `limits` are settings that
 all options share, and `splits` chooses the splits of clips that have none. `recognition` finds out which
 option reads a folder or a file. `layout` finds clips in folders and containers, `audio` reads their waveforms
-by the decoders in `reading`, `inspection` says what is wrong with one clip, `corpus` inspects all of them and
-opens the usable ones, and `synthesis` makes the sounds of the embedded dataset.
+by the decoders in `reading`, `recording` those of sounds outside a corpus, `inspection` says what is wrong
+with one clip, `corpus` inspects all of them and opens the usable ones, and `synthesis` makes the sounds of
+the embedded dataset.
 """

@@ -1,7 +1,5 @@
 """From a Hydra configuration to a trained and scored tagger: the only package that sees a DictConfig.
 
-signature      configured values against the type hints of what they configure
-declaration    the same hints, read from the source
 configuration  the checks of a configuration, and what its nodes name, built
 trainer        Lightning's trainer and its callbacks
 construction   the tokenizer and the model, without Lightning
@@ -15,7 +13,6 @@ preparation    the program `prepare`
 diagnosis      the program `doctor`
 evaluation     the program `evaluate`, before it starts
 stored         the copy of a configuration that a run's folder keeps
-trust          what a stored configuration may build: no code of strangers
 restoration    the trained parts of a finished run
 
 What is imported from here is imported from its module when it is first used: the checks of a configuration

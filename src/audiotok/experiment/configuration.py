@@ -15,8 +15,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from audiotok.data.source import Check, Source
 from audiotok.errors import UserError
 from audiotok.errors.ranges import Count, NotNegative, Seconds, Seed, ShareAboveZero, Text, Whole, Workers
-from audiotok.experiment.signature import check_kind, check_signature, check_targets, check_value
 from audiotok.experiment.stored import anchored, as_yaml
+from audiotok.nodes.signature import check_kind, check_signature, check_targets, check_value
 from audiotok.run.destination import Destination
 from audiotok.run.folder import RunFolder
 

@@ -12,8 +12,8 @@ from audiotok.experiment.build import build
 from audiotok.experiment.configuration import build_node, plain
 from audiotok.experiment.fitting import choice, collect, fit, report
 from audiotok.experiment.session import open_session
-from audiotok.experiment.trust import modules_of
 from audiotok.model.model import PretrainableModel
+from audiotok.nodes.trust import modules_of
 from audiotok.run.destination import Destination
 from audiotok.run.processes import followers
 from audiotok.training.pretrainer import Pretrainer

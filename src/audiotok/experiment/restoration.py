@@ -15,10 +15,10 @@ from audiotok.data.clip import SoundClass
 from audiotok.errors import UserError
 from audiotok.experiment.configuration import OF_THE_EXPERIMENT, plain
 from audiotok.experiment.construction import build_model, build_on_meta, build_tokenizer
-from audiotok.experiment.signature import check_signature, check_targets, check_value
-from audiotok.experiment.trust import check_trust
 from audiotok.model.activation import Activation
 from audiotok.model.model import Model, Sizes
+from audiotok.nodes.signature import check_signature, check_targets, check_value
+from audiotok.nodes.trust import check_trust
 from audiotok.run.checkpoint import read_checkpoint
 from audiotok.run.folder import RunFolder
 from audiotok.run.trained import Trained, find_trained, without_classes

@@ -12,7 +12,7 @@ from audiotok.experiment.build import build, timed
 from audiotok.experiment.configuration import build_node, plain
 from audiotok.experiment.fitting import choice, collect, fit, report
 from audiotok.experiment.session import open_session
-from audiotok.experiment.trust import modules_of
+from audiotok.nodes.trust import modules_of
 from audiotok.run.destination import Destination
 from audiotok.run.diagram import reliability_diagram
 from audiotok.run.gallery import choose_examples

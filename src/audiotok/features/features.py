@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from audiotok.nodes.described import Described
+
 
 class FrameSample(Protocol):
     """A tensor of frames (N, n_inputs), or an object that computes one a part at a time."""
@@ -25,7 +27,7 @@ class FrameSample(Protocol):
         ...
 
 
-class Features(nn.Module, ABC):
+class Features(Described, nn.Module, ABC):
     """Waveforms to frames, on any device and in any process.
 
     Another feature extractor is a subclass in a file of its own. It sets `sample_rate` and `n_bins` in its

@@ -1,7 +1,6 @@
 """Your own sounds, tagged by a finished run.
 
 results   scores by windows, tags, detections, tokens, embeddings
-sounds    files and arrays as waveforms of one rate, and the windows that they are cut into
 tagger    a finished run, for use: `audiotok.load`
 formats   detections as CSV, JSON lines, Parquet, Audacity's labels and Raven's selections
 record    which sounds are done: a command that was stopped goes on

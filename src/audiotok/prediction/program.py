@@ -14,6 +14,7 @@ from rich.console import Console
 from tqdm import tqdm
 
 from audiotok.data.reading.files import as_text
+from audiotok.data.recording import Recording
 from audiotok.disk.writing import complaint
 from audiotok.errors import UserError
 from audiotok.prediction import picture
@@ -24,7 +25,6 @@ from audiotok.prediction.output import Output
 from audiotok.prediction.record import Record, check_new
 from audiotok.prediction.results import Scores
 from audiotok.prediction.screen import lines_of, title_of
-from audiotok.prediction.sounds import Recording
 from audiotok.run.trained import find_trained
 
 if TYPE_CHECKING:

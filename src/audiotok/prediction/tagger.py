@@ -20,10 +20,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from audiotok.data.clip import SoundClass
+from audiotok.data.recording import Recording, Sound, cut
 from audiotok.errors import UserError
 from audiotok.experiment.restoration import Restored, restore
 from audiotok.prediction.results import Embeddings, Scores, Tokens, Windows
-from audiotok.prediction.sounds import Recording, Sound, cut
 from audiotok.tokens.quantizer import Stage
 
 _TOGETHER = 16  # windows that a model reads at a time

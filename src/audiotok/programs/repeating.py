@@ -14,7 +14,7 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from audiotok.errors import UserError
-from audiotok.experiment.trust import check_trust, modules_of_command
+from audiotok.nodes.trust import check_trust, modules_of_command
 from audiotok.programs.arguments import check_flags, check_plugins, split, without_passwords
 from audiotok.programs.job import run
 from audiotok.programs.options import config_folder, config_folders

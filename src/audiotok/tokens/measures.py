@@ -5,6 +5,31 @@ from torch import Tensor
 
 from audiotok.clustering.codebooks import PART, Codebooks
 
+REPORTED = {  # about the frames that the codebooks were fitted to
+    "n_clips",
+    "n_frames",
+    "variance_kept",  # 1 if decoded tokens equal the frames, 0 if they are no better than the mean frame
+    "centroids_used",  # share over all codebooks
+    "dead_centroids",  # number in each codebook that no frame is assigned to
+    "perplexity",  # mean over the codebooks
+    "perplexity_per_codebook",
+    "seconds",  # of sampling and fitting
+}
+
+
+def measure(codebooks: Codebooks, frames: Tensor) -> dict[str, object]:
+    """Measure codebooks on the frames (N, D) that they were fitted to."""
+    tokens = codebooks.encode_sample(frames)  # (N, Q)
+    counts = token_counts(tokens, codebooks.n_clusters)
+    used, perplexity = token_use(counts)
+    return {
+        "variance_kept": round(variance_kept(frames, tokens, codebooks), 4),
+        "centroids_used": round(used, 4),
+        "dead_centroids": (counts == 0).sum(1).tolist(),
+        "perplexity": round(perplexity, 2),
+        "perplexity_per_codebook": [round(value, 2) for value in perplexities(counts).tolist()],
+    }
+
 
 def variance_kept(frames: Tensor, tokens: Tensor, codebooks: Codebooks) -> float:
     """Return the share of the variance of frames (N, D) that their tokens (N, Q) explain.

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from audiotok.clustering.codebooks import Codebooks
 from audiotok.errors.memory import check_memory
@@ -78,6 +79,22 @@ class Quantizer(nn.Module):
         made = [self.read(analysis[i : i + 1], n_slices[i : i + 1], "tokens") for i in range(len(analysis))]
         tokens, lengths = zip(*made, strict=True)
         return torch.cat(tokens), torch.cat(lengths)
+
+    @torch.no_grad()
+    def encode_clip(self, samples: Tensor, length: int) -> Tensor:
+        """Return the tokens (T, Q) of a sound alone, as those of a clip in training, without padding.
+
+        Args:
+            samples: (S,), at the rate of the features, on their device.
+            length: That it is padded to with zeros, samples: that of the clips that the tokenizer is for.
+        """
+        padded = F.pad(samples, (0, length - len(samples)))[None]
+        tokens, [n_tokens] = self(padded, torch.tensor([len(samples)], device=samples.device))
+        return tokens[0, : int(n_tokens)]
+
+    def decode(self, tokens: Tensor) -> Tensor:
+        """Return the frames (..., T, D) that tokens (..., T, Q) stand for."""
+        return self.codebooks.decode(tokens)
 
     @torch.no_grad()
     def forward(self, waveforms: Tensor, n_samples: Tensor) -> tuple[Tensor, Tensor]:

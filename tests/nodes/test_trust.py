@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from audiotok.errors import UserError
-from audiotok.experiment import trust
-from audiotok.experiment.trust import check_trust, is_own, modules_of, modules_of_command
+from audiotok.nodes import trust
+from audiotok.nodes.trust import check_trust, is_own, modules_of, modules_of_command
 from audiotok.programs import config_folder
 
 CONFIG = Path("run/config.yaml")

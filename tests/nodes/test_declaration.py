@@ -6,8 +6,8 @@ import pytest
 import yaml
 from hydra.utils import get_object
 
-from audiotok.experiment.declaration import UndeclaredError, declared_arguments
-from audiotok.experiment.signature import arguments
+from audiotok.nodes.declaration import UndeclaredError, declared_arguments
+from audiotok.nodes.signature import arguments
 from audiotok.programs import config_folder
 
 

@@ -22,7 +22,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic.errors import PydanticSchemaGenerationError, PydanticUndefinedAnnotation, PydanticUserError
 
 from audiotok.errors import UserError
-from audiotok.experiment.declaration import UndeclaredError, declared_arguments
+from audiotok.nodes.declaration import UndeclaredError, declared_arguments
 
 _TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")  # module.Class
 _BEYOND = {"greater_than", "greater_than_equal", "less_than", "less_than_equal"}  # errors of pydantic

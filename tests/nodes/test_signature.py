@@ -6,7 +6,7 @@ import pytest
 from hydra.utils import instantiate
 
 from audiotok.errors import UserError
-from audiotok.experiment.signature import check_signature
+from audiotok.nodes.signature import check_signature
 
 LOGMEL = "audiotok.features.logmel.LogMel"
 AUDIOSET = "audiotok.data.audioset.AudioSet"

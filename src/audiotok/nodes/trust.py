@@ -1,9 +1,10 @@
 """What a stored configuration may build: the code of audiotok, and that which the user trusts.
 
-The config.yaml of a run folder may come from anybody, and whatever it names is called with the arguments that
-it gives. So before anything is imported, every `_target_` in it has to be a class defined in audiotok, one of
-the few others that `configs/` names, or to lie in a module that the user has named. Interpolations such as
-`${oc.env:...}`, which would read the environment, are refused: a stored configuration is resolved.
+The config.yaml of a run folder may come from anybody, as may the folder of a tokenizer, and whatever it
+names is called with the arguments that it gives. So before anything is imported, every `_target_` in it has
+to be a class defined in audiotok, one of the few others that `configs/` names, or to lie in a module that the
+user has named. Interpolations such as `${oc.env:...}`, which would read the environment, are refused: what is
+stored is resolved.
 """
 
 import ast
