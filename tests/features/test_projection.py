@@ -27,7 +27,7 @@ def build(n_mels: int, n_components: list[int] | None, **changes: Any) -> Projec
         "whiten": False,
         "standardize": False,
     }
-    return Projection(n_mels=n_mels, n_components=n_components, **(plain | changes))
+    return Projection(n_bins=n_mels, n_components=n_components, **(plain | changes))
 
 
 def fitted(

@@ -1,4 +1,4 @@
-"""Principal components of stacked mel frames, whitened or not, at one time scale or several."""
+"""Principal components of stacked slices, whitened or not, at one time scale or several."""
 
 import torch
 from torch import Tensor, nn
@@ -16,11 +16,12 @@ class Projection(nn.Module):
     All components form one matrix: those of a shorter context, or of a band, are zero outside of it.
 
     Args:
-        n_mels: Mel bins, M.
-        n_channels: Vectors of mel bins in a mel frame: 1, and 1 for each delta.
-        contexts: Mel frames that each set of components sees; a stacked frame has the longest.
+        n_bins: Bins of a slice.
+        bins_key: The key of the group `features` that the number of bins follows from, for errors.
+        n_channels: Vectors of bins in a slice: 1, and 1 for each delta.
+        contexts: Slices that each set of components sees; a stacked frame has the longest.
         n_components: Number of components for each context; None leaves the frames unchanged.
-        bands: For each context, groups of neighbouring mel bins among which its components are divided.
+        bands: For each context, groups of neighbouring bins among which its components are divided.
         whiten: Scale every component to unit variance.
         standardize: Scale every dimension to unit variance first.
     """
@@ -31,7 +32,8 @@ class Projection(nn.Module):
     def __init__(
         self,
         *,
-        n_mels: int,
+        n_bins: int,
+        bins_key: str = "n_mels",
         n_channels: int,
         contexts: list[int],
         n_components: list[int] | None,
@@ -40,17 +42,17 @@ class Projection(nn.Module):
         standardize: bool,
     ) -> None:
         super().__init__()
-        _check_components(n_mels, n_channels, contexts, n_components, bands, whiten)
-        self.n_mels, self.n_channels, self.contexts = n_mels, n_channels, contexts
+        _check_components(n_bins, bins_key, n_channels, contexts, n_components, bands, whiten)
+        self.n_bins, self.n_channels, self.contexts = n_bins, n_channels, contexts
         self.n_components, self.bands = n_components, bands
         self.whiten, self.standardize = whiten, standardize
-        self.n_inputs = n_mels * n_channels * max(contexts)
+        self.n_inputs = n_bins * n_channels * max(contexts)
         self.n_outputs = self.n_inputs if n_components is None else sum(n_components)
         self.is_fitted = n_components is not None or standardize
         n_rows = self.n_inputs if self.is_fitted else 0
         check_memory(
             8 * n_rows**2 + 4 * self.n_inputs,  # the covariance, in float64
-            f"features.n_mels={n_mels} with features.context={_shown(contexts)}",
+            f"features.{bins_key}={n_bins} with features.context={_shown(contexts)}",
         )
         self.register_buffer("mean", torch.zeros(n_rows))
         self.register_buffer("components", torch.zeros(n_rows, self.n_outputs))
@@ -91,8 +93,8 @@ class Projection(nn.Module):
         self.components.copy_(scale[:, None] * components)
 
     def _inputs(self, context: int, n_bands: int) -> tuple[Tensor, ...]:
-        """Return the inputs that each band of a context sees: middle mel frames, low bins first."""
-        inputs = torch.arange(self.n_inputs).view(-1, self.n_channels, self.n_mels)
+        """Return the inputs that each band of a context sees: middle slices, low bins first."""
+        inputs = torch.arange(self.n_inputs).view(-1, self.n_channels, self.n_bins)
         first = (max(self.contexts) - 1) // 2 - (context - 1) // 2
         return tuple(part.flatten() for part in inputs[first : first + context].chunk(n_bands, 2))
 
@@ -126,8 +128,16 @@ def _moments(frames: FrameSample) -> tuple[Tensor, Tensor]:
     return mean, covariance / len(frames)
 
 
+def check_counts(**counts: int) -> None:
+    """Raise `UserError` for a key of the group `features` that is less than one."""
+    for key, value in counts.items():
+        if value < 1:
+            raise UserError(f"features.{key}={value} is too small; choose 1 or more.")
+
+
 def _check_components(
-    n_mels: int,
+    n_bins: int,
+    bins_key: str,
     n_channels: int,
     contexts: list[int],
     n_components: list[int] | None,
@@ -144,15 +154,15 @@ def _check_components(
                 "give one number for each context."
             )
     for number, context, n_bands in zip(n_components, contexts, bands, strict=True):
-        n_inputs = context * n_mels * n_channels
+        n_inputs = context * n_bins * n_channels
         if not 1 <= number <= n_inputs:
             raise UserError(
                 f"features.n_components={number} is not between 1 and the {n_inputs} dimensions of a stacked "
-                "frame (features.n_mels x features.context); choose one of these, or null."
+                f"frame (features.{bins_key} x features.context); choose one of these, or null."
             )
-        if n_bands < 1 or n_mels % n_bands or number % n_bands:
+        if n_bands < 1 or n_bins % n_bands or number % n_bands:
             raise UserError(
-                f"features.bands={n_bands} does not divide features.n_mels={n_mels} and "
+                f"features.bands={n_bands} does not divide features.{bins_key}={n_bins} and "
                 f"features.n_components={number}; choose a common divisor."
             )
 

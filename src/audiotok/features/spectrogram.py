@@ -8,6 +8,7 @@ from torchaudio.functional import melscale_fbanks
 
 from audiotok.errors import UserError
 from audiotok.errors.memory import check_memory
+from audiotok.features.projection import check_counts
 
 _FLOAT32_DB = 300.0  # float32 holds powers from minus to plus this, dB
 _N_BLOCKS = 4  # groups of mel filters; each is one product with the frequency bins that the group covers
@@ -64,7 +65,8 @@ class MelSpectrogram(nn.Module):
                 f"features.floor_db={floor_db} does not fit into float32; choose -{_FLOAT32_DB:g} to "
                 f"{_FLOAT32_DB:g}."
             )
-        self.n_fft, self.hop_length, self.n_mels, self.floor_db = n_fft, hop_length, n_mels, floor_db
+        self.sample_rate, self.n_fft, self.hop_length = sample_rate, n_fft, hop_length
+        self.n_mels, self.floor_db = n_mels, floor_db
         check_memory(12 * (n_fft // 2 + 1) * n_mels, f"features.n_fft={n_fft} with features.n_mels={n_mels}")
         self.register_buffer("window", torch.hann_window(n_fft))
         filters = _mel_filters(n_fft, f_min, f_max, n_mels, sample_rate).repeat_interleave(2, 0)
@@ -105,13 +107,6 @@ class MelSpectrogram(nn.Module):
             torch.matmul(squares[..., parts], self.mel_filters[parts, mels], out=mel[..., mels])
         decibels = mel.clamp_(min=10 ** (self.floor_db / 10)).log10_().mul_(10)
         return decibels.half(), n_samples // self.hop_length + 1
-
-
-def check_counts(**counts: int) -> None:
-    """Raise `UserError` for a key of the group `features` that is less than one."""
-    for key, value in counts.items():
-        if value < 1:
-            raise UserError(f"features.{key}={value} is too small; choose 1 or more.")
 
 
 def _check_window(n_fft: int, hop_length: int) -> None:

@@ -1,0 +1,80 @@
+"""Features whose analysis is a mel spectrogram in dB, and how clips are brought to one scale."""
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from audiotok.errors import UserError
+from audiotok.features.spectrogram import MelSpectrogram
+from audiotok.features.stacking import StackedFeatures
+from audiotok.padding import is_position
+
+Normalization = Literal["none", "clip_minmax", "clip_max", "corpus"]
+
+
+class MelFeatures(StackedFeatures):
+    """Mel frames in dB, normalised, and frames made of them.
+
+    Args:
+        spectrogram: Waveforms to mel frames.
+        range_db: Range of a clip below its loudest bin, dB: lower levels are raised to it; None for no limit.
+        normalization: As of `LogMel`.
+        stacking: Arguments of `StackedFeatures`.
+
+    Raises:
+        UserError: The numbers contradict each other.
+    """
+
+    analysis_name = "mel frames"
+    floor_db: float
+
+    def __init__(
+        self,
+        spectrogram: MelSpectrogram,
+        *,
+        range_db: float | None,
+        normalization: Normalization,
+        **stacking: Any,
+    ) -> None:
+        super().__init__(**stacking, standardize=normalization == "corpus")
+        if range_db is not None and range_db <= 0:
+            raise UserError(
+                f"features.range_db={range_db} is too small; choose more than 0, or null for no limit."
+            )
+        self.spectrogram, self.range_db, self.normalization = spectrogram, range_db, normalization
+        self.sample_rate, self.n_bins = spectrogram.sample_rate, spectrogram.n_mels
+        self.floor_db = spectrogram.floor_db
+
+    @property
+    def analysis_settings(self) -> dict[str, object]:
+        """The arguments that the spectrogram in dB depends on, whatever frames are made of it."""
+        return {"kind": "logmel", **self.spectrogram.settings}
+
+    def n_slices(self, n_samples: int) -> int:
+        """Return how many mel frames a waveform of `n_samples` gives."""
+        return self.spectrogram.n_frames(n_samples)
+
+    def analyze(self, waveforms: Tensor, n_samples: Tensor) -> tuple[Tensor, Tensor]:
+        """Compute mel spectrograms in dB of waveforms (B, S), padded with zeros behind n_samples (B,).
+
+        Returns:
+            (B, mel frames, M) in float16, and how many mel frames of each clip are not padding (B,).
+        """
+        return self.spectrogram(waveforms, n_samples)
+
+    def normalize(self, analysis: Tensor, n_slices: Tensor) -> Tensor:
+        """Limit the range of mel frames (B, mel frames, M) and bring every clip to its own scale."""
+        mel = analysis.float()
+        if self.range_db is None and self.normalization in {"none", "corpus"}:
+            return mel
+        padding = ~is_position(n_slices, mel.shape[1])[..., None]
+        high = mel.masked_fill(padding, -torch.inf).amax((1, 2), keepdim=True)
+        if self.range_db is not None:
+            mel = mel.maximum(high - self.range_db)
+        if self.normalization == "clip_max":
+            return mel - high
+        if self.normalization == "clip_minmax":
+            low = mel.masked_fill(padding, torch.inf).amin((1, 2), keepdim=True)
+            return ((mel - low) / (high - low).clamp(min=1e-8)).clamp(0, 1)  # a constant clip becomes 0
+        return mel
