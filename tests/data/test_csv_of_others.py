@@ -13,6 +13,7 @@ from tiny import path_of
 from audiotok.data.csv import CSV
 from audiotok.data.reading.labels import UndecidedError, splitter_of
 from audiotok.data.reading.listed import seconds_of
+from audiotok.data.recognition import option_of
 from audiotok.errors import UserError
 
 
@@ -275,7 +276,7 @@ def test_tables_that_cannot_be_used_are_told_before_any_sound_is_read(tmp_path):
     assert "is not a header; put a line" in check(table(tmp_path, *rows))
     assert "has 1 class (a)" in check(table(tmp_path, "file,label", *rows_of(30, "{n}.wav,a")))
     assert "data.path_column=path is not a column" in check(table(tmp_path, "date,weather", "1,2"))
-    assert "is a folder; " in check(tmp_path)
+    assert "is a folder without tables of selections; " in check(tmp_path)
     assert "too few" in check(table(tmp_path, "file,label", "a.wav,a", "b.wav,b"))
 
 
@@ -300,3 +301,54 @@ def test_a_selection_table_of_raven_names_its_recordings(tmp_path):
     clips = read(table(tmp_path, *lines, name="x.selections.txt")).clips
     assert {path_of(clip) for clip in clips} == {tmp_path / f"r{n}.wav" for n in range(6)}
     assert {clip.split for clip in clips} == {"train", "val", "test"}
+
+
+def folder_of_recordings(folder: Path) -> None:
+    """Recordings in two folders, each with a table of a program beside it, and files that are not tables."""
+    lines = {
+        "r{n}.txt": ["0.5\t1\ta", "1\t2\tb"],
+        "r{n}.Table.1.selections.txt": ["Begin Time (s)\tEnd Time (s)\tSpecies", "1\t2\ta", "3\t4\tb"],
+        "r{n}.BirdNET.results.csv": [
+            "Start (s),End (s),Common name,Confidence,File",
+            *("1,2,a,0.9,/x/r{n}.wav", "3,4,b,0.9,/x/r{n}.wav"),
+        ],
+    }
+    for n in range(12):
+        place = folder / "night one" / f"site {n % 2}"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / f"r{n}.wav").touch()
+        name, rows = [*lines.items()][n % 3]
+        table(place, *(row.format(n=n) for row in rows), name=name.format(n=n))
+    (folder / "notes.txt").write_bytes(b"caf\xe9")
+    (folder / "night one" / "._r0.txt").write_text("1\t2\tz\n")
+
+
+def test_a_folder_may_have_tables_of_selections_beside_its_recordings(tmp_path):
+    folder_of_recordings(tmp_path)
+    listing = read(tmp_path)
+    assert classes_of(listing) == ["a", "b"]
+    assert [clip.id for clip in listing.clips][:2] == [
+        f"night one/site 0/r0.wav@{times}" for times in ("0.5-1", "1-2")
+    ]
+    assert {path_of(clip) for clip in listing.clips} == {*tmp_path.rglob("*.wav")}
+    assert Counter(clip.split for clip in listing.clips).keys() == {"train", "val", "test"}
+    splits = {(path_of(clip), clip.split) for clip in listing.clips}
+    assert len(splits) == 12  # the selections of a recording stay together
+    assert "none of the files exists" not in check(tmp_path, test_fraction=0.0)
+    assert option_of(str(tmp_path)) == "csv"
+
+
+def test_a_folder_of_classes_with_a_stray_label_file_stays_one(tmp_path):
+    for n in range(6):
+        (tmp_path / "ab"[n % 2]).mkdir(exist_ok=True)
+        (tmp_path / "ab"[n % 2] / f"{n}.wav").touch()
+    table(tmp_path / "a", "0\t1\tx", name="0.txt")
+    assert option_of(str(tmp_path)) == "folder"
+
+
+def test_two_tables_about_one_recording_add_their_labels(tmp_path):
+    (tmp_path / "r.wav").touch()
+    table(tmp_path, "1\t2\ta", name="r.txt")
+    table(tmp_path, "Start (s),End (s),Common name,File", "1,2,b,r.wav", name="r.BirdNET.results.csv")
+    [clip] = CSV(root=str(tmp_path), group=".+").read().clips
+    assert (clip.id, clip.labels) == ("r.wav@1-2", (0, 1))

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from test_m4a import encode
 from tiny import LIMITS, build_tiny_tokenizer
 
 from audiotok.data.audio import read_mono
@@ -12,6 +13,7 @@ from audiotok.data.clip import Clip, Location, id_of_stretch
 from audiotok.data.corpus.catalogue import Catalogue, table_of
 from audiotok.data.corpus.conditions import groups_of
 from audiotok.data.inspection import Condition, inspect_clip
+from audiotok.data.reading.decoding import open_streams as opening
 from audiotok.data.source import Check
 from audiotok.loader.waveforms import WaveformReader
 
@@ -110,6 +112,27 @@ def test_stretches_of_a_recording_are_inspected_in_their_order(recordings):
     assert sorted(row for rows in groups for row in rows) == list(range(10))
     assert all([starts[row] for row in rows] == sorted(starts[row] for row in rows) for rows in groups)
     assert [len(rows) for rows in groups] == [4, 4, 2]
+
+
+@pytest.mark.parametrize("name", ["a.mp3", "a.m4a", "a.wav"])
+def test_stretches_in_order_are_decoded_once_and_others_are_the_same(recordings, name, monkeypatch):
+    """Also where they overlap, repeat, go back, or where another recording was read in between."""
+    path = recordings / name
+    if name == "a.m4a":
+        encode(path, read_mono(recordings / "a.wav")[0][:, None], RATE)
+    monkeypatch.setattr("audiotok.data.reading.recording._NEAR", 0.1)
+    monkeypatch.setattr("audiotok.data.reading.recording._KEPT", RATE)
+    whole, rate = read_mono(path)
+    opened = []
+    monkeypatch.setattr(
+        "audiotok.data.reading.recording.open_streams",
+        lambda source: opened.append(source) or opening(source),
+    )
+    for start, end in [(0.25, 1.0), (1.0, 2.0), (1.5, 3.5), (3.25, 3.5), (5.0, 5.5), (5.5, None), (0.5, 1.0)]:
+        stretch, _ = read_mono(path, start, None if end is None else end - start)
+        last = None if end is None else round(end * rate)
+        np.testing.assert_array_equal(stretch, whole[round(start * rate) : last])
+    assert len(opened) == (7 if name == "a.wav" else 2)
 
 
 def test_ids_of_stretches():

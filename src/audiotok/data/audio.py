@@ -17,12 +17,16 @@ import soxr
 from audiotok.data.reading import m4a
 from audiotok.data.reading.decoding import open_streams
 from audiotok.data.reading.files import warn_once
+from audiotok.data.reading.recording import keep_open, open_recording
 from audiotok.errors import UserError
 
 EXTENSIONS = ("flac", "wav", "ogg", "mp3", "opus", *m4a.EXTENSIONS)
 _QUALITY = "MQ"  # of soxr
 _FAR = 600  # s that are decoded without a word to get to a stretch
-_SOUGHT = "convert long recordings to WAV, FLAC or Ogg Vorbis, in which a stretch is found at once"
+_SOUGHT = (
+    "run audiotok prepare fill=tokens before training, which goes through it once, or convert it to WAV, "
+    "FLAC or Ogg Vorbis, in which a stretch is found at once"
+)
 _MOST = 2**22  # samples that are made at a time where a file is resampled in pieces, 16 MB
 
 
@@ -76,23 +80,17 @@ def read_blocks(
     Raises:
         UnreadableError: The file is missing, not audio, or truncated.
     """
-    start, left, is_first = 0, None, True
     with _refusing():
-        for stream in open_streams(source):
-            if is_first:
-                start = max(0, round(start_seconds * stream.rate))
-                left = None if seconds is None else round(seconds * stream.rate)
-                if stream.n_decoded_before(start) > _FAR * stream.rate:
-                    name = source if isinstance(source, Path) else "A recording in a container"
-                    warn_once(f"{name} is decoded from its beginning for each of its stretches; {_SOUGHT}.")
-                yield Block(np.zeros((0, stream.channels), np.float32), stream.rate)
-                is_first = False
-            for samples in stream.blocks(start, left):
-                left = None if left is None else left - len(samples)
-                yield Block(samples, stream.rate)
-            start = max(0, start - stream.n_passed)
-            if left == 0:
-                break
+        recording, was_beyond = open_recording(source, start_seconds)
+        start = max(0, round(start_seconds * recording.rate))
+        if was_beyond and recording.n_decoded_before(start) > _FAR * recording.rate:
+            name = source if isinstance(source, Path) else "A recording in a container"
+            warn_once(f"{name} is decoded from its beginning for stretches out of order; {_SOUGHT}.")
+        yield Block(np.zeros((0, recording.channels), np.float32), recording.rate)
+        n = None if seconds is None else round(seconds * recording.rate)
+        for samples in recording.blocks(start, n):
+            yield Block(samples, recording.rate)
+        keep_open(source, recording)
 
 
 def read_mono(

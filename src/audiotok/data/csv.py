@@ -1,9 +1,11 @@
 """Your own sounds: a table with the path and the labels of each clip, or selections of recordings."""
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import groupby
 from pathlib import Path
 from textwrap import shorten
 from typing import Literal, NamedTuple
@@ -12,7 +14,8 @@ from audiotok.data.audio_folder import AudioFolder
 from audiotok.data.clip import Clip, Findings, Listing, Location, SoundClass, Split
 from audiotok.data.reading.files import Files, fingerprint, fingerprint_of_content
 from audiotok.data.reading.labels import Splitter, UndecidedError, separated_by, splitter_of
-from audiotok.data.reading.listed import ListedClip, ListedClips, read_listed, read_selected
+from audiotok.data.reading.listed import ListedClip, ListedClips, read_listed
+from audiotok.data.reading.selected import read_folder, read_selected, tables_in
 from audiotok.data.splits import WORDS, Member, SplitSource, fold_of, recordings_of, splits_of_folds
 from audiotok.errors import UserError
 from audiotok.errors.ranges import Whole
@@ -40,10 +43,11 @@ class CSV(SplitSource):
     The labels of a clip are separated by `;`, `|` or `,`, or are a list (`['a', 'b']`).
 
     The table may also be a label file of Audacity, a selection table of Raven or results of BirdNET, about
-    the recordings that it names or the one beside it.
+    the recordings that it names or the one beside it; or a folder of such tables and recordings, in which the
+    id of a clip begins with the path of its recording.
 
     Args:
-        root: The table.
+        root: The table, or the folder.
         audio_folder: Folder that the paths in the table are relative to: absolute, or relative to the folder
             of the table; None is the first that has one of the files: that of the table, `audio/` or the like
             in it or beside it.
@@ -103,7 +107,8 @@ class CSV(SplitSource):
 
     def fingerprint_of_tables(self) -> str:
         """Return a name for the bytes of the table."""
-        return fingerprint_of_content([str(self._path())])
+        path = self._path()
+        return fingerprint_of_content(tables_in(path, self.path_column) if path.is_dir() else [str(path)])
 
     def fingerprint_of_audio(self) -> str:
         """Return a name for the files that the table lists, made of their sizes and times."""
@@ -152,14 +157,33 @@ class CSV(SplitSource):
             "start": self.start_column,
             "end": self.end_column,
         }
-        path = str(self._path())
-        selected = read_selected(path, self.labels_column, self.path_column)
-        return selected or read_listed(path, columns, self.group)
+        path = self._path()
+        if path.is_dir():
+            table = read_folder(path, self.labels_column, self.path_column)
+            return table._replace(clips=self._named_by_files(path, table.clips))
+        selected = read_selected(str(path), self.labels_column, self.path_column)
+        return selected or read_listed(str(path), columns, self.group)
+
+    def _named_by_files(self, folder: Path, clips: Sequence[ListedClip]) -> list[ListedClip]:
+        """Return the clips of tables in a folder with the paths of their recordings below the folder."""
+        named = []
+        for table, some in groupby(clips, lambda clip: clip.table):
+            rows = [*some]
+            beside = folder / "table" if self.audio_folder else Path(table)
+            audio = AudioFolder(beside, self.audio_folder, (clip.path for clip in rows))
+            paths = {clip.path: os.path.relpath(audio.locate(clip.path), folder) for clip in rows}
+            named += [clip._replace(path=paths[clip.path]) for clip in rows]
+        return named
 
     def _rows(self, table: ListedClips, findings: Findings) -> list[_Row]:
         """Return the clips of a table; rows of one clip add their labels, if they have the same split."""
         split_labels, splits = self._splitter(table.clips), self._given(table.clips)
-        audio = AudioFolder(self._path(), self.audio_folder, (clip.path for clip in table.clips))
+        path = self._path()
+        audio = (
+            AudioFolder(path / "table", ".", ())
+            if path.is_dir()
+            else AudioFolder(path, self.audio_folder, (clip.path for clip in table.clips))
+        )
         locate = cache(audio.locate)
         rows: dict[str, _Row] = {}
         for clip, split in zip(table.clips, splits, strict=True):
@@ -212,10 +236,12 @@ class CSV(SplitSource):
         return [WORDS[cell.casefold()] for cell in cells]
 
     def _path(self) -> Path:
+        """Return the table, or the folder of tables."""
         path = Path(self.root).expanduser() if self.root else None
-        if path is None or not path.is_file():
-            what = "is a folder" if path and path.is_dir() else "is not a file"
-            hint = ", or data=folder for a folder of sounds" if path and path.is_dir() else ""
+        if path is None or not (path.is_file() or (path.is_dir() and tables_in(path, self.path_column))):
+            is_folder = path is not None and path.is_dir()
+            what = "is a folder without tables of selections" if is_folder else "is not a file"
+            hint = ", or data=folder for a folder of sounds" if is_folder else ""
             raise UserError(
                 f"data.root={self.root} {what}; give a CSV with the columns {self.path_column}, "
                 f"{self.labels_column} and {self.split_column} (train, val or test){hint}."

@@ -7,6 +7,7 @@ from audiotok.data.esc50 import TABLES as TABLES_OF_ESC50
 from audiotok.data.fsd50k import TABLES as TABLES_OF_FSD50K
 from audiotok.data.layout.segments import SEGMENTS
 from audiotok.data.reading.files import is_url
+from audiotok.data.reading.selected import is_described
 from audiotok.disk.checksum import CHECKSUMS
 from audiotok.errors import UserError
 
@@ -40,7 +41,7 @@ def option_of(path: str) -> str:
         raise UserError(
             f"{path} is the folder of a run, which audiotok repeat or predict reads; give one of sounds."
         )
-    return "folder"
+    return "csv" if is_described(place) else "folder"
 
 
 def _is_of_esc50(path: Path) -> bool:

@@ -93,6 +93,11 @@ class WaveformReader:
         """
         for start in range(0, len(index), _TOGETHER):
             some = slice(start, start + _TOGETHER)
-            visits = zip(index[some].tolist(), seeds[some].tolist(), strict=True)
-            decoded = [self._decode(self.clips[i], seed) for i, seed in visits]
-            yield from [self._at_rate(*sound) for sound in decoded]
+            visits = [*zip(index[some].tolist(), seeds[some].tolist(), strict=True)]
+            decoded = {visit: self._decode(self.clips[visit[0]], visit[1]) for visit in self._ordered(visits)}
+            yield from [self._at_rate(*decoded[visit]) for visit in visits]
+
+    def _ordered(self, visits: list[tuple[int, int]]) -> list[tuple[int, int]]:
+        """Return visits with the stretches of a recording in their order: some decoders do not go back."""
+        places = {visit: self.clips[visit[0]].location for visit in visits}
+        return sorted(visits, key=lambda visit: (p.path, p.start) if (p := places[visit]) else ("", 0.0))

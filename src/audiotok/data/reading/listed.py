@@ -7,7 +7,6 @@ from typing import NamedTuple
 from audiotok.data.clip import id_of_stretch
 from audiotok.data.layout.folders import is_audio
 from audiotok.data.reading.delimited import Row, Table, error_of_line, number
-from audiotok.data.reading.selections import kind_of, read_selections, recording_of
 from audiotok.errors import UserError
 
 # What people call these columns, without spaces, brackets and case: "Begin Time (s)" is begintimes.
@@ -124,34 +123,6 @@ def read_listed(path: str, columns: Mapping[str, str | None], recording: str | N
     clips = [_clip(table, row, dict(zip(names, row.values, strict=True)), times) for row in table]
     unused = {"start", "end", "offset", "duration"}.difference(times)
     return ListedClips(clips, {role: column for role, column in found.items() if role not in unused})
-
-
-def read_selected(path: str, labels_column: str, path_column: str) -> ListedClips | None:
-    """Read the clips of a label file of Audacity, a selection table of Raven or results of BirdNET.
-
-    A recording that the table names by a path on another machine is called by its name.
-
-    Args:
-        path: A file.
-        labels_column: Column of annotations; "labels" for the usual names.
-        path_column: Where a table has this column, it is not taken for one of these.
-
-    Returns:
-        The clips; None if the table is not one of these.
-
-    Raises:
-        UserError: The file cannot be read, or a row is broken.
-    """
-    kind = kind_of(path)
-    if kind is None or (kind != "audacity" and not Table(path, [path_column], "").missing):
-        return None
-    rows = read_selections(path, None if labels_column == "labels" else labels_column).rows
-    beside = recording_of(path)
-    files = {row.file: (row.file or beside).rpartition("/")[2] for row in rows}
-    return ListedClips(
-        [ListedClip(path, row.line, files[row.file], row.start, row.end, row.label) for row in rows],
-        {"times": f"a table of selections ({kind})"},
-    )
 
 
 def _check_columns(table: Table, names: Mapping[str, str]) -> None:
