@@ -155,25 +155,27 @@ def test_augmentation_that_needs_decibels_is_refused(plugins, filled, tmp_path, 
     assert f"augment.sound.{key}=0.5 needs levels in decibels, which Patches" in capsys.readouterr().out
 
 
-def write_class_folders(root: Path, n_clips: int = 12) -> None:
-    """Write noise, low tones and high tones of 1 s, in a folder for each class."""
-    rng = np.random.default_rng(0)
-    for name, frequencies in {"noise": [], "low": [250.0], "high": [2500.0]}.items():
-        (root / name).mkdir(parents=True)
-        for number in range(n_clips):
-            soundfile.write(root / name / f"{number}.wav", tones(frequencies, rng), SAMPLE_RATE)
+def write_list(folder: Path, n_clips: int = 36) -> Path:
+    """Write noise, low tones and high tones of 1 s, and a list of them."""
+    rng, entries = np.random.default_rng(0), []
+    hertz = {"noise": [], "low": [250.0], "high": [2500.0]}
+    for number in range(n_clips):
+        name = [*hertz][number % 3]
+        soundfile.write(folder / f"{number}.wav", tones(hertz[name], rng), SAMPLE_RATE)
+        split = ("train", "train", "val", "test")[number // 3 % 4]
+        entries.append({"file": f"{number}.wav", "classes": [name], "split": split})
+    (folder / "list.json").write_text(json.dumps(entries))
+    return folder / "list.json"
 
 
 def test_a_data_source(plugins, tmp_path):
-    write_class_folders(tmp_path / "sounds")
-    data = ("data=class_folders", f"data.root={tmp_path}/sounds", "data.clip_seconds=1.0")
+    data = ("data=json_list", f"data.root={write_list(tmp_path)}", "data.clip_seconds=1.0")
     metrics = run(tmp_path / "run", *OUTSIDE, f"cache_dir={tmp_path}/cache", data=data)
     assert 0 < metrics["test/mAP"] <= 1
     assert metrics["n_classes"] == 3
-    assert sum(metrics[f"n_{split}_clips"] for split in ("train", "val", "test")) == 36
+    assert [metrics[f"n_{split}_clips"] for split in ("train", "val", "test")] == [18, 9, 9]
     [manifest] = (tmp_path / "cache" / "manifests").glob("*/manifest.json")
-    made_of = json.loads(manifest.read_text())["made_of"]
-    assert (made_of["source"], made_of["test_fraction"]) == ("ClassFolders", 0.3)
+    assert json.loads(manifest.read_text())["made_of"]["source"] == "JSONList"
     with pytest.raises(SystemExit):
-        run(tmp_path / "none", *OUTSIDE, data=("data=class_folders", "data.root=none"))
+        run(tmp_path / "none", *OUTSIDE, data=("data=json_list", "data.root=none"))
     assert "data.root=" in (tmp_path / "none" / "error.txt").read_text()

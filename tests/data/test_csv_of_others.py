@@ -1,6 +1,7 @@
 """Tables as people have them: separators, names of columns, labels, splits, folds, times, paths."""
 
 import json
+import logging
 import unicodedata
 from collections import Counter
 from pathlib import Path
@@ -95,7 +96,8 @@ def test_what_lacks_test_or_validation_clips_is_given_some(tmp_path):
 
 @pytest.mark.parametrize("header", ["path,labels,fold", "path,labels,split"])
 @pytest.mark.parametrize("cell", ["{}", "{}.0", "fold{}"])
-def test_folds_are_for_testing_in_turn(tmp_path, header, cell):
+def test_folds_are_for_testing_in_turn(tmp_path, header, cell, caplog):
+    caplog.set_level(logging.INFO)
     rows = [f"{n}.wav,{'ab'[n % 2]},{cell.format(n % 5)}" for n in range(50)]
     path = table(tmp_path, header, *rows)
     tested = [
@@ -104,6 +106,9 @@ def test_folds_are_for_testing_in_turn(tmp_path, header, cell):
     assert tested == [{f"{n}.wav" for n in range(fold, 50, 5)} for fold in range(5)]
     assert {clip.id for clip in read(path).clips if clip.split == "test"} == tested[0]
     assert {clip.split for clip in read(path).clips} == {"train", "val", "test"}
+    (tmp_path / "0.wav").touch()
+    CSV(root=str(path)).check_tables()
+    assert "fold 0 is for testing, the others for training (data.test_fold), validation" in caplog.text
     with pytest.raises(UserError, match=r"data\.test_fold=7 is not in .*\[0, 1, 2, 3, 4\]"):
         read(path, test_fold=7)
 

@@ -110,6 +110,7 @@ def test_recordings_stay_together(tmp_path):
         (["a.wav", "b.wav"], "none of its 2 audio files is in the folder of a class, for example a.wav"),
         (numbered("dog"), r"has 1 class \(dog\)"),
         (["dog/1.wav", "cat/1.wav"], "2 clips of too few recordings"),
+        (["eval/-0/-0aBcDeFgHi.flac", "eval/x9/x9aBcDeFgHi.flac"], "folders of AudioSet.*data=audioset"),
     ],
 )
 def test_folders_that_cannot_be_used_are_told(tmp_path, names, words):

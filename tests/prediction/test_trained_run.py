@@ -122,6 +122,24 @@ def test_a_file_of_another_rate_is_resampled(run, tmp_path):
     assert names(scores) == ["middle"] * 30
 
 
+def test_sounds_of_a_list_are_read_together_and_score_as_alone(run, monkeypatch):
+    """Long and short ones, so that a batch has windows of several sounds and a sound spans batches."""
+    rng = np.random.default_rng(0)
+    sounds = [rng.uniform(-0.5, 0.5, n).astype(np.float32) for n in (4000, 150_000, 8000, 3000, 12_000)]
+    calls = []
+    monkeypatch.setattr(
+        run.model, "forward", lambda *batch, forward=run.model.forward: calls.append(batch) or forward(*batch)
+    )
+    together, n_calls = run.predict(sounds, 8000), len(calls)
+    alone = [run.predict(sound, 8000) for sound in sounds]
+    assert n_calls == 2 < len(calls) - n_calls
+    for one, other in zip(together, alone, strict=True):
+        assert one.starts.tolist() == other.starts.tolist()
+        assert one.ends.tolist() == other.ends.tolist()
+        np.testing.assert_allclose(one.scores, other.scores, atol=1e-6)
+    assert run.predict([]) == []
+
+
 def test_embeddings_are_what_the_last_layer_reads(run):
     logits = run.embed(levels(0.1, 0.5), SAMPLE_RATE).vectors
     expected = run.predict(levels(0.1, 0.5), SAMPLE_RATE).scores

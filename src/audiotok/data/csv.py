@@ -95,6 +95,7 @@ class CSV(SplitSource):
             )
         columns = [f"{role} in {column}" for role, column in table.columns.items() if role != column]
         given = {row.split for row in self._rows(table, Findings())}
+        folds = self._folds(table.clips)
         log.info(
             "%s: %s clips of %s classes (%s)%s; %s.",
             self.root,
@@ -102,7 +103,9 @@ class CSV(SplitSource):
             f"{len(names):,}",
             shorten(", ".join(names), 200, placeholder="..."),
             f"; {', '.join(columns)}" if columns else "",
-            self.origin_of_splits(given),
+            self.origin_of_splits(
+                given, min(folds, default=None) if self.test_fold is None else self.test_fold
+            ),
         )
 
     def fingerprint_of_tables(self) -> str:
@@ -217,12 +220,11 @@ class CSV(SplitSource):
 
     def _given(self, clips: Sequence[ListedClip]) -> list[Split | None]:
         """Return the splits that the table gives its clips, by names or by folds."""
-        cells = [clip.split for clip in clips]
-        if not any(cells) or (self.test_fold is not None and any(clip.fold for clip in clips)):
-            cells = [clip.fold for clip in clips]
-        folds = [fold for cell in cells if (fold := fold_of(cell)) is not None]
-        if folds and len(folds) == len(cells):
+        if folds := self._folds(clips):
             return splits_of_folds(folds, self.test_fold, str(self.root))
+        cells = [clip.split for clip in clips]
+        if not any(cells):
+            cells = [clip.fold for clip in clips]
         if self.test_fold is not None:
             raise UserError(
                 f"data.test_fold={self.test_fold} needs a column of folds, which {self.root} lacks; name it "
@@ -234,6 +236,14 @@ class CSV(SplitSource):
             if cell.casefold() not in WORDS:
                 raise clip.error(f"{cell or 'nothing'} is not a split; a clip is of train, val or test")
         return [WORDS[cell.casefold()] for cell in cells]
+
+    def _folds(self, clips: Sequence[ListedClip]) -> list[int]:
+        """Return the folds of the clips, if folds give their splits; else nothing."""
+        cells = [clip.split for clip in clips]
+        if not any(cells) or (self.test_fold is not None and any(clip.fold for clip in clips)):
+            cells = [clip.fold for clip in clips]
+        folds = [fold for cell in cells if (fold := fold_of(cell)) is not None]
+        return folds if len(folds) == len(cells) else []
 
     def _path(self) -> Path:
         """Return the table, or the folder of tables."""

@@ -4,7 +4,7 @@ import logging
 import unicodedata
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from textwrap import shorten
 from typing import NamedTuple
 
@@ -113,6 +113,12 @@ class Folder(SplitSource):
                 f"for example {next(iter(paths))}; put the sounds of each class into a folder of its name, "
                 "or list them in a table (data=csv data.root=FILE)."
             )
+        if all(_is_of_audioset(paths[id_], name) for id_, (name, _) in places.items()):
+            raise UserError(
+                f"data.root={self.root} has the folders of AudioSet, which are named after the first two "
+                "characters of ids and not after classes; give data=audioset data.root=DIR, where DIR has "
+                "metadata/ and audio/."
+            )
         return [_Sound(id_, paths[id_], name, split) for id_, (name, split) in places.items()]
 
     def _audio(self, findings: Findings) -> dict[str, str]:
@@ -152,6 +158,12 @@ class Folder(SplitSource):
 def _is_visible(name: str) -> bool:
     """Tell whether a file or folder is meant for people: not hidden, and not of an operating system."""
     return not name.startswith(".") and name.casefold() not in _OF_SYSTEMS
+
+
+def _is_of_audioset(path: str, class_name: str) -> bool:
+    """Tell whether a sound is in the folder of its id: `<id[:2]>/<id>.flac`, ids having 11 characters."""
+    stem, folder = PurePosixPath(path).stem, class_name.rpartition("/")[2]
+    return len(folder) == 2 and len(stem) == 11 and stem.startswith(folder)
 
 
 def _places(names: dict[str, str]) -> dict[str, tuple[str, Split | None]]:

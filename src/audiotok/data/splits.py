@@ -105,14 +105,17 @@ class SplitSource(Source):
                 'split, or let stretches of one recording be apart with data.group=".+".'
             )
 
-    def origin_of_splits(self, given: Collection[Split | None]) -> str:
+    def origin_of_splits(self, given: Collection[Split | None], test_fold: int | None = None) -> str:
         """Say which splits the data gives, and how the others are chosen.
 
         Args:
             given: What the data gives its clips.
+            test_fold: The fold for testing, where folds give it.
         """
         named = [split for split in SPLITS if split in given]
         said = [f"{' and '.join(named)} clips are given"] if named else []
+        if test_fold is not None:
+            said = [f"fold {test_fold} is for testing, the others for training (data.test_fold)"]
         by = "by class and recording" if self.group else "by class"
         if "test" not in given:
             said.append(f"test clips are chosen {by} (data.test_fraction={self.test_fraction})")

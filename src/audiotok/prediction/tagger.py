@@ -5,12 +5,13 @@
     scores.tags(5), scores.detections(run.thresholds)
 
 Sounds are read piece by piece, so the length of a file does not matter to the memory that this takes. What a
-window gives does not depend on the windows that are computed with it, but for the last bits of a float.
+window gives does not depend on the windows that are computed with it, but for the last bits of a float. The
+windows of several short sounds are computed together.
 """
 
 import hashlib
 from collections.abc import Callable, Sequence
-from itertools import islice
+from itertools import islice, pairwise, starmap
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar, overload
 
@@ -140,7 +141,7 @@ class TrainedRun:
         Raises:
             UserError: A sound cannot be read, or a number is impossible.
         """
-        return self._each(sound, sample_rate, window, overlap, self.scores)
+        return self._each(sound, sample_rate, window, overlap, self._scores)
 
     def tokens(
         self,
@@ -206,12 +207,7 @@ class TrainedRun:
             UserError: The sound cannot be read.
         """
 
-        def read(inputs: Tensor, lengths: Tensor) -> tuple[Tensor]:
-            logits = self.model(inputs[:, : int(lengths.max())], lengths)  # padding changes nothing
-            return (self.calibration.probabilities(logits.float()),)
-
-        windows, (scores,) = self._read(recording, cutting, self.model.reads, read, watch)
-        return Scores(*windows, self.classes, scores, self.calibration.activation)
+        return self._scores([recording], cutting, watch)[0]
 
     @torch.no_grad()
     def logits(self, waveforms: Sequence[np.ndarray]) -> Tensor:
@@ -223,11 +219,22 @@ class TrainedRun:
         inputs, lengths = self._inputs(waveforms, self.model.reads)
         return self.model(inputs[:, : int(lengths.max())], lengths).float().cpu()
 
-    def _tokens(self, recording: Recording, cutting: Cutting) -> Tokens:
-        windows, arrays = self._read(recording, cutting, "tokens", lambda *batch: batch)
-        return Tokens(*windows, *arrays)
+    def _scores(
+        self, recordings: Sequence[Recording], cutting: Cutting, watch: Callable[[float], object] = float
+    ) -> list[Scores]:
+        def read(inputs: Tensor, lengths: Tensor) -> tuple[Tensor]:
+            logits = self.model(inputs[:, : int(lengths.max())], lengths)  # padding changes nothing
+            return (self.calibration.probabilities(logits.float()),)
 
-    def _embeddings(self, recording: Recording, cutting: Cutting) -> Embeddings:
+        found = self._read(recordings, cutting, self.model.reads, read, watch)
+        activation = self.calibration.activation
+        return [Scores(*windows, self.classes, scores, activation) for windows, (scores,) in found]
+
+    def _tokens(self, recordings: Sequence[Recording], cutting: Cutting) -> list[Tokens]:
+        found = self._read(recordings, cutting, "tokens", lambda *batch: batch)
+        return [Tokens(*windows, *arrays) for windows, arrays in found]
+
+    def _embeddings(self, recordings: Sequence[Recording], cutting: Cutting) -> list[Embeddings]:
         classifier = getattr(self.model, "classifier", None)
         if not isinstance(classifier, torch.nn.Module):
             raise UserError(f"The model {type(self.model).__name__} has no layer `classifier` to embed with.")
@@ -239,10 +246,10 @@ class TrainedRun:
             return (seen.pop().float(),)
 
         try:
-            windows, (vectors,) = self._read(recording, cutting, self.model.reads, read)
+            found = self._read(recordings, cutting, self.model.reads, read)
         finally:
             hook.remove()
-        return Embeddings(*windows, vectors)
+        return [Embeddings(*windows, vectors) for windows, (vectors,) in found]
 
     def _each(
         self,
@@ -250,46 +257,60 @@ class TrainedRun:
         sample_rate: float | None,
         window: float | None,
         overlap: float,
-        result: Callable[[Recording, Cutting], Result],
+        results: Callable[[Sequence[Recording], Cutting], list[Result]],
     ) -> Result | list[Result]:
         """Return the result of a sound, or of each in a list."""
         cutting = self.cutting(window, overlap)
         if not isinstance(sound, list | tuple):
-            return result(Recording.of(sound, sample_rate), cutting)
-        return [result(Recording.of(one, sample_rate), cutting) for one in sound]
+            return results([Recording.of(sound, sample_rate)], cutting)[0]
+        return results([Recording.of(one, sample_rate) for one in sound], cutting)
 
     @torch.no_grad()
     def _read(
         self,
-        recording: Recording,
+        recordings: Sequence[Recording],
         cutting: Cutting,
         stage: Stage,
         read: Read,
         watch: Callable[[float], object] = float,
-    ) -> tuple[tuple[str, np.ndarray, np.ndarray], list[np.ndarray]]:
-        """Read a recording window by window.
+    ) -> list[tuple[tuple[str, np.ndarray, np.ndarray], list[np.ndarray]]]:
+        """Read recordings window by window, the windows of neighbours together.
 
         Args:
-            recording: The sound.
-            cutting: Its windows.
+            recordings: The sounds.
+            cutting: Their windows.
             stage: How far windows are processed before they are read.
             read: Called with the inputs and lengths of some windows.
             watch: As for `scores`.
 
         Returns:
-            The arguments of `Windows`, and for each tensor of `read` an array with a row for each window.
+            For each recording, the arguments of `Windows`, and for each tensor of `read` an array with a row
+            for each window.
         """
-        windows = cut(recording.blocks(self.sample_rate), *cutting)
-        bounds: list[tuple[int, int]] = []
+        windows = (
+            (number, start, samples)
+            for number, recording in enumerate(recordings)
+            for start, samples in cut(recording.blocks(self.sample_rate), *cutting)
+        )
+        bounds: list[tuple[int, int, int]] = []
         read_so_far: list[list[np.ndarray]] = []
         while some := list(islice(windows, _TOGETHER)):
-            bounds += [(start, start + len(samples)) for start, samples in some]
-            made = read(*self._inputs([samples for _, samples in some], stage))
+            bounds += [(number, start, start + len(samples)) for number, start, samples in some]
+            made = read(*self._inputs([samples for *_, samples in some], stage))
             read_so_far.append([tensor.cpu().numpy() for tensor in made])
-            watch(bounds[-1][1] / self.sample_rate)
-        starts, ends = np.array(bounds, np.float64).T / self.sample_rate
+            watch(bounds[-1][2] / self.sample_rate)
+        if not bounds:
+            return []
+        owners, starts, ends = np.array(bounds).T
         arrays = [np.concatenate(parts) for parts in zip(*read_so_far, strict=True)]
-        return (recording.source, starts, ends), arrays
+        firsts = np.searchsorted(owners, range(len(recordings) + 1))
+        return [
+            (
+                (recording.source, starts[rows] / self.sample_rate, ends[rows] / self.sample_rate),
+                [array[rows] for array in arrays],
+            )
+            for recording, rows in zip(recordings, starmap(slice, pairwise(firsts.tolist())), strict=True)
+        ]
 
     def _inputs(self, windows: Sequence[np.ndarray], stage: Stage) -> tuple[Tensor, Tensor]:
         """Return what a model reads of windows (some,): inputs (B, T, ...) and lengths (B,).

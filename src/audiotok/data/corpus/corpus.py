@@ -86,34 +86,48 @@ def open_corpus(source: Source, store: Store, skipped_csv: Path | None = None) -
     Raises:
         UserError: The metadata is broken, or a split has no usable clip.
     """
-    return corpus_of(open_manifest(source, store), source, skipped_csv)
+    manifest = open_manifest(source, store)
+    corpus = _corpus(manifest, source)
+    _announce(corpus, manifest, skipped_csv)
+    _require_clips(corpus)
+    return corpus
 
 
-def corpus_of(manifest: Manifest, source: Source, skipped_csv: Path | None = None) -> Corpus:
-    """Return the usable clips of a manifest.
+def corpus_of(manifest: Manifest, source: Source) -> Corpus:
+    """Return the usable clips of a manifest that has been reported on.
 
     Args:
         manifest: The manifest of the source.
         source: States the length of clips and what is cached of them.
-        skipped_csv: As for `open_corpus`.
 
     Raises:
         UserError: A split has no usable clip.
     """
+    corpus = _corpus(manifest, source)
+    _require_clips(corpus)
+    return corpus
+
+
+def _corpus(manifest: Manifest, source: Source) -> Corpus:
     listed = Catalogue(manifest.table)
     is_usable = listed.where("status", USABLE)
-    corpus = Corpus(
+    return Corpus(
         manifest.classes,
         {split: listed.select(is_usable & listed.where("split", split)) for split in SPLITS},
         source.clip_seconds,
         source.cache,
         listed.select(~is_usable),
     )
+
+
+def _announce(corpus: Corpus, manifest: Manifest, skipped_csv: Path | None) -> None:
+    """Log what was found, what is missing, and what is skipped."""
     log.info("Found %s", corpus.summary())
     left = unused(asdict(manifest.findings), len(corpus.classes), corpus.clips["train"])
     if left:
         log.info("Not used or incomplete: %s; audiotok prepare shows examples.", left)
-    cut = cut_short(listed.select(is_usable))
+    listed = Catalogue(manifest.table)
+    cut = cut_short(listed.select(listed.where("status", USABLE)))
     if cut.n:
         log.info("%s stretches end with their recordings (%s).", f"{cut.n:,}", cut.examples[0])
     for sentence in coverage.sentences(corpus.classes, corpus.clips):
@@ -122,8 +136,6 @@ def corpus_of(manifest: Manifest, source: Source, skipped_csv: Path | None = Non
         corpus.write_skipped(skipped_csv)
         if len(corpus.skipped):
             log.info("The skipped clips and the reasons are listed in %s.", skipped_csv)
-    _require_clips(corpus)
-    return corpus
 
 
 def _require_clips(corpus: Corpus) -> None:
