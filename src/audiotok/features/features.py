@@ -14,7 +14,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from audiotok.errors import UserError
 from audiotok.nodes.described import Described
+
+_NOT_INVERTIBLE = "features={} cannot be turned back into sound; choose features that can, such as logmel."
 
 
 class FrameSample(Protocol):
@@ -41,6 +44,8 @@ class Features(Described, nn.Module, ABC):
         analysis_name: What users call the slices.
         floor_db: Level of silence where the analysis is in decibels, dB; None where it is not. Mixing clips,
             random gain and random equalisation need decibels, and so do two checks of the doctor.
+        invertible: Whether frames can be turned back into an analysis, and that into sound: `unproject` and
+            `synthesize`.
     """
 
     sample_rate: int
@@ -48,6 +53,7 @@ class Features(Described, nn.Module, ABC):
     analysis_dtype: ClassVar[torch.dtype] = torch.float16
     analysis_name: ClassVar[str] = "slices"
     floor_db: float | None = None
+    invertible: ClassVar[bool] = False
 
     @property
     @abstractmethod
@@ -135,3 +141,28 @@ class Features(Described, nn.Module, ABC):
         """Turn an analysis (B, slices, bins) with n_slices (B,) into frames (B, T, D) with n_frames (B,)."""
         frames, n_frames = self.stack(analysis, n_slices)
         return self.project(frames), n_frames
+
+    def unproject(self, frames: Tensor, n_frames: Tensor, noise: float = 0.0) -> Tensor:
+        """Turn projected frames back into an analysis, as far as they tell it: the inverse of `forward`.
+
+        Args:
+            frames: (B, T, D)
+            n_frames: (B,), frames of each that are not padding.
+            noise: Variance of the errors of frames, relative to what they vary by; 0 if they are exact.
+
+        Returns:
+            (B, slices, bins), float32: as many slices as T frames can be of. The last frame may be of fewer:
+            `n_slices` tells how many a clip has.
+
+        Raises:
+            UserError: This cannot be done.
+        """
+        raise UserError(_NOT_INVERTIBLE.format(self.settings.get("kind")))
+
+    def synthesize(self, analysis: Tensor, n_slices: Tensor) -> Tensor:
+        """Turn an analysis (B, slices, bins) with n_slices (B,) into waveforms (B, S).
+
+        Raises:
+            UserError: This cannot be done.
+        """
+        raise UserError(_NOT_INVERTIBLE.format(self.settings.get("kind")))

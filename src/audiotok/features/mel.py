@@ -6,10 +6,12 @@ import torch
 from torch import Tensor
 
 from audiotok.errors import UserError
+from audiotok.features.griffin_lim import synthesize
 from audiotok.features.spectrogram import MelSpectrogram
 from audiotok.features.stacking import StackedFeatures
 from audiotok.padding import is_position
 
+_ASSUMED_RANGE_DB = 80.0  # between the loudest and the faintest bin of a clip
 Normalization = Literal["none", "clip_minmax", "clip_max", "corpus"]
 
 
@@ -27,6 +29,7 @@ class MelFeatures(StackedFeatures):
     """
 
     analysis_name = "mel frames"
+    invertible = True
     floor_db: float
 
     def __init__(
@@ -78,3 +81,37 @@ class MelFeatures(StackedFeatures):
             low = mel.masked_fill(padding, torch.inf).amin((1, 2), keepdim=True)
             return ((mel - low) / (high - low).clamp(min=1e-8)).clamp(0, 1)  # a constant clip becomes 0
         return mel
+
+    def slices(self, frames: Tensor, n_frames: Tensor, noise: float) -> Tensor:
+        """Return the normalised mel frames (B, T * stride, M) of frames (B, T, D)."""
+        return self.unstack(frames, n_frames, noise, smooth=True)
+
+    def unproject(self, frames: Tensor, n_frames: Tensor, noise: float = 0.0) -> Tensor:
+        """Turn frames (B, T, D) back into mel frames in dB, by least squares over all frames that see them.
+
+        Lost are the directions that `n_components` leaves out, levels below `range_db`, with "clip_max" the
+        level of a clip (its loudest bin becomes 0 dB), and with "clip_minmax" its range, too: that becomes
+        `range_db`, or 80 dB. With all components, or without any, the rest comes back to float precision;
+        with `deltas` and components, mel frames next to the end of a clip do not.
+
+        Args:
+            frames: (B, T, D)
+            n_frames: (B,), frames of each that are not padding.
+            noise: Variance of the errors of frames, relative to what they vary by; 0 if they are exact.
+
+        Returns:
+            (B, T * stride, M)
+        """
+        mel = self.slices(frames, n_frames, noise)
+        if self.normalization == "clip_minmax":
+            mel = (mel - 1) * (self.range_db or _ASSUMED_RANGE_DB)
+        if self.normalization in ("clip_minmax", "clip_max"):
+            return mel.clamp(-(self.range_db or torch.inf), 0)
+        return mel.clamp(min=self.floor_db)
+
+    def synthesize(self, analysis: Tensor, n_slices: Tensor) -> Tensor:
+        """Turn mel frames (B, mel frames, M) in dB into waveforms (B, S) by the Griffin-Lim algorithm.
+
+        S is the hop length times one less than the number of mel frames. Phases are not the original's.
+        """
+        return synthesize(analysis, n_slices, self.spectrogram)

@@ -96,3 +96,7 @@ class MFCC(MelFeatures):
     def vectors(self, analysis: Tensor, n_slices: Tensor) -> Tensor:
         """Return the coefficients (B, mel frames, n_coefficients) of mel frames (B, mel frames, M) in dB."""
         return self.normalize(analysis, n_slices) @ self.dct
+
+    def slices(self, frames: Tensor, n_frames: Tensor, noise: float) -> Tensor:
+        """Return the normalised mel frames that frames tell; coefficients that are left out are 0."""
+        return self.unstack(frames, n_frames, noise, smooth=False) @ self.dct.mT

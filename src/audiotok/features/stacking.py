@@ -5,11 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from torch import Tensor
-from torchaudio.functional import compute_deltas
 
 from audiotok.errors import UserError
 from audiotok.features.features import Features, FrameSample
 from audiotok.features.projection import Projection, check_counts
+from audiotok.features.unstacking import unstack
+from audiotok.features.windows import stack_slices
 
 
 class StackedFeatures(Features):
@@ -89,16 +90,8 @@ class StackedFeatures(Features):
             (B, T, context * n_stacked * (1 + deltas)), the first centred on the beginning of the clip and
             edges repeated, and how many of each clip are not padding (B,).
         """
-        channels = [self.vectors(analysis, n_slices)]
-        for _ in range(self.deltas):
-            channels.append(compute_deltas(channels[-1].transpose(1, 2)).transpose(1, 2))
-        slices = torch.cat(channels, 2)
-        before = (self.context - 1) // 2
-        after = self.context - 1 - before
-        first, last = slices[:, :1].expand(-1, before, -1), slices[:, -1:].expand(-1, after, -1)
-        slices = torch.cat([first, slices, last], 1)
-        n_inputs = self.context * slices.shape[2]
-        frames = slices.flatten(1).unfold(1, n_inputs, self.stride * slices.shape[2])  # not a copy
+        vectors = self.vectors(analysis, n_slices)
+        frames = stack_slices(vectors, self.deltas, self.context, self.stride)
         return frames, self.n_frames_of(n_slices)
 
     def n_frames_of(self, n_slices: Tensor) -> Tensor:
@@ -116,6 +109,10 @@ class StackedFeatures(Features):
     def project(self, frames: Tensor) -> Tensor:
         """Project stacked vectors (..., n_inputs) on the components: (..., D)."""
         return self.projection(frames)
+
+    def unstack(self, frames: Tensor, n_frames: Tensor, noise: float, *, smooth: bool) -> Tensor:
+        """Return the vectors (B, T * stride, n_stacked) of which frames (B, T, D) were stacked."""
+        return unstack(frames, n_frames, self.projection, self.stride, noise, smooth=smooth)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the mean and the components, where frames are projected."""

@@ -11,7 +11,11 @@ from torch.nn import functional as F
 from audiotok.clustering.codebooks import Codebooks
 from audiotok.errors.memory import check_memory
 from audiotok.features.features import Features
+from audiotok.padding import is_position
 
+# What errors the frames of tokens are expected to have. Default tokens of ESC-10 come back with an error of
+# 3.2 dB at 0.01 and at 0.03, those of features=logmel with 4.4 and 4.7 dB.
+TOKEN_NOISE = 0.01
 Stage = Literal["waveform", "analysis", "frames", "tokens"]  # how far a clip has been processed
 
 
@@ -100,3 +104,27 @@ class Quantizer(nn.Module):
     def forward(self, waveforms: Tensor, n_samples: Tensor) -> tuple[Tensor, Tensor]:
         """Tokenise waveforms (B, S) with n_samples (B,): tokens (B, T, Q), and how many positions (B,)."""
         return self.read(*self.features.analyze(waveforms, n_samples), "tokens")
+
+    @torch.no_grad()
+    def reconstruct(self, tokens: Tensor, n_frames: Tensor) -> Tensor:
+        """Turn tokens (B, T, Q) with n_frames (B,) back into an analysis (B, slices, bins).
+
+        Tokens behind n_frames may be anything. See `Features.unproject` for the number of slices.
+
+        Raises:
+            UserError: The features cannot be turned back.
+        """
+        counts = is_position(n_frames, tokens.shape[1])
+        frames = self.codebooks.decode(tokens.where(counts[..., None], 0))
+        return self.features.unproject(frames, n_frames, TOKEN_NOISE)
+
+    @torch.no_grad()
+    def resynthesize(self, tokens: Tensor, n_frames: Tensor) -> Tensor:
+        """Turn tokens (B, T, Q) with n_frames (B,) back into waveforms (B, S).
+
+        Raises:
+            UserError: The features cannot be turned back.
+        """
+        analysis = self.reconstruct(tokens, n_frames)
+        n_slices = (n_frames * analysis.shape[1]).div(tokens.shape[1], rounding_mode="floor")
+        return self.features.synthesize(analysis, n_slices)
