@@ -159,3 +159,8 @@ def test_a_word_decodes_to_the_sum_of_its_entries(fitted):
 def test_codes_of_less_than_two_dimensions_are_refused(value):
     with pytest.raises(UserError, match=rf"^clustering\.code_dimensions={value} .*; choose 2 or more\.$"):
         random(code_dimensions=value)
+
+
+def test_projections_beyond_memory_are_refused(random):
+    with pytest.raises(UserError, match=r"^clustering\.code_dimensions=1000000000 .* memory"):
+        random(code_dimensions=1_000_000_000).check_dimensions(8)

@@ -146,7 +146,7 @@ def outcome(attempt: Try, folder: Path) -> str:
     key = attempt.key.lstrip("+")
     parent, _, name = key.rpartition(".")
     beside = parent and re.search(rf"\b{re.escape(parent)}\b", text) and (name in text or name == "_target_")
-    if key in text or beside:
+    if key in text or beside or (attempt.option and attempt.option in text):  # a loss that these data refuse
         return "told"
     return f"does not name the key: {text[-400:]}"
 
@@ -184,7 +184,7 @@ def arguments(attempt: Try, folder: Path) -> list[str]:
     there = {name for name, _ in _keys(config, "", "")}
     chosen = [
         "features=logmel",
-        "callbacks=default",
+        f"callbacks={'pretraining' if attempt.program == 'pretrain' else 'default'}",
         "logger=none",
         *([attempt.option] if attempt.option else []),
     ]

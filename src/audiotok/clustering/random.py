@@ -12,6 +12,7 @@ from torch import Tensor
 
 from audiotok.clustering.codebooks import PART, Codebooks
 from audiotok.errors import UserError
+from audiotok.errors.memory import check_memory
 from audiotok.errors.ranges import Count, Seed
 
 
@@ -54,7 +55,12 @@ class Random(Codebooks):
         return {"kind": "random", "code_dimensions": self.code_dimensions, **self._common_settings()}
 
     def check_dimensions(self, n_dimensions: int) -> None:
-        """Accept any number of dimensions."""
+        """Accept any number of dimensions whose projections and codes fit into memory."""
+        check_memory(
+            8 * self.n_codebooks * self.code_dimensions * (n_dimensions + self.n_clusters),
+            f"clustering.code_dimensions={self.code_dimensions} with "
+            f"clustering.n_clusters={self.n_clusters} and clustering.n_codebooks={self.n_codebooks}",
+        )
 
     def fit_arrays(self, frames: np.ndarray) -> None:
         """Measure frames (N, D), draw projections (Q, D, code dimensions) and codes, and fill centroids."""

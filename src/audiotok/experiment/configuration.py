@@ -1,6 +1,7 @@
 """A composed configuration: its checks, its copy in the run's folder, and what it names, built."""
 
 import inspect
+import re
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -250,8 +251,21 @@ def build_node(node: DictConfig, **derived: object) -> Any:
         message = " ".join(str(cause).split()).rstrip(".")
         raise UserError(
             f"{key} cannot be built by {node._target_} ({type(cause).__name__}: {message}, {_place(cause)}); "
-            f"change the keys of {key}."
+            f"change {_suspects(key, plain(node), message)}."
         ) from error
+
+
+def _suspects(key: str, values: Mapping[str, object], message: str) -> str:
+    """Return the keys of a node whose values an error message quotes, or a word for all of them."""
+    quoted = [
+        f"{key}.{name}={value or repr(value)}"
+        for name, value in values.items()
+        if isinstance(value, str | int | float)
+        and not isinstance(value, bool)
+        and not name.startswith("_")
+        and re.search(rf"(?<!\w){re.escape(repr(value))}(?!\w)", message)
+    ]
+    return " or ".join(quoted) if 0 < len(quoted) <= 3 else f"the keys of {key}"
 
 
 def _place(error: BaseException) -> str:

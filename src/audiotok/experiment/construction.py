@@ -1,5 +1,6 @@
 """The tokenizer and the model that a configuration names; neither Lightning nor W&B is imported for them."""
 
+import math
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,9 +58,11 @@ def _check_weights(config: DictConfig, sizes: Sizes) -> None:
     """Refuse a model whose weights cannot fit into memory: it is built without them first."""
     try:
         model = build_on_meta(config, sizes)
-    except (UserError, RuntimeError):  # the real one may say why; or a model computes with its weights
-        return
-    n_parameters = sum(weight.numel() for weight in model.parameters())
+        n_parameters = float(sum(weight.numel() for weight in model.parameters()))
+    except (UserError, RuntimeError) as error:
+        if "overflow" not in str(error):  # the real one may say why; or a model computes with its weights
+            return
+        n_parameters = math.inf
     counts: dict[str, object] = {
         f"model.{key!s}": value for key, value in model_node(config).items() if _is_count(value)
     }

@@ -34,16 +34,24 @@ def build_callbacks(
         "_resumption": Resumption({**plain(model_node(config)), "freeze": bool(config.model.get("freeze"))}),
         "_one_run": OneRun(destination.folder, tokenizer),
         "_history": History(destination.folder.history),
-        **{
-            str(key): build_offered(node, offered)
-            for key, node in (config.get("callbacks") or {}).items()
-            if node
-        },
     }
+    for key, node in (config.get("callbacks") or {}).items():
+        if node:
+            callbacks[str(key)] = _build_callback(str(key), node, offered)
     if _shows_bar(config):
         callbacks["_progress"] = Progress()
     callbacks["_interruption"] = Interruption(destination.folder.last)
     return callbacks
+
+
+def _build_callback(name: str, node: DictConfig, offered: dict[str, object]) -> pl.Callback:
+    callback = build_offered(node, offered)
+    if not isinstance(callback, pl.Callback):
+        raise UserError(
+            f"callbacks.{name}._target_={node._target_} gives a {type(callback).__name__}, not a callback of "
+            "Lightning; name a subclass of pytorch_lightning.Callback."
+        )
+    return callback
 
 
 def build_trainer(

@@ -150,7 +150,11 @@ def _require_clips(corpus: Corpus) -> None:
             continue
         skipped = corpus.skipped.select(corpus.skipped.where("split", split))
         if not len(skipped):
-            advice = "choose another data.validation" if split == "val" else "check the metadata's sets"
+            advice = (
+                "raise data.validation.fraction, or choose another data.validation"
+                if split == "val"
+                else "check the metadata's sets"
+            )
             raise UserError(f"The {split} split has no clips: the metadata lists none; {advice}.")
         example = skipped.table().slice(0, 1).to_pylist()[0]
         reason = f"{example['status']} {example['detail'] or skipped[0].location or ''}".strip()
