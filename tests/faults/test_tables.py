@@ -58,6 +58,12 @@ TABLES: dict[str, tuple[str, Rows, bool]] = {  # the file, its rows, and whether
         [["0", "Bark", "/m/0a"], ["1", "Low_tone", "/m/0b"]],
         False,
     ),
+    "birdnet": (
+        "night.BirdNET.results.csv",
+        [["Start (s)", "End (s)", "Common name", "Confidence", "File"]]
+        + [[f"{n}.0", f"{n + 3}.0", "Tawny Owl" if n % 2 else "Wren", "0.5", f"{n}.wav"] for n in range(9)],
+        True,
+    ),
     "dev": (
         "FSD50K.ground_truth/dev.csv",
         [["fname", "labels", "mids", "split"]]
@@ -126,8 +132,8 @@ def write(kind: str, root: Path) -> Source:
     shared = {"root": str(root), "limits": LIMITS}
     if kind in {"segments", "classes"}:
         return tiny_source(root)
-    if kind == "csv":
-        return CSV(root=str(root / "clips.csv"), limits=LIMITS)
+    if kind in {"csv", "birdnet"}:
+        return CSV(root=str(root / TABLES[kind][0]), limits=LIMITS)
     return ESC50(**shared) if kind == "esc50" else FSD50K(**shared)
 
 
@@ -216,6 +222,31 @@ DAMAGES = {
     "separators": put(",;\t"),
     "path": put("../../../../dev/zero"),
 }
+
+
+LABELS = "".join(f"{n}.5\t{n}.75\t{'ab'[n % 2]}, c\n\\\t200.0\t3000.0\n" for n in range(9))
+RAVEN = "Selection\tView\tBegin Time (s)\tEnd Time (s)\tSpecies\n" + "".join(
+    f"{n}\tSpectrogram 1\t{n}.5\t{n}.75\t{'ab'[n % 2]}\n" for n in range(9)
+)
+
+
+@pytest.mark.parametrize("program", ["audacity", "raven"])
+def test_damaged_selections_in_a_folder_are_refused_in_one_sentence_or_read(program, tmp_path, tries, tally):
+    """One of two tables is damaged; where it is no longer taken for one, the other is read."""
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.wav").touch()
+        (tmp_path / f"{name}.txt").write_text(LABELS if program == "audacity" else RAVEN)
+    source = CSV(root=str(tmp_path), limits=LIMITS, group=".+")
+    expected, whole = source.read(), (tmp_path / "a.txt").read_bytes()
+    outcomes: Counter[str] = Counter()
+    for seed in range(tries(FULL // 3, least=len(DAMAGES))):
+        name, content = list(DAMAGES)[seed % len(DAMAGES)], bytearray(whole)
+        DAMAGES[name](content, random.Random(f"{program} {seed}"))
+        (tmp_path / "a.txt").write_bytes(content)
+        outcome = outcome_of(source, expected)
+        assert outcome in {"as before", "other rows", "refused in one sentence"}, f"{name}, seed {seed}"
+        outcomes[outcome] += 1
+    tally(f"damaged selections of {program} in a folder", outcomes)
 
 
 @pytest.mark.parametrize("kind", TABLES)
