@@ -161,6 +161,6 @@ def test_codes_of_less_than_two_dimensions_are_refused(value):
         random(code_dimensions=value)
 
 
-def test_projections_beyond_memory_are_refused(random):
+def test_projections_beyond_memory_are_refused():
     with pytest.raises(UserError, match=r"^clustering\.code_dimensions=1000000000 .* memory"):
         random(code_dimensions=1_000_000_000).check_dimensions(8)
