@@ -1,25 +1,23 @@
-"""A quiet machine for all tests, and fixtures of the tiny corpus; what they are made of is in `tiny`."""
+"""A quiet machine for all tests, and fixtures of the tiny corpus; what they are made of is in `tiny`.
+
+Fixtures import what they need, because the main process of xdist reads this file and runs no test: torch,
+Lightning and torchmetrics would take it several seconds.
+"""
 
 import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch and faiss; inherited by child processes
 
 import pytest
-import torch
-from compare import write_runs
-from compositions import remembering
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hypothesis import settings
-from runs import pretrain, run
-from tiny import build_tiny_tokenizer, tiny_source, write_tiny_audioset
 
-from audiotok.data.corpus.corpus import Corpus, open_corpus
-from audiotok.store import Store
-from audiotok.tokens.tokenizer import Tokenizer
+if TYPE_CHECKING:
+    from audiotok.data.corpus.corpus import Corpus
+    from audiotok.tokens.tokenizer import Tokenizer
 
 settings.register_profile("audiotok", deadline=None, derandomize=True)
 settings.load_profile("audiotok")
@@ -40,6 +38,10 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 @pytest.fixture(scope="session", autouse=True)
 def hermetic(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep caches in a folder of this session, W&B off the network, and torch on one core; compose once."""
+    import torch
+    from compositions import remembering
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
@@ -66,6 +68,8 @@ def hydra_logs_no_longer() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def plain_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A finished run of one epoch with the defaults of `runs.TINY`, and its metrics. Do not change it."""
+    from runs import run
+
     folder = tmp_path_factory.mktemp("plain")
     return folder, run(folder)
 
@@ -73,6 +77,8 @@ def plain_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str,
 @pytest.fixture(scope="session")
 def pretrained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A finished pretraining run of one epoch on the embedded data, and its metrics. Do not change it."""
+    from runs import pretrain
+
     folder = tmp_path_factory.mktemp("pretrained")
     return folder, pretrain(folder)
 
@@ -80,14 +86,21 @@ def pretrained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str
 @pytest.fixture(scope="session")
 def tiny_audioset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A corpus in AudioSet's layout: 1 s clips at 8 kHz whose labels are the tones that sound in them."""
+    from tiny import write_tiny_audioset
+
     root = tmp_path_factory.mktemp("tiny_audioset")
     write_tiny_audioset(root)
     return root
 
 
 @pytest.fixture(scope="session")
-def tiny_corpus(tiny_audioset: Path, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+def tiny_corpus(tiny_audioset: Path, tmp_path_factory: pytest.TempPathFactory) -> "Corpus":
     """The usable clips of `tiny_audioset`: 18 train, 6 val (A-F), 8 test. Do not change it."""
+    from tiny import tiny_source
+
+    from audiotok.data.corpus.corpus import open_corpus
+    from audiotok.store import Store
+
     return open_corpus(tiny_source(tiny_audioset), Store(tmp_path_factory.mktemp("tiny_corpus")))
 
 
@@ -97,12 +110,16 @@ def twelve_runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     All were tested on the same 40 clips of 10 classes.
     """
+    from compare import write_runs
+
     folder = tmp_path_factory.mktemp("twelve") / "runs"
     write_runs(folder, n_runs=12, n_clips=40, n_classes=10)
     return folder
 
 
 @pytest.fixture(scope="session")
-def tiny_tokenizer() -> Callable[..., Tokenizer]:
+def tiny_tokenizer() -> Callable[..., "Tokenizer"]:
     """Return `build_tiny_tokenizer`, which makes a new tokenizer at each call."""
+    from tiny import build_tiny_tokenizer
+
     return build_tiny_tokenizer

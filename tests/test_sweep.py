@@ -359,8 +359,10 @@ def test_another_sweep_does_not_overwrite_one(again, capsys):
     assert (folder / "1" / ".hydra" / "overrides.yaml").read_text() == overrides
 
 
-def test_two_jobs_at_a_time_fit_one_codebook_once(tmp_path):
+def test_two_jobs_at_a_time_fit_one_codebook_once(tmp_path, monkeypatch):
+    """The jobs are forked, because new processes would spend most of this test importing torch."""
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    monkeypatch.setattr("joblib.externals.loky.backend.context._DEFAULT_START_METHOD", "fork")
     cache = tmp_path / "cache"
     launcher = ("hydra/launcher=jobs", f"cache_dir={cache}")
     workers = ("loader.n_workers=1", "data.cache=none")  # processes of the jobs' own
@@ -372,8 +374,10 @@ def test_two_jobs_at_a_time_fit_one_codebook_once(tmp_path):
     assert logs.count("Reused ") == 1
 
 
-def test_submitit_runs_jobs_without_a_slurm(tmp_path):
-    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+def test_submitit_runs_jobs_without_a_slurm(tmp_path, monkeypatch):
+    """The job runs in this process, through submitit's executor for debugging."""
+    module = pytest.importorskip("hydra_plugins.hydra_submitit_launcher.submitit_launcher")
+    monkeypatch.setattr(module.LocalLauncher, "_EXECUTOR", "debug")
     rows = sweep(tmp_path, "hydra/launcher=slurm_local", "optimizer.lr=0.001")
     assert [row["error"] for row in rows] == [""]
 
