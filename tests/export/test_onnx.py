@@ -54,13 +54,11 @@ def test_onnx_scores_sounds_as_the_run_does(sounds, tmp_path):
     assert "onnxruntime" in (tmp_path / "export" / "README.md").read_text()
 
 
-def test_a_model_that_onnx_cannot_express_is_one_sentence(tmp_path, monkeypatch):
-    def fail(*_, **__):
-        raise RuntimeError("no such\nstep")
-
+def test_a_model_that_onnx_cannot_express_is_one_sentence(tmp_path):
+    """The LSTM packs sequences of several lengths, which torch's exporter does not follow."""
     made = build("lstm", "random")
-    monkeypatch.setattr("torch.onnx.export", fail)
-    words = r"^--to onnx cannot translate the model LSTM \(no such step\); choose --to hf\.$"
-    with pytest.raises(UserError, match=words):
+    words = r"^--to onnx cannot translate the model LSTM \([^\n\x1b]+\); choose --to hf\.$"
+    with pytest.raises(UserError, match=words) as refused:
         write_onnx(made.run, made.facts, tmp_path / "export")
+    assert len(str(refused.value)) < 200
     assert not (tmp_path / "export").exists()

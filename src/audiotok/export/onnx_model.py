@@ -1,6 +1,7 @@
 """An ONNX model of a run, and a JSON file that says how to use it."""
 
 import logging
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -17,6 +18,7 @@ from audiotok.export.card import Facts, card
 from audiotok.export.graph import Graph
 from audiotok.prediction.tagger import TrainedRun
 
+_COLOURS = re.compile(r"\x1b\[\d*m")  # in messages of torch
 _OPSET = 20
 _MOST_CLIPS = 4096  # in a batch
 _LOUD = ("torch.onnx", "torch.export", "onnxscript", "onnx_ir", "torch._subclasses")  # loggers
@@ -59,9 +61,9 @@ def _program(run: TrainedRun, n_samples: int) -> Any:
                 verbose=False,
             )
     except Exception as error:  # of torch's exporter, which raises whatever a step raises
-        name = type(run.model).__name__
+        name, said = type(run.model).__name__, _COLOURS.sub("", str(error)).partition(". ")[0]
         raise UserError(
-            f"--to onnx cannot translate the model {name} ({shorten(str(error), 200)}); choose --to hf."
+            f"--to onnx cannot translate the model {name} ({shorten(said, 200)}); choose --to hf."
         ) from error
 
 
