@@ -24,6 +24,7 @@ from audiotok.loader.training_clips import CorpusClips
 from audiotok.loader.waveforms import WaveformReader
 from audiotok.programs import config_folder
 from audiotok.store import Store
+from audiotok.tokens.likeness import token_colours
 from audiotok.tokens.tokenizer import Tokenizer
 from audiotok.tokens.vocabulary import fit_or_load
 
@@ -83,39 +84,30 @@ def draw_spectrogram(axes: Axes, log_mel: np.ndarray, features: LogMel) -> None:
         vmin=loudest - 90,
         vmax=loudest,
     )
-    axes.set_yticks([mel_bin(features, 1000 * khz) for khz in KILOHERTZ], [f"{khz:g}" for khz in KILOHERTZ])
-    axes.set_ylim(top=mel_bin(features, 1000 * KILOHERTZ[-1]))  # half the sample rate of the files
+    bins = np.interp([1000 * khz for khz in KILOHERTZ], features.bin_hertz, np.arange(features.n_bins))
+    axes.set_yticks(bins, [f"{khz:g}" for khz in KILOHERTZ])
+    axes.set_ylim(top=bins[-1])  # half the sample rate of the files
     axes.set_ylabel("kHz")
-
-
-def mel_bin(features: LogMel, hertz: float) -> float:
-    """Return the mel bin, not rounded, that is centred on a frequency (HTK's mel scale, from 0 Hz)."""
-    mel = np.log10(1 + np.array([hertz, features.sample_rate / 2]) / 700)
-    return mel[0] / mel[1] * (features.n_bins + 1) - 1
 
 
 def draw_tokens(axes: Axes, tokens: np.ndarray, tokenizer: Tokenizer) -> None:
     """Draw tokens (T, Q), one row per codebook, each centred on its time and as wide as a stride.
 
-    The number of a centroid has no meaning, so its colour is its rank along the first dimension of its
-    codebook.
+    Their colours are those of `audiotok.tokens.likeness`.
     """
     features, n_clusters = tokenizer.features, tokenizer.codebooks.n_clusters
-    ranks = tokenizer.codebooks.centroids[..., 0].argsort(1).argsort(1).numpy()  # (Q, K)
+    pixels = token_colours(tokens, tokenizer.codebooks.centroids.numpy())  # (Q, T, 3)
     token_seconds = features.stride * features.spectrogram.hop_length / features.sample_rate
     right = (len(tokens) - 0.5) * token_seconds
     axes.imshow(
-        np.take_along_axis(ranks, tokens.T, 1),
+        pixels,
         aspect="auto",
         interpolation="nearest",
-        cmap="Spectral",
-        extent=(-0.5 * token_seconds, right, len(ranks) + 0.5, 0.5),
-        vmin=0,
-        vmax=n_clusters - 1,
+        extent=(-0.5 * token_seconds, right, len(pixels) + 0.5, 0.5),
     )
     axes.set_xlim(0, right)
-    step = max(1, len(ranks) // 8)
-    axes.set_yticks(range(step, len(ranks) + 1, step))
+    step = max(1, len(pixels) // 8)
+    axes.set_yticks(range(step, len(pixels) + 1, step))
     axes.set_ylabel("codebook")
     axes.set_xlabel("s")
     axes.set_title(

@@ -24,7 +24,7 @@ def help_of(capsys, monkeypatch):
     return lines
 
 
-@pytest.mark.parametrize("program", ["train", "pretrain", "prepare", "doctor", "evaluate"])
+@pytest.mark.parametrize("program", ["train", "pretrain", "prepare", "doctor", "evaluate", "explore"])
 def test_every_key_is_listed_and_no_private_one(help_of, program):
     with initialize_config_dir(str(FOLDER[0]), version_base="1.3"):
         config = OmegaConf.to_container(compose(program), resolve=False)

@@ -10,6 +10,7 @@ Reading order, which is import order (a file imports only from those above it)::
     padding     which positions of a batch are padding
     disk        files written whole, and read within limits
     nodes       dictionaries that name a class and its arguments: described, checked, built
+    page        HTML pages that need no network: what they share
     engine      map a function over the parts of a corpus, on this machine or on a cluster
     kinds       the kinds of cache entries, with their sidecars and versions
     store       the cache: folders of computed results, keyed by their content
@@ -29,12 +30,13 @@ Reading order, which is import order (a file imports only from those above it)::
     prediction  your own sounds, tagged by a finished run
     demo        a finished run on a page in the browser
     evaluation  a finished run, scored on any data
+    explore     tokens, clips and classes of a run, seen and heard in one page
     export      a finished run for transformers, or as an ONNX model
     compare     runs compared in one page
     download    corpora from the network
     follower    a further process of a run on several devices
     inventory   what the cache holds
-    programs    train, pretrain, prepare, doctor and evaluate, as Hydra programs
+    programs    train, pretrain, prepare, doctor, evaluate and explore, as Hydra programs
     sweep       checks before a sweep, tables after it
     cli         the command `audiotok`
 

@@ -13,8 +13,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from audiotok.errors import UserError
 from audiotok.run.trained import find_trained
 
@@ -96,10 +94,11 @@ class Demo:
     def look(self, file: str | None) -> tuple[Any, ...]:
         """Return what the page shows of a sound: tags, detections, the picture, and tokens."""
         import gradio
+        from PIL import Image
 
         from audiotok.data.recording import Recording, cut
-        from audiotok.logger.picture import picture
         from audiotok.prediction.picture import draw
+        from audiotok.tokens.likeness import token_colours
 
         if file is None:
             return {}, [], None, None
@@ -117,8 +116,9 @@ class Demo:
         _, first = next(cut(recording.blocks(rate), *self.run.cutting()))
         read = self.run.tokens(first, rate)
         tokens = read.tokens[0, : read.lengths[0]]  # (T, Q)
-        rows_of_tokens = picture(tokens.T.astype(np.float64), _TOKENS_SIZE[1])
-        return tags, rows, picture_path, rows_of_tokens.resize(_TOKENS_SIZE, 0)  # nearest neighbours
+        pixels = token_colours(tokens, self.run.tokenizer.codebooks.centroids.cpu().numpy())
+        of_tokens = Image.fromarray(pixels).resize(_TOKENS_SIZE, Image.Resampling.NEAREST)
+        return tags, rows, picture_path, of_tokens
 
     def _build(self, name: str) -> Any:
         import gradio

@@ -15,9 +15,8 @@ ASKED: list[tuple[str, tuple[Any, ...]]] = []
 class Recorder(RunLogger):
     """Remember what was asked for."""
 
-    n_examples = 2
-
-    def __init__(self, *, destination: Destination) -> None:
+    def __init__(self, *, n_examples: int = 0, destination: Destination) -> None:
+        self.n_examples = n_examples
         ASKED[:] = [("name", (destination.name,))]
 
     def __getattribute__(self, name: str) -> Any:
@@ -27,7 +26,7 @@ class Recorder(RunLogger):
 
 
 def test_a_run_shows_a_logger_all_that_it_has(tmp_path):
-    metrics = run(tmp_path, f"+logger._target_={__name__}.Recorder")
+    metrics = run(tmp_path, f"logger._target_={__name__}.Recorder", "logger.n_examples=2")
     asked = dict(ASKED)
     assert [name for name, _ in ASKED] == [
         "name",
@@ -45,13 +44,14 @@ def test_a_run_shows_a_logger_all_that_it_has(tmp_path):
     assert "clustering.n_clusters=8" in asked["name"][0]
     assert asked["log_settings"][0]["provenance"]["program"] == "train"
     assert asked["show_vocabulary_use"][0].shape == (24, 8)
-    assert asked["show_vocabulary"][0].shape == (24, 8, 1)
+    assert asked["show_vocabulary"][0].codebooks.centroids.shape == (24, 8, 1)
     name, columns, rows = asked["log_table"]
     assert (name, len(rows)) == ("test/per_class", metrics["n_classes"])
     assert all(len(row) == len(columns) for row in rows)
-    examples, n_clusters = asked["show_examples"]
-    assert (len(examples), n_clusters) == (2, 8)
+    [examples] = asked["show_examples"]
+    assert len(examples) == 2
     assert np.max(examples[0].tokens) < 8
+    assert len(list((tmp_path / "examples").glob("*.flac"))) == 2
     assert asked["log_scores"][0]["seconds/train"] == metrics["seconds/train"]
     assert asked["keep_checkpoint"] == (tmp_path / "checkpoints" / "best.ckpt", metrics["centroid_key"])
     assert asked["finish"] == (True,)
@@ -59,11 +59,11 @@ def test_a_run_shows_a_logger_all_that_it_has(tmp_path):
 
 def test_a_run_that_fails_finishes_its_logger_as_failed(tmp_path):
     with pytest.raises(SystemExit):
-        run(tmp_path, f"+logger._target_={__name__}.Recorder", "model.num_heads=3")
+        run(tmp_path, f"logger._target_={__name__}.Recorder", "model.num_heads=3")
     assert ASKED[-1] == ("finish", (False,))
 
 
 def test_what_is_not_a_logger_is_refused_in_a_sentence(tmp_path, capsys):
     with pytest.raises(SystemExit):
-        run(tmp_path, "+logger._target_=builtins.dict")
+        run(tmp_path, "logger._target_=builtins.dict")
     assert "logger._target_=builtins.dict is not a RunLogger; " in capsys.readouterr().out

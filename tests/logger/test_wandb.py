@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import numpy as np
 import pytest
 import wandb
 from runs import SYNTHETIC, TINY, command
+from wandb.sdk.artifacts.artifact import Artifact
+from wandb.sdk.data_types._private import MEDIA_TMP
 
 from audiotok.logger.wandb import has_api_key
 
@@ -130,7 +133,7 @@ def test_examples_can_be_seen_and_listened_to(logged):
     folder, _ = logged
     files = folder.glob("wandb/offline-run-*/files/media/table/test/examples_*.table.json")
     [table] = [json.loads(path.read_text()) for path in files]
-    assert table["columns"] == ["id", "sound", "spectrogram", "tokens", "labels", "predicted"]
+    assert table["columns"] == ["id", "sound", "picture", "labels", "predicted"]
     assert len(table["data"]) == 3
     ids = set(np.load(folder / "predictions.npz")["ids"].tolist())
     for id_, *_, labels, predicted in table["data"]:
@@ -140,7 +143,25 @@ def test_examples_can_be_seen_and_listened_to(logged):
     [artifact] = [record for record in records(folder, "artifact") if "examples" in record["name"]]
     kinds = Counter(Path(entry["path"]).parts[:2] for entry in artifact["manifest"]["contents"])
     assert kinds["media", "audio"] == 3
-    assert kinds["media", "images"] == 6  # spectrograms and tokens
+    assert kinds["media", "images"] == 3
+    assert len(list((folder / "examples").glob("*.png"))) == 3
+
+
+def test_working_files_stay_in_the_folder_of_the_run(logged):
+    folder, _ = logged
+    assert Path(MEDIA_TMP.name).is_relative_to(folder / "wandb")
+    assert Path(Artifact._TMP_DIR.name).is_relative_to(folder / "wandb")
+    assert not (folder / "wandb" / "staging").exists()
+    assert "WANDB_DATA_DIR" not in os.environ
+
+
+def test_what_is_known_once_has_no_history(logged):
+    history = [
+        record for record in map(json.loads, inspect(logged[0]).splitlines()) if record["type"] == "history"
+    ]
+    assert history
+    assert "seconds/train" not in json.dumps(history)
+    assert "vocabulary/variance_kept" not in json.dumps(history)
 
 
 def test_centroids_and_their_use_are_shown(logged):

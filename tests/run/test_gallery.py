@@ -1,10 +1,16 @@
 """Test clips to look at: what is shown of them is what was scored."""
 
+import json
+
+import numpy as np
+import soundfile
 import torch
+from PIL import Image
 from tiny import fit_vocabulary
 
 from audiotok.loader.waveforms import WaveformReader
-from audiotok.run.gallery import choose_examples
+from audiotok.run.folder import RunFolder
+from audiotok.run.gallery import choose_examples, write_examples
 from audiotok.store import Store
 from audiotok.training.calibration import Calibration
 from audiotok.training.predictions import Predictions
@@ -33,12 +39,30 @@ def test_an_example_is_a_clip_its_tokens_labels_and_likeliest_classes(tiny_corpu
         tokens, n_tokens = tokenizer(waveform[None], torch.tensor([n_samples]))
         assert torch.equal(torch.from_numpy(example.tokens), tokens[0, : n_tokens[0]])
         assert torch.equal(torch.from_numpy(example.waveform), waveform[:n_samples])
+        assert example.picture.width > example.picture.height > 0
         assert example.labels == [names[row % len(names)]]
         assert example.predicted[0] == (
             names[predictions.scores[row].argmax()],
             predictions.scores[row].max(),
         )
         assert len(example.predicted) == 2
+    check_folder(RunFolder(tmp_path / "run"), examples)
+
+
+def check_folder(folder, examples) -> None:
+    for some in (examples, examples[:2]):  # the second time in place of the first
+        write_examples(folder, some)
+        names = {f"{n}.{ending}" for n in range(1, len(some) + 1) for ending in ("flac", "png", "json")}
+        assert {path.name for path in folder.examples.iterdir()} == names
+    for number, example in enumerate(examples[:2], 1):
+        sound, rate = soundfile.read(folder.examples / f"{number}.flac", dtype="float32")
+        assert rate == example.rate
+        np.testing.assert_allclose(sound, example.waveform.clip(-1, 1), atol=1 / 30_000)
+        about = json.loads((folder.examples / f"{number}.json").read_text())
+        assert (about["id"], about["labels"]) == (example.id, example.labels)
+        assert about["tokens"] == example.tokens.tolist()
+        with Image.open(folder.examples / f"{number}.png") as picture:
+            assert picture.size == example.picture.size
 
 
 def test_a_clip_that_is_gone_is_left_out(tiny_corpus, tiny_tokenizer, monkeypatch, caplog):

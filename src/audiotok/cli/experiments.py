@@ -1,4 +1,4 @@
-"""Verbs whose overrides Hydra reads: train, pretrain, prepare, doctor, evaluate, repeat."""
+"""Verbs whose overrides Hydra reads: train, pretrain, prepare, doctor, evaluate, explore, repeat."""
 
 import sys
 from pathlib import Path
@@ -14,6 +14,7 @@ _PROGRAMS = {  # these take Hydra overrides and have a --help of their own
     "pretrain": "Pretrain a model without labels, on masked tokens.",
     "prepare": "Check the clips of a corpus before training, and report on them.",
     "doctor": "Look for problems that would keep a run from learning.",
+    "explore": "Write a page about a run or a tokenizer: tokens, clips and classes, seen and heard.",
     "evaluate": "Score a finished run on any data: audiotok evaluate RUN data=OPTION data.root=PATH.",
 }
 

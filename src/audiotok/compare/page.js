@@ -1,10 +1,5 @@
 // The state of the page: which runs are shown and compared, and the plots that depend on it.
 
-async function unpacked(id) {
-  const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), (letter) => letter.charCodeAt(0));
-  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
-}
-
 function setUp(data) {
   const at = (id) => document.getElementById(id);
   const counted = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
@@ -102,9 +97,7 @@ async function main() {
     return caption("summary", "This browser is too old for this page; use one of 2023 or later.");
   }
   const plotAll = setUp(JSON.parse(await unpacked("packed-data")));
-  const plotly = document.createElement("script");
-  plotly.textContent = await unpacked("packed-plotly");
-  document.head.append(plotly);
+  await loadPlotly();
   plotAll();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", plotAll);
   document.body.dataset.ready = "";

@@ -1,17 +1,11 @@
 """The page: one HTML file that contains its data, its program and plotly, and needs no network.
 
-`page.html` is the frame, `page.css` the style, `table.js`, `plots.js` and `page.js` the program. Data and
-plotly.js are embedded as gzip in base64 and unpacked by the browser (DecompressionStream, in all browsers
-since 2023): plotly takes 2 MB instead of 4.8 MB.
+`page.html` is the frame, `page.css` the style, `table.js`, `plots.js` and `page.js` the program; what all
+pages share is in `audiotok.page`.
 """
 
-import base64
-import gzip
-import json
 import math
 from collections.abc import Iterable
-from importlib.resources import files
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +14,8 @@ import numpy as np
 from audiotok.compare.bootstrap import N_RESAMPLES, draw_resamples, resampled_map
 from audiotok.compare.importance import MIN_RUNS, importance
 from audiotok.compare.settings import Setting, differing
-from audiotok.disk.writing import write_text
 from audiotok.errors import UserError
+from audiotok.page.assembly import assemble, require, write_page
 from audiotok.run.jobs import COLUMNS
 from audiotok.run.reader import Run, find_runs, read_runs
 
@@ -47,29 +41,14 @@ def compare(folders: Iterable[Path], to: Path, metric: str) -> list[Run]:
         UserError: There are no runs, no run has the metric, a package is missing, or the page cannot be
             written.
     """
-    _require_extra()
+    require("compare", "compare", "plotly", "sklearn")
     runs = read_runs(find_runs(folders))
     names = sorted({name for run in runs for name in run.metrics})
     if metric not in names:
         known = f"they have {', '.join(names)}" if names else "their scores are missing or damaged"
         raise UserError(f"--metric={metric} is in none of the {len(runs)} runs; {known}.")
-    html = render(contents(runs, metric))
-    try:
-        write_text(to, html)
-    except OSError as error:
-        raise UserError(
-            f"--to={to} cannot be written ({error.strerror}); give a file in a folder that exists."
-        ) from error
+    write_page(to, render(contents(runs, metric)), "--to")
     return runs
-
-
-def _require_extra() -> None:
-    """Check for packages before any run is read."""
-    for package in ("plotly", "sklearn"):
-        if find_spec(package) is None:
-            raise UserError(
-                f"audiotok compare needs {package}, which is not installed; pip install 'audiotok[compare]'."
-            )
 
 
 def contents(runs: list[Run], metric: str) -> dict[str, Any]:
@@ -169,19 +148,5 @@ def _importance(settings: list[Setting], runs: list[Run], metric: str) -> dict[s
 
 
 def render(data: dict[str, Any]) -> str:
-    """Return the HTML of the page, with data, style, program and plotly in it."""
-    own, plotly = files("audiotok.compare"), files("plotly")
-    parts = {
-        "style": own.joinpath("page.css").read_text(encoding="utf-8"),
-        "program": "\n".join(own.joinpath(name).read_text(encoding="utf-8") for name in _PROGRAM),
-        "data": _packed(json.dumps(data, separators=(",", ":"), allow_nan=False).encode()),
-        "plotly": _packed(plotly.joinpath("package_data", "plotly.min.js").read_bytes()),
-    }
-    html = own.joinpath("page.html").read_text(encoding="utf-8")
-    for name, text in parts.items():
-        html = html.replace(f"/*{name}*/", text)
-    return html
-
-
-def _packed(content: bytes) -> str:
-    return base64.b64encode(gzip.compress(content, mtime=0)).decode("ascii")
+    """Return the HTML of the page."""
+    return assemble(__package__, _PROGRAM, data)

@@ -4,32 +4,6 @@ const MAX_INTERVALS = 40, MAX_AXES = 9, MAX_LEGEND = 8, N_CHANGED = 10;
 const PALETTE = ["#3f78d8", "#e2672f", "#1fa8a0", "#b04fc4", "#93a030", "#d94f70", "#7a6ff0", "#a87543"];
 const SCALE = ["#5a4fcf", "#3f78d8", "#2796c9", "#1fa8a0", "#4bb06a", "#93b03a", "#d39a2b", "#e2672f"];
 
-function color(name) {
-  return getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-}
-
-function draw(id, traces, layout) {
-  const grid = { gridcolor: color("line"), zerolinecolor: color("faint"), automargin: true };
-  const font = { family: "system-ui, sans-serif", size: 13, color: color("ink") };
-  const common = {
-    paper_bgcolor: color("paper"), plot_bgcolor: color("paper"), font, hovermode: "closest",
-    margin: { l: 55, r: 15, t: 10, b: 45 }, hoverlabel: { font: { size: 12 }, namelength: -1 },
-  };
-  const axes = { xaxis: { ...grid, ...layout.xaxis }, yaxis: { ...grid, ...layout.yaxis } };
-  const { height, ...rest } = layout;
-  document.getElementById(id).style.height = `${height}px`;  // set on the element, so that it stays when the window gets narrower
-  return Plotly.react(id, traces, { ...common, ...rest, ...axes }, { displayModeBar: false, responsive: true });
-}
-
-function clear(id) {
-  Plotly.purge(id);
-  document.getElementById(id).style.height = "";
-}
-
-function caption(id, text) {
-  document.getElementById(id).textContent = text;
-}
-
 function quantile(values, share) {
   const ranked = [...values].sort((x, y) => x - y);
   const place = share * (ranked.length - 1), below = Math.floor(place);

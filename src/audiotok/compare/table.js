@@ -1,4 +1,3 @@
-"use strict";
 // The table of runs: the text of its cells, the filter of its rows, and their order.
 // A row has name, members (runs), cells (one a column), sds (of scores, where several runs are averaged).
 
@@ -94,15 +93,6 @@ function sorted(rows, place, descending) {
   });
 }
 
-function element(tag, attributes = {}, ...children) {
-  const made = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) {
-    if (value !== undefined && value !== false) made.setAttribute(name, value === true ? "" : value);
-  }
-  made.append(...children);
-  return made;
-}
-
 function picker(letter, run, state) {
   const made = element("input", {
     type: "radio", name: letter, "aria-label": `${letter.toUpperCase()}: ${run.name}`, checked: state[letter] === run,
@@ -135,11 +125,6 @@ function headings(data, state) {
     return heading(place, column.label, column.key + implied, kinds.join(" "));
   });
   return element("tr", {}, ...letters, heading(-1, "run", "its folder", "name"), ...columns);
-}
-
-// Keep the end of a name, which distinguishes runs: the folders above them are often the same.
-function shortened(name, length = 34) {
-  return name.length > length ? `…${name.slice(1 - length)}` : name;
 }
 
 function tableRow(row, data, state) {

@@ -12,6 +12,7 @@ pretraining    the program `pretrain`
 preparation    the program `prepare`
 diagnosis      the program `doctor`
 evaluation     the program `evaluate`, before it starts
+exploration    the program `explore`, before it starts
 stored         the copy of a configuration that a run's folder keeps
 restoration    the trained parts of a finished run
 

@@ -99,6 +99,21 @@ class EvaluateRoot:
 
 
 @dataclass(frozen=True)
+class ExploreRoot:
+    """The keys at the root of `configs/explore.yaml`, and their types."""
+
+    groups: ClassVar[frozenset[str]] = frozenset()  # data may be those of the run
+    cache_dir: Text
+    run: Text
+    split: Literal["train", "val", "test", "all"]
+    n_clips: Count
+    n_heard: Count
+    to: Text | None
+    device: Text
+    trust: list[Text]
+
+
+@dataclass(frozen=True)
 class Training:
     """The ranges of keys of Lightning's trainer, which does not check them all; others it checks itself."""
 
@@ -114,12 +129,14 @@ class Training:
     limit_test_batches: Count | ShareAboveZero | None
 
 
-_ROOTS: dict[str, type[Root | PrepareRoot | EvaluateRoot]] = {  # by programs
+_Root = Root | PrepareRoot | EvaluateRoot | ExploreRoot
+_ROOTS: dict[str, type[_Root]] = {  # by programs
     "train": Root,
     "pretrain": PretrainRoot,
     "doctor": DoctorRoot,
     "prepare": PrepareRoot,
     "evaluate": EvaluateRoot,
+    "explore": ExploreRoot,
 }
 
 
@@ -151,7 +168,7 @@ def check_early(config: DictConfig, program: str) -> None:
         UserError: A value is of the wrong type, or a file is missing or lacks a column.
     """
     check(config, program, imported=False)
-    source = build_node(config.data)
+    source = build_node(config.data) if config.get("data") else None
     if isinstance(source, Source):  # a plugin may have written another class
         source.check_tables()
     if config.get("ckpt_path") and not Path(config.ckpt_path).is_file():
@@ -198,7 +215,7 @@ def check(config: DictConfig, program: str = "train", *, imported: bool = True) 
     _check_ranges("trainer", groups.get("trainer", {}), Training)
 
 
-def _check_groups(values: Mapping[str, Any], root: type[Root | PrepareRoot | EvaluateRoot]) -> None:
+def _check_groups(values: Mapping[str, Any], root: type[_Root]) -> None:
     """Check that every group that a program needs is a node that names something, and every callback too."""
     for group in sorted(root.groups):
         if not isinstance(values.get(group), dict) or "_target_" not in values[group]:

@@ -78,7 +78,7 @@ def report(parts: Parts, results: dict[str, Any], logger: RunLogger) -> None:
         {key: value for key, value in results.items() if key.startswith(("seconds/", "vocabulary/"))}
     )
     folder, vocabulary = parts.destination.folder, parts.vocabulary
-    logger.show_vocabulary(vocabulary.tokenizer.codebooks.centroids.cpu().numpy())
+    logger.show_vocabulary(vocabulary.tokenizer.cpu())
     logger.keep_vocabulary(folder.vocabulary, vocabulary.key)
     logger.keep_checkpoint(folder.best, vocabulary.key)
 

@@ -15,7 +15,7 @@ from audiotok.experiment.session import open_session
 from audiotok.nodes.trust import modules_of
 from audiotok.run.destination import Destination
 from audiotok.run.diagram import reliability_diagram
-from audiotok.run.gallery import choose_examples
+from audiotok.run.gallery import choose_examples, write_examples
 from audiotok.run.processes import followers
 from audiotok.run.results import COLUMNS, confusion, per_class, summary, write_results
 from audiotok.training.tagger import Tagger
@@ -67,7 +67,9 @@ def train(config: DictConfig, destination: Destination) -> dict[str, Any]:
                 logger.log_table("test/confusion", *confusion(parts.corpus, predictions))
             tokenizer = parts.vocabulary.tokenizer
             examples = choose_examples(parts.corpus, tokenizer, predictions, logger.n_examples)
-            logger.show_examples(examples, tokenizer.codebooks.n_clusters)
+            if examples:
+                write_examples(destination.folder, examples)
+                logger.show_examples(examples)
             report(parts, results, logger)
             lines = [choice(parts, results), *summary(parts.corpus, predictions, results)]
             for line in [*lines, _next_steps(destination)]:

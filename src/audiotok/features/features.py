@@ -110,6 +110,17 @@ class Features(Described, nn.Module, ABC):
         return int(self.n_frames_of(torch.tensor(self.n_slices(n_samples))))
 
     @property
+    def bin_hertz(self) -> np.ndarray | None:
+        """Centres of the bins of the analysis, ascending, Hz (n_bins,); None where they have none."""
+        return None
+
+    @property
+    def frame_seconds(self) -> float:
+        """From one frame to the next, s, to a few parts in ten thousand."""
+        span = 1000 * self.sample_rate  # samples; long enough for the rounding at both ends not to matter
+        return 1000 / (self.n_frames(2 * span) - self.n_frames(span))
+
+    @property
     def n_inputs(self) -> int:
         """Dimensions of a frame before `project`."""
         return self.n_bins

@@ -2,6 +2,7 @@
 
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -53,6 +54,11 @@ class MelFeatures(StackedFeatures):
     def analysis_settings(self) -> dict[str, object]:
         """The arguments that the spectrogram in dB depends on, whatever frames are made of it."""
         return {"kind": "logmel", **self.spectrogram.settings}
+
+    @property
+    def bin_hertz(self) -> np.ndarray:
+        """Centres of the mel bins, Hz (M,)."""
+        return self.spectrogram.centres
 
     def n_slices(self, n_samples: int) -> int:
         """Return how many mel frames a waveform of `n_samples` gives."""

@@ -2,6 +2,7 @@
 
 import warnings
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torchaudio.functional import melscale_fbanks
@@ -68,6 +69,7 @@ class MelSpectrogram(nn.Module):
         self.sample_rate, self.n_fft, self.hop_length = sample_rate, n_fft, hop_length
         self.n_mels, self.floor_db = n_mels, floor_db
         check_memory(12 * (n_fft // 2 + 1) * n_mels, f"features.n_fft={n_fft} with features.n_mels={n_mels}")
+        self.centres = _centres(f_min, f_max, n_mels)
         self.register_buffer("window", torch.hann_window(n_fft))
         filters = _mel_filters(n_fft, f_min, f_max, n_mels, sample_rate).repeat_interleave(2, 0)
         self.register_buffer("mel_filters", filters)
@@ -135,6 +137,12 @@ def _blocks(filters: Tensor) -> list[tuple[slice, slice]]:
         rows = filters[:, mels].any(1).nonzero()
         blocks.append((slice(int(rows[0]), int(rows[-1]) + 1), slice(int(mels[0]), int(mels[-1]) + 1)))
     return blocks
+
+
+def _centres(f_min: float, f_max: float, n_mels: int) -> np.ndarray:
+    """Return the frequency of each filter's peak, Hz (M,), on HTK's mel scale."""
+    low, high = 2595 * np.log10(1 + np.array([f_min, f_max]) / 700)
+    return 700 * (10 ** (np.linspace(low, high, n_mels + 2)[1:-1] / 2595) - 1)
 
 
 def _mel_filters(n_fft: int, f_min: float, f_max: float, n_mels: int, sample_rate: int) -> Tensor:

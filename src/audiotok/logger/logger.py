@@ -13,6 +13,7 @@ from PIL import Image
 from pytorch_lightning.loggers import Logger
 
 from audiotok.run.gallery import Example
+from audiotok.tokens.quantizer import Quantizer
 
 Row = Sequence[str | int | float | None]
 
@@ -22,7 +23,7 @@ class RunLogger:
 
     Attributes:
         lightning: The logger to which Lightning's trainer reports scores; False for none.
-        n_examples: How many test clips `show_examples` is given.
+        n_examples: How many test clips `show_examples` is given, and the run's folder keeps.
     """
 
     lightning: Logger | Literal[False] = False
@@ -32,7 +33,7 @@ class RunLogger:
         """Log the configuration of the run, and what follows from it."""
 
     def log_scores(self, scores: Mapping[str, float]) -> None:
-        """Log numbers that Lightning does not report by itself."""
+        """Log numbers that are known once, and have no step."""
 
     def log_table(self, name: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """Log a table."""
@@ -40,16 +41,11 @@ class RunLogger:
     def show_picture(self, name: str, picture: Image.Image) -> None:
         """Show a picture."""
 
-    def show_examples(self, examples: Sequence[Example], n_clusters: int) -> None:
-        """Show test clips that can be listened to.
+    def show_examples(self, examples: Sequence[Example]) -> None:
+        """Show test clips that can be listened to, at most `n_examples`."""
 
-        Args:
-            examples: At most `n_examples`.
-            n_clusters: Centroids per codebook, K.
-        """
-
-    def show_vocabulary(self, centroids: np.ndarray) -> None:
-        """Show the centroids (Q, K, dimensions of a codebook)."""
+    def show_vocabulary(self, tokenizer: Quantizer) -> None:
+        """Show what the centroids of a tokenizer on the CPU stand for."""
 
     def show_vocabulary_use(self, counts: np.ndarray) -> None:
         """Show how often each centroid occurred in the last epoch of training (Q, K)."""

@@ -6,7 +6,7 @@ W&B itself says whether somebody has logged in, and which names it takes. A serv
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,9 +21,11 @@ from wandb.sdk.lib import wbauth
 from audiotok.errors import UserError
 from audiotok.errors.ranges import Whole
 from audiotok.logger.logger import LightningLogger, Row
-from audiotok.logger.picture import picture
+from audiotok.logger.staging import Staging
 from audiotok.run.destination import Destination
 from audiotok.run.gallery import Example
+from audiotok.run.picture import tokens_picture
+from audiotok.tokens.quantizer import Quantizer
 
 log = logging.getLogger(__name__)
 Artifact = Literal["vocabulary", "checkpoint"]
@@ -69,6 +71,7 @@ class Wandb(LightningLogger):
         destination: Destination,
     ) -> None:
         self.n_examples, self.artifacts = n_examples, artifacts
+        self._staging = Staging(destination.folder.path / "wandb")
         _settle(destination.folder.path / "wandb")
         tags = list(tags)
         _check_name("project", project, project=project)
@@ -89,6 +92,10 @@ class Wandb(LightningLogger):
         self.run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
         super().__init__(WandbLogger(experiment=self.run))
 
+    def log_scores(self, scores: Mapping[str, float]) -> None:
+        """Log them in the summary alone: as a history of one step each would get a chart of its own."""
+        self.run.summary.update(dict(scores))
+
     def log_table(self, name: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
         """Log a table."""
         self.run.log({name: wandb.Table(columns=list(columns), data=[list(row) for row in rows])})
@@ -97,26 +104,22 @@ class Wandb(LightningLogger):
         """Show a picture."""
         self.run.log({name: wandb.Image(picture)})
 
-    def show_examples(self, examples: Sequence[Example], n_clusters: int) -> None:
+    def show_examples(self, examples: Sequence[Example]) -> None:
         """Show test clips as a table that can be listened to."""
-        if not examples:
-            return
-        table = wandb.Table(columns=["id", "sound", "spectrogram", "tokens", "labels", "predicted"])
+        table = wandb.Table(columns=["id", "sound", "picture", "labels", "predicted"])
         for example in examples:
             table.add_data(
                 example.id,
                 wandb.Audio(example.waveform, example.rate),
-                wandb.Image(picture(example.analysis.T, 128)),
-                wandb.Image(picture(example.tokens.T / n_clusters, 128)),
+                wandb.Image(example.picture),
                 ", ".join(example.labels),
                 ", ".join(f"{name} {probability:.2f}" for name, probability in example.predicted),
             )
         self.run.log({"test/examples": table})
 
-    def show_vocabulary(self, centroids: np.ndarray) -> None:
-        """Show the centroids as a picture, codebooks side by side, each by its own scale."""
-        books = [book / max(np.abs(book).max(), 1e-9) for book in centroids]
-        self.run.log({"vocabulary/centroids": wandb.Image(picture(np.concatenate(books, 1), 512))})
+    def show_vocabulary(self, tokenizer: Quantizer) -> None:
+        """Show the tokens of each codebook side by side, as spectra."""
+        self.show_picture("vocabulary/centroids", tokens_picture(tokenizer))
 
     def show_vocabulary_use(self, counts: np.ndarray) -> None:
         """Show a histogram of the use of centroids, 1 being the mean of a codebook."""
@@ -145,6 +148,7 @@ class Wandb(LightningLogger):
     def finish(self, succeeded: bool) -> None:
         """End the run with an exit code."""
         self.run.finish(exit_code=0 if succeeded else 1)
+        self._staging.close()
 
 
 def _settle(folder: Path) -> None:

@@ -11,7 +11,7 @@ command      the programs themselves
 repeating    `audiotok repeat`: a run's own configuration instead of `configs/`
 """
 
-from audiotok.programs.command import doctor, evaluate, prepare, pretrain, train
+from audiotok.programs.command import doctor, evaluate, explore, prepare, pretrain, train
 from audiotok.programs.options import config_folder
 
-__all__ = ["config_folder", "doctor", "evaluate", "prepare", "pretrain", "train"]
+__all__ = ["config_folder", "doctor", "evaluate", "explore", "prepare", "pretrain", "train"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from audiotok.data.reading.passwords import conceal
 from audiotok.errors import UserError
-from audiotok.run.trained import find_trained
+from audiotok.run.trained import find_trained, is_tokenizer
 
 # Flags of Hydra that take the argument after them.
 _WITH_A_VALUE = {"--cfg", "--config-dir", "--config-name", "--config-path", "--package"}
@@ -79,12 +79,18 @@ def with_data(arguments: Sequence[str]) -> list[str]:
     return [*chosen, f"data.root={quoted(paths[0])}", *rest]
 
 
-def with_run(arguments: Sequence[str], needed: bool = True) -> list[str]:
+def with_run(
+    verb: str, arguments: Sequence[str], *, needed: bool = True, with_data: bool = True
+) -> list[str]:
     """Return overrides with `run=PATH` for the first argument that is a path alone: a finished run.
 
+    A verb that needs no data also takes the folder of a tokenizer.
+
     Args:
+        verb: What the run is for, `evaluate` for example.
         arguments: Overrides, among which should be that path, and data.
-        needed: Whether a run and data must be there, as they must unless help is asked for.
+        needed: Whether a run must be there, as it must unless help is asked for.
+        with_data: Whether data must be there too.
 
     Raises:
         UserError: One is missing, or the path is not that of a finished run.
@@ -95,12 +101,13 @@ def with_run(arguments: Sequence[str], needed: bool = True) -> list[str]:
     if not needed:
         return [*given, *rest]
     if not paths and not any(argument.startswith("run=") for argument in rest):
-        raise UserError("audiotok evaluate needs a finished run; write audiotok evaluate RUN data=OPTION.")
-    if paths:
+        data = " data=OPTION" if with_data else ""
+        raise UserError(f"audiotok {verb} needs a finished run; write audiotok {verb} RUN{data}.")
+    if paths and (with_data or not is_tokenizer(Path(paths[0]).expanduser())):
         find_trained(Path(paths[0]).expanduser())
-    if not paths[1:] and not any(argument.startswith("data=") for argument in rest):
+    if with_data and not paths[1:] and not any(argument.startswith("data=") for argument in rest):
         raise UserError(
-            "audiotok evaluate needs data; add data=OPTION data.root=PATH, or the path of a folder or table."
+            f"audiotok {verb} needs data; add data=OPTION data.root=PATH, or the path of a folder or table."
         )
     return [*given, *rest]
 

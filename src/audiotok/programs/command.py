@@ -51,8 +51,9 @@ def program(name: str, job: str = "run") -> Callable[[], None]:
         try:
             check_flags(sys.argv[1:])
             flags, overrides = split(sys.argv[1:])
-            if name == "evaluate":
-                overrides = with_run(overrides, needed=not {*flags} & {*_HELP, *_VERSION, *_SHOWING})
+            if name in ("evaluate", "explore"):
+                is_shown = bool({*flags} & {*_HELP, *_VERSION, *_SHOWING})
+                overrides = with_run(name, overrides, needed=not is_shown, with_data=name == "evaluate")
             overrides = without_passwords(with_data(overrides))
             folders = config_folders(flags)
             check_plugins(overrides)
@@ -120,4 +121,4 @@ def _say(text: str, stream: TextIO | None = None) -> None:
 
 
 train, pretrain, prepare = program("train"), program("pretrain"), program("prepare")
-doctor, evaluate = program("doctor", "examine"), program("evaluate")
+doctor, evaluate, explore = program("doctor", "examine"), program("evaluate"), program("explore")

@@ -92,6 +92,10 @@ def _program(name: str) -> Callable[[DictConfig, Destination], dict[str, Any]]:
         from audiotok.evaluation.program import evaluate
 
         return evaluate
+    if name == "explore":
+        from audiotok.explore.program import explore
+
+        return explore
     function: Callable[[DictConfig, Destination], dict[str, Any]] = getattr(experiment, name)
     return function
 
@@ -129,7 +133,7 @@ def _optimized(config: DictConfig, results: dict[str, Any], folder: RunFolder) -
 
 def _how_to_go_on(folder: RunFolder, program: str, in_sweep: bool, stopped: Stopped) -> str:
     """Say how a run that was stopped goes on; a sweep says so itself, once for all jobs."""
-    if in_sweep or program in ("doctor", "evaluate"):
+    if in_sweep or program in ("doctor", "evaluate", "explore"):
         return ""
     if not folder.last.exists():
         return "; the same command begins again, with what is in the cache"

@@ -15,8 +15,10 @@ A run's folder holds
     skipped.csv             clips that are listed and cannot be used
     checkpoints/            best.ckpt and last.ckpt
     vocabulary/             the centroids and what they were fitted to
+    examples/               test clips with sound, picture and tokens, if asked for
     doctor.json             findings of `audiotok doctor`
     report.json             report of `audiotok prepare`
+    explore.html            page of `audiotok explore`
     error.txt               why the run failed
     checksums.json          of the text files above (see `sums`)
     .hydra/overrides.yaml   what the command line changed, written by Hydra
@@ -140,6 +142,11 @@ class RunFolder:
         return self.path / "vocabulary"
 
     @property
+    def examples(self) -> Path:
+        """Folder of test clips to look at and listen to."""
+        return self.path / "examples"
+
+    @property
     def doctor(self) -> Path:
         """Findings of `audiotok doctor`."""
         return self.path / "doctor.json"
@@ -148,6 +155,11 @@ class RunFolder:
     def report(self) -> Path:
         """Report of `audiotok prepare`."""
         return self.path / "report.json"
+
+    @property
+    def page(self) -> Path:
+        """Page of `audiotok explore`."""
+        return self.path / "explore.html"
 
     @property
     def error(self) -> Path:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from audiotok.errors import UserError
 from audiotok.run.folder import RunFolder
+from audiotok.tokens.sidecar import folder_of
 
 
 class Trained(NamedTuple):
@@ -42,6 +43,19 @@ def find_trained(path: Path) -> Trained:
     if program == "pretrain":
         raise without_classes(folder)
     return found
+
+
+def is_tokenizer(path: Path) -> bool:
+    """Tell whether a path is a folder with a tokenizer and no tagger: of a tokenizer, or of a pretraining run."""
+    folder = RunFolder(path)
+    with suppress(OSError, ValueError):  # told where the configuration is read
+        if folder.best.is_file() and folder.program == "train":
+            return False
+    try:
+        folder_of(path)
+    except UserError:
+        return False
+    return True
 
 
 def without_classes(folder: RunFolder) -> UserError:
