@@ -100,7 +100,7 @@ def _stored_data(path: Path, trust: Sequence[str]) -> dict[str, Any] | None:
 
 
 def _clip_seconds(path: Path) -> float | None:
-    """Return the length of the clips of a run or a tokenizer, s; None if it says none, which is told later."""
+    """Return the length of the clips of a run or a tokenizer, s; None if it says none, told later."""
     seconds: Any = None
     if is_tokenizer(path):
         with suppress(StaleError):

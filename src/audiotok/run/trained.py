@@ -46,7 +46,7 @@ def find_trained(path: Path) -> Trained:
 
 
 def is_tokenizer(path: Path) -> bool:
-    """Tell whether a path is a folder with a tokenizer and no tagger: of a tokenizer, or of a pretraining run."""
+    """Tell whether a folder has a tokenizer and no tagger: that of a tokenizer or of a pretraining run."""
     folder = RunFolder(path)
     with suppress(OSError, ValueError):  # told where the configuration is read
         if folder.best.is_file() and folder.program == "train":
