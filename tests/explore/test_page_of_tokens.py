@@ -56,6 +56,9 @@ def test_counts_are_of_all_clips_and_the_heard_ones_are_new_to_the_run(contents,
     for clip in contents["clips"]:
         assert len(numbers(clip["tokens"], np.uint16)) == clip["n_tokens"] * contents["n_codebooks"]
         assert clip["tags"][0][1] >= clip["tags"][-1][1]
+        assert len(numbers(clip["decoded_spectrogram"], np.uint8)) == len(
+            numbers(clip["spectrogram"], np.uint8)
+        )
 
 
 def test_best_clips_are_above_worst_ones_and_have_the_class(contents, plain_run):
@@ -79,6 +82,7 @@ def test_a_tokenizer_alone_shows_its_vocabulary(plain_run, tmp_path):
     shown = contents_of(tmp_path / "out" / "explore.html")
     assert (shown["name"], shown["n_clusters"]) == ("tokenizer", 8)
     assert "clips" not in shown
+    assert shown["decoded"]["n_bins"] == len(shown["decoded_hertz"]) == 16
     ranks = numbers(shown["ranks"], np.uint16).reshape(24, 8)
     assert np.sort(ranks, 1).tolist() == [list(range(8))] * 24
 
@@ -118,6 +122,10 @@ def check_page(page) -> None:
     page.wait_for_function("() => parseFloat(document.getElementById('time').textContent) > 0.1")
     page.click("#play-moments")
     page.wait_for_function("() => document.getElementById('moment').textContent.startsWith('1 of')")
+    page.click("#play-decoded")
+    page.wait_for_function("() => document.getElementById('moment').textContent.startsWith('1 of')")
+    page.keyboard.press("d")
+    assert page.is_checked("input[value=decoded]")
     page.click("#play-spectrum")
     title = page.text_content("#token-title")
     page.focus("#vocabulary-picture")

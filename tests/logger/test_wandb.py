@@ -133,7 +133,7 @@ def test_examples_can_be_seen_and_listened_to(logged):
     folder, _ = logged
     files = folder.glob("wandb/offline-run-*/files/media/table/test/examples_*.table.json")
     [table] = [json.loads(path.read_text()) for path in files]
-    assert table["columns"] == ["id", "sound", "picture", "labels", "predicted"]
+    assert table["columns"] == ["id", "sound", "decoded", "picture", "labels", "predicted"]
     assert len(table["data"]) == 3
     ids = set(np.load(folder / "predictions.npz")["ids"].tolist())
     for id_, *_, labels, predicted in table["data"]:
@@ -142,7 +142,7 @@ def test_examples_can_be_seen_and_listened_to(logged):
         assert predicted.count(",") >= 4
     [artifact] = [record for record in records(folder, "artifact") if "examples" in record["name"]]
     kinds = Counter(Path(entry["path"]).parts[:2] for entry in artifact["manifest"]["contents"])
-    assert kinds["media", "audio"] == 3
+    assert kinds["media", "audio"] == 6  # original and decoded
     assert kinds["media", "images"] == 3
     assert len(list((folder / "examples").glob("*.png"))) == 3
 

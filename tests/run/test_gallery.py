@@ -53,6 +53,7 @@ def check_folder(folder, examples) -> None:
     for some in (examples, examples[:2]):  # the second time in place of the first
         write_examples(folder, some)
         names = {f"{n}.{ending}" for n in range(1, len(some) + 1) for ending in ("flac", "png", "json")}
+        names |= {f"{n}_decoded.flac" for n in range(1, len(some) + 1)}
         assert {path.name for path in folder.examples.iterdir()} == names
     for number, example in enumerate(examples[:2], 1):
         sound, rate = soundfile.read(folder.examples / f"{number}.flac", dtype="float32")

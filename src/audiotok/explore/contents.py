@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
+from torch.nn import functional as F
 
 from audiotok.clustering.codebooks import Codebooks
 from audiotok.data.clip import SoundClass
@@ -16,7 +18,7 @@ from audiotok.explore.subject import Subject
 from audiotok.loader.waveforms import WaveformReader
 from audiotok.run.picture import light
 from audiotok.tokens.likeness import colours, places, ranks
-from audiotok.tokens.spectra import decoded_spectra
+from audiotok.tokens.spectra import decoded_sound, decoded_spectra
 
 _N_NEIGHBOURS, _N_CLASSES, _N_TELLING, _N_EXTREMES, _N_TAGS = 8, 3, 16, 4, 5
 _MOST_SECONDS = 800.0  # of sound in the page
@@ -97,7 +99,7 @@ def _heard(subject: Subject, clips: Clips, heard: list[int]) -> tuple[list[dict[
     for place in heard:
         clip = clips.catalogue[place]
         waveform, n_samples = reader.waveform(clip)
-        scores = clips.scores[place]
+        sound, scores = waveform[:n_samples].numpy(), clips.scores[place]
         made.append(
             {
                 "place": place,
@@ -110,11 +112,21 @@ def _heard(subject: Subject, clips: Clips, heard: list[int]) -> tuple[list[dict[
                 "n_tokens": len(clips.tokens[place]),
                 "sound": len(sounds),
                 **_pictured("spectrogram", spectrogram(subject.shown, waveform, n_samples)),
-                "peaks": _packed(peaks(waveform[:n_samples].numpy()), np.uint8),
+                "peaks": _packed(peaks(sound), np.uint8),
             }
         )
-        sounds.append(as_mp3(waveform[:n_samples].numpy(), rate))
+        sounds.append(as_mp3(sound, rate))
+        decoded = decoded_sound(subject.tokenizer, clips.tokens[place], sound)
+        if decoded is not None:
+            shown = spectrogram(subject.shown, _as_long(decoded, waveform), n_samples)
+            made[-1] |= {"decoded": len(sounds), **_pictured("decoded_spectrogram", shown)}
+            sounds.append(as_mp3(decoded, rate))
     return made, sounds
+
+
+def _as_long(sound: np.ndarray, waveform: torch.Tensor) -> torch.Tensor:
+    """Return a sound padded with zeros to the length of a waveform."""
+    return F.pad(torch.from_numpy(sound), (0, len(waveform) - len(sound)))
 
 
 def _classes(

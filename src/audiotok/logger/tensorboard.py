@@ -52,5 +52,7 @@ class TensorBoard(LightningLogger):
             name = f"test/examples/{number}"
             self._writer.add_image(name, np.asarray(example.picture), dataformats="HWC")
             self._writer.add_audio(name, example.waveform[None], sample_rate=example.rate)
+            if example.decoded is not None:
+                self._writer.add_audio(f"{name}/decoded", example.decoded[None], sample_rate=example.rate)
             predicted = ", ".join(f"{tag} {probability:.2f}" for tag, probability in example.predicted)
             self._writer.add_text(name, f"{example.id}: {', '.join(example.labels)}; predicted {predicted}")

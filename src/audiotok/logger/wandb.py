@@ -106,11 +106,12 @@ class Wandb(LightningLogger):
 
     def show_examples(self, examples: Sequence[Example]) -> None:
         """Show test clips as a table that can be listened to."""
-        table = wandb.Table(columns=["id", "sound", "picture", "labels", "predicted"])
+        table = wandb.Table(columns=["id", "sound", "decoded", "picture", "labels", "predicted"])
         for example in examples:
             table.add_data(
                 example.id,
                 wandb.Audio(example.waveform, example.rate),
+                None if example.decoded is None else wandb.Audio(example.decoded, example.rate),
                 wandb.Image(example.picture),
                 ", ".join(example.labels),
                 ", ".join(f"{name} {probability:.2f}" for name, probability in example.predicted),

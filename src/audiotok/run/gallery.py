@@ -1,7 +1,8 @@
 """A few test clips for people to judge: sound, picture, tokens, labels and predictions.
 
 A run keeps them in its folder `examples`, whatever its logger: of clip number 1, `1.flac` (its sound),
-`1.png` (its analysis above its tokens) and `1.json` (id, labels, predictions and tokens).
+`1_decoded.flac` (what its tokens say, where features can be turned back), `1.png` (its analysis above its
+tokens) and `1.json` (id, labels, predictions and tokens).
 """
 
 import json
@@ -20,6 +21,7 @@ from audiotok.errors import UserError
 from audiotok.loader.waveforms import WaveformReader
 from audiotok.run.folder import RunFolder
 from audiotok.run.picture import clip_picture
+from audiotok.tokens.spectra import decoded_sound
 from audiotok.tokens.tokenizer import Tokenizer
 from audiotok.training.predictions import Predictions
 
@@ -33,6 +35,7 @@ class Example:
     Args:
         id: Id of the clip.
         waveform: Its samples (S,), float32.
+        decoded: The sound that its tokens stand for (S,); None where features cannot be turned back.
         rate: Samples a second, Hz.
         picture: The analysis of its waveform, mel frames in dB for example, above its tokens.
         tokens: Its tokens (T, Q), int64.
@@ -43,6 +46,7 @@ class Example:
 
     id: str
     waveform: np.ndarray
+    decoded: np.ndarray | None
     rate: int
     picture: Image.Image
     tokens: np.ndarray
@@ -94,6 +98,7 @@ def choose_examples(
             Example(
                 clip.id,
                 waveform.numpy()[:n_samples],
+                decoded_sound(tokenizer, made, waveform.numpy()[:n_samples]),
                 features.sample_rate,
                 picture,
                 made,
@@ -114,6 +119,8 @@ def write_examples(folder: RunFolder, examples: Sequence[Example]) -> None:
     with replacing_folder(folder.examples) as temporary:
         for number, example in enumerate(examples, 1):
             soundfile.write(temporary / f"{number}.flac", example.waveform.clip(-1, 1), example.rate)
+            if example.decoded is not None:
+                soundfile.write(temporary / f"{number}_decoded.flac", example.decoded, example.rate)
             example.picture.save(temporary / f"{number}.png")
             about = {
                 "id": example.id,

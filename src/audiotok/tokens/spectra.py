@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from audiotok.clustering.codebooks import Codebooks
-from audiotok.tokens.quantizer import Quantizer
+from audiotok.tokens.quantizer import TOKEN_NOISE, Quantizer
 
 _TOGETHER = 512  # frames that are turned back at a time
 
@@ -20,11 +20,11 @@ def decoded_spectra(quantizer: Quantizer) -> np.ndarray | None:
         float32 (Q, K, bins); None where the features cannot be turned back.
     """
     features = quantizer.features
-    if not getattr(features, "invertible", False):
+    if not features.invertible:
         return None
     frames = token_frames(quantizer.codebooks)
     made = [
-        features.unproject(part[:, None], torch.ones(len(part), dtype=torch.long)).mean(1)  # type: ignore[operator]
+        features.unproject(part[:, None], torch.ones(len(part), dtype=torch.long), TOKEN_NOISE).mean(1)
         for part in frames.flatten(0, 1).split(_TOGETHER)
     ]
     return torch.cat(made).unflatten(0, frames.shape[:2]).float().numpy()
@@ -44,6 +44,27 @@ def token_frames(codebooks: Codebooks) -> torch.Tensor:
     parts = decoded - decoded.mean(1, keepdim=True)
     mean = decoded[0, 0] + (decoded.mean(1) - decoded[:, 0]).sum(0)
     return mean + parts
+
+
+@torch.no_grad()
+def decoded_sound(quantizer: Quantizer, tokens: np.ndarray, like: np.ndarray) -> np.ndarray | None:
+    """Return the sound that tokens stand for, as loud as the original: features may have lost its level.
+
+    Args:
+        quantizer: Fitted, on the CPU.
+        tokens: Of one sound (T, Q).
+        like: The original (S,).
+
+    Returns:
+        float32 (S,) within -1 .. 1; None where the features cannot be turned back.
+    """
+    if not quantizer.features.invertible:
+        return None
+    made = quantizer.resynthesize(torch.from_numpy(tokens)[None].long(), torch.tensor([len(tokens)]))[0]
+    sound = made.float().numpy()[: len(like)]
+    sound = np.pad(sound, (0, len(like) - len(sound)))
+    level = np.sqrt(np.square(like, dtype=np.float64).mean() / max(np.square(sound).mean(), 1e-20))
+    return (sound * level).clip(-1, 1).astype(np.float32)
 
 
 class MeanSpectra:
