@@ -3,6 +3,7 @@
 import ast
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from transformers import AutoModelForAudioClassification, dynamic_module_utils, 
 from untrained import KINDS, build
 
 from audiotok.data.clip import SoundClass
+from audiotok.export.bundle import bundle
 from audiotok.export.huggingface import write_huggingface
 from audiotok.export.parts import class_of
 
@@ -127,3 +129,10 @@ def test_the_card_says_what_there_is_and_no_path_of_this_machine(tmp_path):
 def test_a_config_of_a_stranger_names_no_other_code(name):
     with pytest.raises(ValueError, match=r"is not a class of audiotok; load the model with trust_remote"):
         class_of(name)
+
+
+def test_the_module_of_a_plugin_lies_in_the_folder(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "plugins")
+    files = bundle(["scalar.Scalar", "audiotok.features.logmel.LogMel", "audiotok.model.bag.Bag"])
+    assert "from .clustering_codebooks import Codebooks" in files["scalar.py"]
+    assert "from .scalar import Scalar" in "".join(files.values())
