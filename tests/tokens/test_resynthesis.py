@@ -1,15 +1,20 @@
 """From tokens back to sound."""
 
+import json
+
 import numpy as np
 import pytest
+import soundfile
 import torch
 from tiny import SAMPLE_RATE, TONES, build_tiny_tokenizer, tones
 from torch import Tensor
 
+from audiotok.cli import app
 from audiotok.clustering.random import Random
 from audiotok.errors import UserError
 from audiotok.features.features import Features
 from audiotok.features.griffin_lim import frequencies
+from audiotok.tokens.measures import spectral_distance
 from audiotok.tokens.quantizer import Quantizer
 
 
@@ -70,3 +75,48 @@ def test_features_that_cannot_be_heard_say_so():
         quantizer.features.unproject(torch.zeros(1, 2, 8), torch.tensor([2]))
     with pytest.raises(UserError, match="cannot be turned back"):
         quantizer.features.synthesize(torch.zeros(1, 2, 8), torch.tensor([2]))
+
+
+def test_first_codebooks_tell_less_than_all():
+    frames = torch.randn(4000, 8, generator=torch.Generator().manual_seed(0))
+    for clustering in ("product", "residual"):
+        codebooks = build_tiny_tokenizer(clustering, n_clusters=16).codebooks
+        codebooks.fit(frames.numpy())
+        tokens = codebooks.encode(frames)
+        torch.testing.assert_close(codebooks.decode_first(tokens, 4), codebooks.decode(tokens))
+        errors = [float((codebooks.decode_first(tokens, n) - frames).square().mean()) for n in range(1, 5)]
+        assert errors == sorted(errors, reverse=True), clustering
+
+
+def test_the_spectral_distance_is_its_formula():
+    generator = torch.Generator().manual_seed(0)
+    mel, other = (30 * torch.randn(2, 6, 4, generator=generator) - 50 for _ in range(2))
+    expected = []
+    for one, two, n in zip(mel.numpy(), other.numpy(), (6, 3), strict=True):
+        levels = [np.maximum(levels[:n] - levels[:n].max(), -40) for levels in (one, two)]
+        expected.append(np.sqrt(((levels[0] - levels[1]) ** 2).mean()))
+    assert spectral_distance(mel, other, torch.tensor([6, 3])) == pytest.approx(np.mean(expected), rel=1e-5)
+    assert spectral_distance(mel, mel - 20, torch.tensor([6, 3])) == pytest.approx(0, abs=1e-4)
+
+
+def test_listen_writes_what_is_kept(waveforms, tmp_path, capsys):
+    files = []
+    for n, wave in enumerate(waveforms):
+        files.append(tmp_path / f"{n}.wav")
+        soundfile.write(files[-1], wave.numpy(), SAMPLE_RATE)
+    build_tiny_tokenizer("residual", n_clusters=4).fit(files, 0.4).save(tmp_path / "tokenizer")
+    app(
+        ["listen", str(tmp_path / "tokenizer"), str(files[2]), "--to", str(tmp_path / "out")],
+        standalone_mode=False,
+    )
+    names = ["original", "mel", "tokens_first_1", "tokens_first_2", "tokens"]
+    for name in names:
+        sound, rate = soundfile.read(tmp_path / "out" / f"{name}.wav")
+        assert (rate, len(sound)) == (SAMPLE_RATE, 8000), name
+        assert np.sqrt((sound**2).mean()) == pytest.approx(
+            float(waveforms[2].square().mean().sqrt()), rel=0.1
+        )
+    kept = json.loads((tmp_path / "out" / "listen.json").read_text())["spectral_distance_db_by_codebooks"]
+    assert list(kept) == ["1", "2", "4"]
+    assert all(0 < distance < 20 for distance in kept.values())
+    assert "original.wav, mel.wav" in capsys.readouterr().out

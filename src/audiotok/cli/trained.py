@@ -1,4 +1,4 @@
-"""Verbs on a finished run: predict, export, demo."""
+"""Verbs on a finished run or a tokenizer: predict, export, demo, listen."""
 
 from pathlib import Path
 from typing import Annotated
@@ -110,3 +110,26 @@ def demo(
             page.wait()
         finally:
             page.close()
+
+
+@app.command()
+def listen(
+    tokenizer: Annotated[
+        Path, typer.Argument(metavar="TOKENIZER|RUN", help="The folder of a tokenizer, or of a run.")
+    ],
+    file: Annotated[Path, typer.Argument(help="An audio file.")],
+    to: Annotated[Path, typer.Option(help="The folder to write WAV files to.")],
+    trust: Trust = None,
+) -> None:
+    """Hear what tokens keep of a sound: the original, its mel frames, and its tokens turned back."""
+    from audiotok.tokens.listening import listen as hear
+    from audiotok.tokens.listening import write_heard
+    from audiotok.tokens.tokenizer import Tokenizer
+
+    with one_sentence():
+        loaded = Tokenizer.load(tokenizer, trust or ())
+        heard = hear(loaded, file)
+        written = write_heard(heard, to)
+    for n, distance in heard.distance_db.items():
+        console().print(f"{n:3} codebooks: spectral distance {distance:.2f} dB")
+    console().print(f"{', '.join(path.name for path in written)} are in {to}.")

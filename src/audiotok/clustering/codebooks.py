@@ -59,6 +59,16 @@ class Codebooks(Described, nn.Module, ABC):
     def decode(self, tokens: Tensor) -> Tensor:
         """Return the frames (..., D) that tokens (..., Q) stand for."""
 
+    @property
+    def are_ordered(self) -> bool:
+        """Whether the first few codebooks tell a frame by themselves: see `decode_first`."""
+        return False
+
+    def decode_first(self, tokens: Tensor, n_codebooks: int) -> Tensor:
+        """Return the frames (..., D) that the first codebooks tell of tokens (..., Q)."""
+        assert n_codebooks == self.n_codebooks, "these codebooks are not ordered"
+        return self.decode(tokens)
+
     def fit(self, frames: np.ndarray) -> None:
         """Fit the codebooks to a sample of frames, float32 (N, D), on the CPU.
 

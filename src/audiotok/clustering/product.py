@@ -58,3 +58,11 @@ class Product(LloydCodebooks):
     def decode(self, tokens: Tensor) -> Tensor:
         """Return the centroids of all codebooks, side by side: (..., Q) to (..., D)."""
         return torch.cat([book[tokens[..., q]] for q, book in enumerate(self.centroids)], -1)
+
+    are_ordered = True
+
+    def decode_first(self, tokens: Tensor, n_codebooks: int) -> Tensor:
+        """Return frames (..., D) with the mean centroid where the other codebooks would be."""
+        means = self.centroids[n_codebooks:].mean(1).flatten()
+        told = [book[tokens[..., q]] for q, book in enumerate(self.centroids[:n_codebooks])]
+        return torch.cat([*told, means.expand(*tokens.shape[:-1], -1)], -1)

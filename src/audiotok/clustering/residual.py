@@ -66,4 +66,11 @@ class Residual(LloydCodebooks):
 
     def decode(self, tokens: Tensor) -> Tensor:
         """Return the sum of the centroids of all codebooks: (..., Q) to (..., D)."""
-        return torch.stack([book[tokens[..., q]] for q, book in enumerate(self.centroids)]).sum(0)
+        return self.decode_first(tokens, self.n_codebooks)
+
+    are_ordered = True
+
+    def decode_first(self, tokens: Tensor, n_codebooks: int) -> Tensor:
+        """Return the sum of the centroids of the first codebooks: (..., Q) to (..., D)."""
+        books = self.centroids[:n_codebooks]
+        return torch.stack([book[tokens[..., q]] for q, book in enumerate(books)]).sum(0)

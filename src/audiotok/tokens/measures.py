@@ -4,7 +4,9 @@ import torch
 from torch import Tensor
 
 from audiotok.clustering.codebooks import PART, Codebooks
+from audiotok.padding import is_position
 
+_HEARD_DB = 40.0  # range below the loudest bin of a clip that a spectral distance is over, dB
 REPORTED = {  # about the frames that the codebooks were fitted to
     "n_clips",
     "n_frames",
@@ -65,3 +67,24 @@ def perplexities(counts: Tensor) -> Tensor:
     shares = counts.double() / counts.sum(1, keepdim=True).clamp(min=1)
     entropy = -(shares * shares.clamp(min=1e-300).log()).sum(1)
     return entropy.exp()
+
+
+def spectral_distance(mel: Tensor, other: Tensor, n_slices: Tensor) -> float:
+    """Return the log-spectral distance of mel frames in dB, averaged over clips, dB.
+
+    Of a clip it is √(mean (a − b)²) over all bins of all mel frames, where a and b are levels below the
+    loudest bin of each, and no lower than −40 dB: loudness and what cannot be heard beside it do not count.
+    Source, for spectra of one frame: A. Gray, J. Markel, "Distance measures for speech processing", 1976.
+
+    Args:
+        mel: (B, slices, M), dB.
+        other: (B, slices or more, M), dB.
+        n_slices: (B,), slices of each that are not padding.
+    """
+    counts = is_position(n_slices, mel.shape[1])[..., None]
+    levels = []
+    for one in (mel, other[:, : mel.shape[1]]):
+        highest = one.float().masked_fill(~counts, -torch.inf).amax((1, 2), keepdim=True)
+        levels.append((one.float() - highest).clamp(min=-_HEARD_DB))
+    squares = ((levels[0] - levels[1]).square() * counts).sum((1, 2))
+    return float((squares / (n_slices * mel.shape[2]).clamp(min=1)).sqrt().mean())

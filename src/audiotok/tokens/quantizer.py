@@ -106,16 +106,22 @@ class Quantizer(nn.Module):
         return self.read(*self.features.analyze(waveforms, n_samples), "tokens")
 
     @torch.no_grad()
-    def reconstruct(self, tokens: Tensor, n_frames: Tensor) -> Tensor:
+    def reconstruct(self, tokens: Tensor, n_frames: Tensor, n_codebooks: int | None = None) -> Tensor:
         """Turn tokens (B, T, Q) with n_frames (B,) back into an analysis (B, slices, bins).
 
         Tokens behind n_frames may be anything. See `Features.unproject` for the number of slices.
+
+        Args:
+            tokens: (B, T, Q)
+            n_frames: (B,)
+            n_codebooks: Codebooks that are listened to, from the first on; None for all.
 
         Raises:
             UserError: The features cannot be turned back.
         """
         counts = is_position(n_frames, tokens.shape[1])
-        frames = self.codebooks.decode(tokens.where(counts[..., None], 0))
+        tokens = tokens.where(counts[..., None], 0)
+        frames = self.codebooks.decode_first(tokens, n_codebooks or self.codebooks.n_codebooks)
         return self.features.unproject(frames, n_frames, TOKEN_NOISE)
 
     @torch.no_grad()

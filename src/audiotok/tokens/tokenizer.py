@@ -143,7 +143,7 @@ class Tokenizer(Quantizer):
         self._check_fitted()
         length = round((self.clip_seconds or 0) * self.features.sample_rate)
         device = self.codebooks.centroids.device
-        clips = _clips(recording.blocks(self.features.sample_rate), length)
+        clips = clips_of(recording.blocks(self.features.sample_rate), length)
         return torch.cat(
             [self.encode_clip(torch.from_numpy(clip).to(device), length).cpu() for clip in clips]
         )
@@ -275,7 +275,7 @@ class Tokenizer(Quantizer):
             raise UserError("The tokenizer has no centroids yet; call fit(files) first.")
 
 
-def _clips(blocks: Iterable[np.ndarray], length: int) -> Iterator[np.ndarray]:
+def clips_of(blocks: Iterable[np.ndarray], length: int) -> Iterator[np.ndarray]:
     """Cut a waveform that comes in blocks (some,) into clips (length,), and a rest that may be shorter."""
     held = np.zeros(0, np.float32)
     for block in blocks:
