@@ -72,8 +72,9 @@ def perplexities(counts: Tensor) -> Tensor:
 def spectral_distance(mel: Tensor, other: Tensor, n_slices: Tensor) -> float:
     """Return the log-spectral distance of mel frames in dB, averaged over clips, dB.
 
-    Of a clip it is √(mean (a − b)²) over all bins of all mel frames, where a and b are levels below the
-    loudest bin of each, and no lower than −40 dB: loudness and what cannot be heard beside it do not count.
+    Of a clip it is √(mean (a − b)²) over all bins of all mel frames: a is the level below the loudest bin, no
+    lower than −40 dB, and b the other's, raised so that its mean is that of a over the bins above −40 dB, and
+    limited as well. Loudness, and what cannot be heard beside the loudest, do not count.
     Source, for spectra of one frame: A. Gray, J. Markel, "Distance measures for speech processing", 1976.
 
     Args:
@@ -82,9 +83,10 @@ def spectral_distance(mel: Tensor, other: Tensor, n_slices: Tensor) -> float:
         n_slices: (B,), slices of each that are not padding.
     """
     counts = is_position(n_slices, mel.shape[1])[..., None]
-    levels = []
-    for one in (mel, other[:, : mel.shape[1]]):
-        highest = one.float().masked_fill(~counts, -torch.inf).amax((1, 2), keepdim=True)
-        levels.append((one.float() - highest).clamp(min=-_HEARD_DB))
-    squares = ((levels[0] - levels[1]).square() * counts).sum((1, 2))
+    one, two = mel.float(), other[:, : mel.shape[1]].float()
+    one = one - one.masked_fill(~counts, -torch.inf).amax((1, 2), keepdim=True)
+    heard = counts & (one > -_HEARD_DB)
+    two = two + ((one - two) * heard).sum((1, 2), keepdim=True) / heard.sum((1, 2), keepdim=True).clamp(min=1)
+    one, two = one.clamp(min=-_HEARD_DB), two.clamp(min=-_HEARD_DB)
+    squares = ((one - two).square() * counts).sum((1, 2))
     return float((squares / (n_slices * mel.shape[2]).clamp(min=1)).sqrt().mean())
