@@ -134,7 +134,14 @@ class Demo:
             sound = gradio.Audio(type="filepath", label="Sound", elem_id="sound", editable=False, buttons=[])
             with gradio.Row():
                 tags = gradio.Label(label="Highest probabilities", elem_id="tags", num_top_classes=_TOP)
-                heard = gradio.Dataframe(headers=_HEARD, label="Heard", elem_id="heard", interactive=False)
+                heard = gradio.Dataframe(
+                    headers=_HEARD,
+                    label="Heard",
+                    elem_id="heard",
+                    interactive=False,
+                    wrap=True,
+                    column_widths=["37%", "22%", "19%", "22%"],  # all of them on a telephone
+                )
             shown = {"interactive": False, "show_label": False, "container": False, "buttons": ["fullscreen"]}
             gradio.Markdown("Spectrogram, and classes over time; red where a class is heard.")
             timeline = gradio.Image(elem_id="timeline", **shown)
