@@ -32,11 +32,12 @@ Reading order, which is import order (a file imports only from those above it)::
     evaluation  a finished run, scored on any data
     explore     tokens, clips and classes of a run, seen and heard in one page
     export      a finished run for transformers, or as an ONNX model
+    tokenization  sounds as files of tokens
     compare     runs compared in one page
     download    corpora from the network
     follower    a further process of a run on several devices
     inventory   what the cache holds
-    programs    train, pretrain, prepare, doctor, evaluate and explore, as Hydra programs
+    programs    train, pretrain, prepare, doctor, fit, evaluate and explore, as Hydra programs
     sweep       checks before a sweep, tables after it
     cli         the command `audiotok`
 

@@ -10,13 +10,21 @@ import pytest
 import torch
 import transformers
 import yaml
-from transformers import AutoModelForAudioClassification, dynamic_module_utils, pipeline
+from transformers import (
+    AutoFeatureExtractor,
+    AutoModelForAudioClassification,
+    AutoModelForAudioTokenization,
+    dynamic_module_utils,
+    pipeline,
+)
+from transformers.modeling_utils import PreTrainedAudioTokenizerBase
 from untrained import KINDS, build
 
 from audiotok.data.clip import SoundClass
 from audiotok.export.bundle import bundle
 from audiotok.export.huggingface import write_huggingface
 from audiotok.export.parts import class_of
+from audiotok.export.tokenizer import write_tokenizer
 
 INSTALLED = {"annotated_types", "faiss", "numpy", "torch", "torchaudio", "tqdm", "transformers"}
 
@@ -80,6 +88,29 @@ def test_a_batch_gives_what_its_sounds_give(sounds, tmp_path):
         tagger.feature_extractor(sounds[0], sampling_rate=44100)
     with pytest.raises(ValueError, match=r"shape \(2, 5\); give one channel"):
         tagger.feature_extractor([np.zeros((2, 5), np.float32)])
+
+
+def test_transformers_loads_a_tokenizer_that_encodes_as_audiotok_does(sounds, tmp_path):
+    tokenizer = build("bag", "product").run.tokenizer
+    tokenizer.clip_seconds = 1.0
+    write_tokenizer(tokenizer, tmp_path / "tokenizer")
+    model = AutoModelForAudioTokenization.from_pretrained(tmp_path / "tokenizer", trust_remote_code=True)
+    extractor = AutoFeatureExtractor.from_pretrained(tmp_path / "tokenizer", trust_remote_code=True)
+    assert type(model).__module__.startswith("transformers_modules.")
+    assert isinstance(model, PreTrainedAudioTokenizerBase)
+    expected = tokenizer.encode(sounds, 8000)
+    codes = model.encode(**extractor(sounds, sampling_rate=8000, return_tensors="pt")).audio_codes
+    assert codes.shape == (4, 4, max(map(len, expected)))
+    for found, tokens in zip(codes, expected, strict=True):
+        assert torch.equal(found[:, : len(tokens)].T, tokens)
+        assert (found[:, len(tokens) :] == -1).all()
+    waves = model.decode(codes)
+    assert waves.shape[0] == 4
+    assert waves.shape[1] == pytest.approx(len(sounds[3]), abs=400)
+    assert waves.isfinite().all()
+    assert waves[:, 5000:].abs().sum(1).tolist()[2] == 0
+    wanted = {path.stem for path in (tmp_path / "tokenizer").glob("*.py")}
+    assert not {name for name in wanted if name.startswith("model_")}
 
 
 def test_audiotok_takes_the_place_of_the_code_in_the_folder(sounds, tmp_path):

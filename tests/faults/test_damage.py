@@ -25,6 +25,7 @@ from audiotok.inventory import faults_of, table_of, take
 from audiotok.kinds import KINDS
 from audiotok.loader.cache import ClipCache
 from audiotok.store import Store
+from audiotok.tokens.tokenizer import Tokenizer
 from audiotok.tokens.vocabulary import copy_vocabulary, load_run_vocabulary
 
 pytestmark = pytest.mark.faults
@@ -72,7 +73,8 @@ class Kept:
     def read_run(self) -> str:
         tokenizer = build_tiny_tokenizer()
         report = load_run_vocabulary(tokenizer, self.run / "vocabulary").report
-        return content_key([tokenizer.checksum(), report])
+        alone = Tokenizer.load(self.run)  # built from what the folder says, too
+        return content_key([tokenizer.checksum(), report, alone.checksum(), alone.settings])
 
 
 @pytest.fixture(scope="module")

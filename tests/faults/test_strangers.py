@@ -324,6 +324,10 @@ HARM = {
     "centroids: a negative length": ("vocabulary/centroids.npy", header((-1, 8))),
     "centroids: a pickle": ("vocabulary/centroids.npy", evil_pickle(Path("canary"))),
     "vocabulary: a thousand deep": ("vocabulary/vocabulary.json", b'{"a":' * 1000 + b"1" + b"}" * 1000),
+    "vocabulary: code": (
+        "vocabulary/vocabulary.json",
+        b'{"format": 1, "shapes": {}, "sample": {}, "features": {"_target_": "os.system", "command": "x"}}',
+    ),
     "vocabulary: names of other files": ("vocabulary/vocabulary.json", b'{"shapes": {"../../../x": [1]}}'),
     "checkpoint: a pickle": ("checkpoints/best.ckpt", evil_pickle(Path("canary"))),
     "checkpoint: a pickle in a zip": ("checkpoints/best.ckpt", evil_checkpoint()),
@@ -365,6 +369,7 @@ def read_everything(folder: Path, sound: Path) -> str:
     for path in (RunFolder(folder).best, RunFolder(folder).last):
         with suppress(UserError):
             load_to_resume(path)
+    verb("tokens", folder, sound, "--to", folder.with_suffix(".npz"), "--overwrite")
     outcome = verb("predict", folder, sound)
     if outcome == "done":
         with pytest.raises(UserError):  # it has other centroids

@@ -2,8 +2,8 @@
 
 application  the command `audiotok`, its version, and options that several verbs share
 screen       how every verb prints: errors in one sentence, the log, text as it is
-experiments  train, pretrain, prepare, doctor, evaluate, repeat: their overrides are Hydra's
-trained      predict, export, demo, listen: what becomes of a finished run, or of a tokenizer
+experiments  train, pretrain, prepare, doctor, fit, evaluate, explore, repeat: their overrides are Hydra's
+trained      predict, tokens, export, demo, listen: what becomes of a finished run, or of a tokenizer
 reports      compare, workspace: runs side by side
 corpora      download
 cache        cache list, verify, prune

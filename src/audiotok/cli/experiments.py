@@ -1,4 +1,4 @@
-"""Verbs whose overrides Hydra reads: train, pretrain, prepare, doctor, evaluate, explore, repeat."""
+"""Verbs whose overrides Hydra reads: train, pretrain, prepare, doctor, fit, evaluate, explore, repeat."""
 
 import sys
 from pathlib import Path
@@ -15,6 +15,7 @@ _PROGRAMS = {  # these take Hydra overrides and have a --help of their own
     "prepare": "Check the clips of a corpus before training, and report on them.",
     "doctor": "Look for problems that would keep a run from learning.",
     "explore": "Write a page about a run or a tokenizer: tokens, clips and classes, seen and heard.",
+    "fit": "Fit a tokenizer to a corpus, and train no model.",
     "evaluate": "Score a finished run on any data: audiotok evaluate RUN data=OPTION data.root=PATH.",
 }
 

@@ -1,4 +1,4 @@
-"""Verbs on a finished run or a tokenizer: predict, export, demo, listen."""
+"""Verbs on a finished run or a tokenizer: predict, tokens, export, demo, listen."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from audiotok.cli.application import Trust, app
-from audiotok.cli.screen import console, one_sentence, warn_of_changes
+from audiotok.cli.screen import console, log_on_screen, one_sentence, warn_of_changes
 
 
 @app.command()
@@ -64,8 +64,60 @@ def predict(
 
 
 @app.command()
+def tokens(
+    tokenizer: Annotated[Path, typer.Argument(help="The folder of a tokenizer, or of a run.")],
+    sounds: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="FILE|FOLDER...|data=OPTION",
+            help="Audio files, folders of them, or a corpus.",
+        ),
+    ],
+    to: Annotated[
+        Path,
+        typer.Option(
+            help="The file to write: .npz, .jsonl, .parquet, .tar (a webdataset) or .km (a line of units for "
+            "each sound). A command that was stopped goes on."
+        ),
+    ],
+    format_: Annotated[
+        str | None,
+        typer.Option("--format", help="npz, jsonl, parquet, tar or km, whatever --to ends with."),
+    ] = None,
+    pattern: Annotated[
+        str,
+        typer.Option(help="parallel, a row for each position; flatten, one codebook after the other; delay."),
+    ] = "parallel",
+    offsets: Annotated[
+        bool, typer.Option("--offsets", help="Give each codebook numbers of its own, for one vocabulary.")
+    ] = False,
+    units: Annotated[
+        bool, typer.Option("--units", help="Write a stretch of equal positions once, with its length.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace --to, and begin anew.")] = False,
+    device: Annotated[
+        str, typer.Option(help="cpu, where tokens are the same to the bit; cuda; auto. For files.")
+    ] = "cpu",
+    trust: Trust = None,
+) -> None:
+    """Write the tokens of sounds to a file, for language models and others."""
+    from audiotok.programs.tokens import tokens as write
+    from audiotok.tokenization.request import Arrangement, Options
+
+    with one_sentence("; the same command goes on where it was"), log_on_screen():
+        arrangement = Arrangement(pattern, offsets, units)
+        options = Options(to, format_, arrangement, overwrite, device, tuple(trust or ()))
+        is_complete = write(tokenizer, sounds, options, console(), console(stderr=True))
+    if not is_complete:
+        raise typer.Exit(1)
+
+
+@app.command()
 def export(
-    run: Annotated[Path, typer.Argument(help="The folder of a finished run, or a checkpoint in it.")],
+    run: Annotated[
+        Path,
+        typer.Argument(help="The folder of a finished run, a checkpoint in it, or a tokenizer."),
+    ],
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="The folder to write, new or empty.")],
     to: Annotated[
         str, typer.Option(help="hf: a folder for transformers and the Hugging Face Hub; onnx: an ONNX model.")
@@ -78,7 +130,7 @@ def export(
     ] = None,
     trust: Trust = None,
 ) -> None:
-    """Write a trained model for use without audiotok."""
+    """Write a trained model, or a tokenizer, for use without audiotok."""
     from audiotok.export.program import export as write
 
     with one_sentence():

@@ -2,6 +2,7 @@
 
 configuration  the checks of a configuration, and what its nodes name, built
 trainer        Lightning's trainer and its callbacks
+tokenizer      a finished tokenizer, given to an experiment or to another verb
 construction   the tokenizer and the model, without Lightning
 weights        the weights of a pretraining run, handed to a model
 build          all parts of an experiment, built and fitted
@@ -10,6 +11,7 @@ fitting        training, and the validation of the best checkpoint
 tagging        the program `train`
 pretraining    the program `pretrain`
 preparation    the program `prepare`
+tokenizing     the program `fit`, and the corpus of `audiotok tokens`
 diagnosis      the program `doctor`
 evaluation     the program `evaluate`, before it starts
 exploration    the program `explore`, before it starts
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from audiotok.experiment.pretraining import pretrain
     from audiotok.experiment.restoration import Restored, restore
     from audiotok.experiment.tagging import train
+    from audiotok.experiment.tokenizing import fit
 
 _MODULES = {
     "construction": ["build_model", "build_tokenizer"],
@@ -40,6 +43,7 @@ _MODULES = {
     "pretraining": ["pretrain"],
     "restoration": ["Restored", "restore"],
     "tagging": ["train"],
+    "tokenizing": ["fit"],
 }
 __all__ = [
     "Restored",
@@ -48,6 +52,7 @@ __all__ = [
     "check",
     "doctor",
     "finished",
+    "fit",
     "prepare",
     "pretrain",
     "restore",

@@ -19,6 +19,7 @@ from audiotok.errors import UserError
 from audiotok.errors.memory import check_memory
 from audiotok.experiment.configuration import build_node, build_offered
 from audiotok.experiment.construction import build_model, build_tokenizer
+from audiotok.experiment.tokenizer import vocabulary_for
 from audiotok.experiment.trainer import build_callbacks, build_trainer
 from audiotok.experiment.weights import load_earlier
 from audiotok.loader.datamodule import ClipDataModule
@@ -26,11 +27,10 @@ from audiotok.loader.training_clips import CorpusClips
 from audiotok.logger.logger import RunLogger
 from audiotok.model.model import Model, Start
 from audiotok.run.destination import Destination
-from audiotok.run.folder import RunFolder
 from audiotok.run.threads import set_threads
 from audiotok.store import Store
 from audiotok.tokens.tokenizer import Tokenizer
-from audiotok.tokens.vocabulary import Vocabulary, copy_vocabulary, fit_or_load
+from audiotok.tokens.vocabulary import Vocabulary, copy_vocabulary
 from audiotok.training.loss import Auto, Loss, activation_of
 from audiotok.training.optimizer import Optimizer
 from audiotok.training.schedule import Schedule
@@ -88,8 +88,7 @@ def build(config: DictConfig, destination: Destination, logger: RunLogger) -> Pa
     _check_shares(corpus, trainer.world_size)
     with timed(seconds, "fit_centroids"):
         clips = CorpusClips(corpus, tokenizer.features, datamodule.cache, datamodule.n_workers)
-        before, of_any_clips = _vocabulary_before(config), bool(config.model.get("init_from"))
-        vocabulary = fit_or_load(tokenizer, clips, store, before, of_any_clips=of_any_clips)
+        vocabulary = vocabulary_for(config, tokenizer, clips, store)
         if destination.leads:
             copy_vocabulary(vocabulary, destination.folder.vocabulary)
     pl.seed_everything(config.seed, workers=True, verbose=False)
@@ -129,14 +128,6 @@ def build_loss(config: DictConfig, corpus: Corpus) -> Loss:
             else "Clips have any number of labels: loss=bce (sigmoid)."
         )
     return loss
-
-
-def _vocabulary_before(config: DictConfig) -> Path | None:
-    """Return the vocabulary's folder of the run that this one resumes or begins with; None without one."""
-    if config.ckpt_path:
-        return RunFolder.of_checkpoint(Path(config.ckpt_path)).vocabulary
-    start = config.model.get("init_from")
-    return RunFolder(Path(start)).vocabulary if start else None
 
 
 def compile_model(model: Model) -> None:

@@ -54,6 +54,7 @@ class Root:
     threads: Workers | Literal["auto"]
     compile: bool
     ckpt_path: str | None
+    tokenizer: Text | None
     optimized_metric: Text
 
 
@@ -81,6 +82,26 @@ class PrepareRoot:
     min_positives: Whole
     fill: Literal["none", "frames", "tokens"]
     seed: Seed
+    tokenizer: Text | None
+
+
+@dataclass(frozen=True)
+class FitRoot:
+    """The keys at the root of `configs/fit.yaml`, and their types."""
+
+    groups: ClassVar[frozenset[str]] = frozenset({"data", "features", "clustering", "sample"})
+    cache_dir: Text
+    seed: Seed
+    to: Text | None
+
+
+@dataclass(frozen=True)
+class TokensRoot:
+    """The keys at the root of `configs/tokens.yaml`, and their types."""
+
+    groups: ClassVar[frozenset[str]] = frozenset({"data", "engine"})
+    cache_dir: Text
+    split: Literal["train", "val", "test", "all"]
 
 
 @dataclass(frozen=True)
@@ -129,7 +150,7 @@ class Training:
     limit_test_batches: Count | ShareAboveZero | None
 
 
-_Root = Root | PrepareRoot | EvaluateRoot | ExploreRoot
+_Root = Root | PrepareRoot | EvaluateRoot | ExploreRoot | FitRoot | TokensRoot
 _ROOTS: dict[str, type[_Root]] = {  # by programs
     "train": Root,
     "pretrain": PretrainRoot,
@@ -137,6 +158,8 @@ _ROOTS: dict[str, type[_Root]] = {  # by programs
     "prepare": PrepareRoot,
     "evaluate": EvaluateRoot,
     "explore": ExploreRoot,
+    "fit": FitRoot,
+    "tokens": TokensRoot,
 }
 
 

@@ -12,13 +12,13 @@ from audiotok.engine.engine import Engine
 from audiotok.experiment.configuration import begin, build_node
 from audiotok.experiment.construction import build_tokenizer
 from audiotok.experiment.session import quieten
+from audiotok.experiment.tokenizer import vocabulary_for
 from audiotok.loader.clip_rows import ClipRows
 from audiotok.loader.datamodule import default_workers
 from audiotok.loader.fill import fill_analysis, fill_tokens
 from audiotok.loader.training_clips import CorpusClips
 from audiotok.run.destination import Destination
 from audiotok.store import Store
-from audiotok.tokens.vocabulary import fit_or_load
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +57,6 @@ def _fill(config: DictConfig, corpus: Corpus, store: Store, engine: Engine) -> N
         cached: ClipRows = fill_analysis(corpus, tokenizer.features, store, engine)
     else:
         clips = CorpusClips(corpus, tokenizer.features, n_workers=default_workers())
-        fit_or_load(tokenizer, clips, store)
+        vocabulary_for(config, tokenizer, clips, store)
         cached = fill_tokens(corpus, tokenizer, store, engine)
     log.info("The %s of %s clips are in %s.", cached.name, f"{len(cached.rows):,}", cached.folder)

@@ -39,7 +39,8 @@ class Restored:
 
 
 # Groups of a configuration that are built here; the others may name modules that are missing.
-_BUILT = ("features", "clustering", "sample", "model")
+_OF_THE_TOKENIZER = ("features", "clustering", "sample")
+_BUILT = (*_OF_THE_TOKENIZER, "model")
 
 
 def restore(path: Path, trust: Sequence[str] = ()) -> Restored:
@@ -55,7 +56,7 @@ def restore(path: Path, trust: Sequence[str] = ()) -> Restored:
     """
     trained = find_trained(path)
     folder = trained.folder
-    config = _read_config(folder, trust)
+    config = _read_config(folder, trust, _BUILT)
     checkpoint = read_checkpoint(trained.checkpoint, str(folder))
     if "classes" not in checkpoint:
         raise without_classes(folder)
@@ -73,6 +74,25 @@ def restore(path: Path, trust: Sequence[str] = ()) -> Restored:
         ) from error
 
 
+def restore_tokenizer(folder: RunFolder, trust: Sequence[str] = ()) -> Tokenizer:
+    """Read the tokenizer of a run of any program from its configuration and its vocabulary.
+
+    Args:
+        folder: Of the run.
+        trust: Further modules whose classes the configuration may name.
+
+    Raises:
+        UserError: One of them is missing or damaged, or the configuration names other code.
+    """
+    config = _read_config(folder, trust, _OF_THE_TOKENIZER)
+    for group in _OF_THE_TOKENIZER:
+        check_targets(f"{folder.config}: {group}", plain(config[group]))
+    tokenizer = build_tokenizer(config)
+    load_run_vocabulary(tokenizer, folder.vocabulary)
+    tokenizer.clip_seconds = config.data.clip_seconds
+    return tokenizer
+
+
 def _restored(trained: Trained, config: DictConfig, checkpoint: Mapping[str, Any]) -> Restored:
     folder = trained.folder
     tokenizer = build_tokenizer(config)
@@ -85,6 +105,7 @@ def _restored(trained: Trained, config: DictConfig, checkpoint: Mapping[str, Any
     classes = [SoundClass(id_, name) for id_, name in checkpoint["classes"]]
     prefix = "model."
     weights = {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
+    tokenizer.clip_seconds = config.data.clip_seconds  # earlier vocabularies do not say it
     model = _trained_model(config, tokenizer, len(classes), weights)
     calibration = _calibration(folder, len(classes), checkpoint.get("activation", "sigmoid"))
     return Restored(tokenizer, model.eval(), classes, config.data.clip_seconds, calibration)
@@ -127,16 +148,17 @@ def _calibration(folder: RunFolder, n_classes: int, activation: Activation) -> C
     return Calibration.plain(n_classes, activation, tuned if is_share else 0.5)
 
 
-def _read_config(folder: RunFolder, trust: Sequence[str]) -> DictConfig:
+def _read_config(folder: RunFolder, trust: Sequence[str], groups: Sequence[str]) -> DictConfig:
+    """Return those groups of a run's configuration that are built, checked, with seed and length of clips."""
     try:
         stored = folder.read_config()
     except (OSError, ValueError) as error:
         raise UserError(f"{folder.config} cannot be read ({error}); copy it again.") from error
-    wanted: dict[str, Any] = {group: stored.get(group) for group in _BUILT}
+    wanted: dict[str, Any] = {group: stored.get(group) for group in groups}
     data = stored.get("data")
     wanted["data"] = {"clip_seconds": data.get("clip_seconds") if isinstance(data, dict) else None}
     wanted["seed"] = stored.get("seed")
-    for group in _BUILT:
+    for group in groups:
         if not isinstance(wanted[group], dict) or "_target_" not in wanted[group]:
             raise UserError(f"{folder.config} names no {group}; copy it again.")
     check_trust(folder.config, wanted, trust)
@@ -146,7 +168,7 @@ def _read_config(folder: RunFolder, trust: Sequence[str]) -> DictConfig:
     ):
         check_value(f"{folder.config}: {key}", value, hint)
     for key in OF_THE_EXPERIMENT:  # how it began
-        wanted["model"].pop(key, None)
-    for group in _BUILT:
+        wanted.get("model", {}).pop(key, None)
+    for group in groups:
         check_signature(f"{folder.config}: {group}", wanted[group])
     return OmegaConf.create(wanted)

@@ -17,7 +17,7 @@ from audiotok.data.reading.passwords import conceal, hide
 from audiotok.disk.writing import write_text
 
 # Keys with a path of its own; the other paths of `data` are relative to `data.root`.
-PATHS = ("cache_dir", "ckpt_path", "model.init_from", "data.root", "data.cache_dir")
+PATHS = ("cache_dir", "ckpt_path", "model.init_from", "tokenizer", "data.root", "data.cache_dir")
 
 
 def as_yaml(config: DictConfig) -> str:

@@ -14,24 +14,26 @@ from pathlib import Path
 from audiotok import __version__
 from audiotok.errors import UserError
 
-ENTRY = "modeling_audiotok"  # the module that transformers loads
-_ENTRY, _PARTS = f"audiotok.export.{ENTRY}", "audiotok.export.parts"
+TAGGER, TOKENIZER = "modeling_audiotok", "modeling_audiotok_tokenizer"  # the modules that transformers loads
+_EXPORT, _PARTS = "audiotok.export", "audiotok.export.parts"
 _ONLY_FITTING = "faiss"  # fits centroids, which a finished model has
 _HEADER = f"# From audiotok {__version__}, MIT licence.\n"
 
 
-def bundle(classes: Iterable[str]) -> dict[str, str]:
+def bundle(classes: Iterable[str], entry: str = TAGGER) -> dict[str, str]:
     """Return the files that a model needs: their names, and what they hold.
 
     Args:
         classes: The dotted names of the classes that it is made of.
+        entry: The module that transformers loads.
 
     Raises:
         UserError: The source of one of them cannot be read.
     """
     classes = sorted(classes)
     plugins = {name.rpartition(".")[0] for name in classes if not name.startswith("audiotok.")}
-    files, to_do = {f"{_flat(_PARTS)}.py": _HEADER + _parts(classes)}, [_ENTRY, *map(_module, classes)]
+    files = {f"{_flat(_PARTS)}.py": _HEADER + _parts(classes)}
+    to_do = [f"{_EXPORT}.{entry}", *map(_module, classes)]
     while to_do:
         module = to_do.pop()
         file = f"{_flat(module)}.py"
@@ -50,8 +52,8 @@ def _module(class_name: str) -> str:
 
 def _flat(module: str) -> str:
     """Return the name of a module in the folder."""
-    if module == _ENTRY:
-        return ENTRY
+    if module in (f"{_EXPORT}.{TAGGER}", f"{_EXPORT}.{TOKENIZER}"):
+        return module.rpartition(".")[2]
     return module.removeprefix("audiotok.").replace(".", "_")
 
 

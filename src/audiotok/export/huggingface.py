@@ -6,7 +6,7 @@ from typing import Any
 from safetensors.torch import save_file
 
 from audiotok.disk.writing import replacing_folder, write_text
-from audiotok.export.bundle import ENTRY, bundle
+from audiotok.export.bundle import TAGGER, bundle
 from audiotok.export.card import Facts, card
 from audiotok.export.modeling_audiotok import (
     AudiotokConfig,
@@ -16,9 +16,9 @@ from audiotok.export.modeling_audiotok import (
 from audiotok.prediction.tagger import TrainedRun
 
 _AUTO = {
-    "AutoConfig": f"{ENTRY}.{AudiotokConfig.__name__}",
-    "AutoFeatureExtractor": f"{ENTRY}.{AudiotokFeatureExtractor.__name__}",
-    "AutoModelForAudioClassification": f"{ENTRY}.{AudiotokForAudioClassification.__name__}",
+    "AutoConfig": f"{TAGGER}.{AudiotokConfig.__name__}",
+    "AutoFeatureExtractor": f"{TAGGER}.{AudiotokFeatureExtractor.__name__}",
+    "AutoModelForAudioClassification": f"{TAGGER}.{AudiotokForAudioClassification.__name__}",
 }
 
 

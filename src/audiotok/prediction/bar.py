@@ -1,14 +1,49 @@
-"""The progress bar of `audiotok predict`."""
+"""Files one after the other, with a progress bar: what `audiotok predict` and `audiotok tokens` do."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
+from rich.console import Console
 from tqdm import tqdm
 
 from audiotok.data.audio import UnreadableError, read_header
+from audiotok.data.reading.files import as_text
+from audiotok.errors import UserError
 from audiotok.prediction.inputs import Input
 
+Made = TypeVar("Made")
+
 _FORMAT = "{l_bar}{bar}| {n_fmt}/{total_fmt}, {remaining} left"
+
+
+def each(
+    inputs: Sequence[Input],
+    read: Callable[[Input, Callable[[float], None]], Made],
+    finish: Callable[[Input, Made], object],
+    errors: Console,
+) -> int:
+    """Read files, and return how many could not be read; the others are not affected by them.
+
+    Args:
+        inputs: The files.
+        read: Reads a file; it calls what it is given with the number of seconds that it has read.
+        finish: Called with a file and what `read` returned for it.
+        errors: Where problems are printed, in a sentence each.
+    """
+    n_failed = 0
+    with Bar(inputs) as bar:
+        for given in inputs:
+            try:
+                made = read(given, bar.watch(given.path))
+            except UserError as error:
+                n_failed += 1
+                with tqdm.external_write_mode():
+                    errors.print(as_text(str(error)), style="red")
+            else:
+                finish(given, made)
+            bar.finish(given.path)
+    return n_failed
 
 
 class Bar:

@@ -7,12 +7,13 @@ has it, `Begin Time (s)` counts from the beginning of the first.
 
 import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, get_args
 
+from audiotok.data.clip import SoundClass
 from audiotok.disk.writing import replacing
 from audiotok.prediction.results import Detection
 
@@ -100,6 +101,16 @@ def as_dict(sound: Tagged) -> dict[str, Any]:
     """Return a sound as JSON has it."""
     detections = [dict(zip(COLUMNS[1:], row[1:], strict=True)) for row in _rows([sound])]
     return {"file": sound.file, "seconds": round(sound.seconds, 3), "detections": detections}
+
+
+def from_dict(line: Mapping[str, Any]) -> Tagged:
+    """Return the sound of a line of the record, which has its `name` besides `as_dict`."""
+    file, seconds = str(line["file"]), float(line["seconds"])
+    detections = tuple(
+        Detection(file, found["start"], found["end"], SoundClass(found["id"], found["label"]), found["score"])
+        for found in line["detections"]
+    )
+    return Tagged(file, str(line["name"]), seconds, detections)
 
 
 def _rows(sounds: Iterable[Tagged]) -> Iterator[tuple[str, float, float, str, str, float]]:

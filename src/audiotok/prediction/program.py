@@ -18,8 +18,8 @@ from audiotok.data.recording import Recording
 from audiotok.disk.writing import complaint
 from audiotok.errors import UserError
 from audiotok.prediction import picture
-from audiotok.prediction.bar import Bar
-from audiotok.prediction.formats import Tagged
+from audiotok.prediction.bar import each
+from audiotok.prediction.formats import Tagged, as_dict, from_dict
 from audiotok.prediction.inputs import Input, check_names, find_inputs
 from audiotok.prediction.output import Output
 from audiotok.prediction.record import Record, check_new
@@ -119,30 +119,24 @@ class _Prediction:
             self.errors.print(f"{len(inputs) - len(left)} of {len(inputs)} files are done already.")
         try:
             n_failed = self._each(
-                left, lambda given, scores: record.add(given.path, self._tagged(given, scores))
+                left, lambda given, scores: record.add(given.path, self._line(given, scores))
             )
         finally:  # also after a signal
-            output.write(record, self.tagger.sample_rate / 2)
-        n_found = sum(len(sound.detections) for sound in record)
+            output.write(map(from_dict, record), self.tagger.sample_rate / 2)
+        n_found = sum(len(line["detections"]) for line in record)
         self.screen.print(f"{n_found:,} detections in {len(record.done):,} files are in {output.to}.")
         return n_failed
 
     def _each(self, inputs: Sequence[Input], done: Callable[[Input, Scores], object]) -> int:
-        n_failed = 0
-        with Bar(inputs) as bar:
-            for given in inputs:
-                try:
-                    scores = self.tagger.scores(Recording.of(given.path), self.cutting, bar.watch(given.path))
-                except UserError as error:
-                    n_failed += 1
-                    with tqdm.external_write_mode():
-                        self.errors.print(as_text(str(error)), style="red")
-                else:
-                    done(given, scores)
-                    if self.options.plot:
-                        self._draw(self.options.plot, given, scores)
-                bar.finish(given.path)
-        return n_failed
+        def read(given: Input, watch: Callable[[float], None]) -> Scores:
+            return self.tagger.scores(Recording.of(given.path), self.cutting, watch)
+
+        def finish(given: Input, scores: Scores) -> None:
+            done(given, scores)
+            if self.options.plot:
+                self._draw(self.options.plot, given, scores)
+
+        return each(inputs, read, finish, self.errors)
 
     def _show(self, given: Input, scores: Scores) -> None:
         with tqdm.external_write_mode():
@@ -158,9 +152,10 @@ class _Prediction:
         rate = self.tagger.sample_rate
         picture.draw(path, scores, self.thresholds, Recording.of(given.path).blocks(rate), rate)
 
-    def _tagged(self, given: Input, scores: Scores) -> Tagged:
+    def _line(self, given: Input, scores: Scores) -> dict[str, Any]:
         detections = tuple(scores.detections(self.thresholds))
-        return Tagged(as_text(scores.source), as_text(str(given.name)), scores.seconds, detections)
+        tagged = Tagged(as_text(scores.source), as_text(str(given.name)), scores.seconds, detections)
+        return {"name": tagged.name, **as_dict(tagged)}
 
     def _settings(self) -> dict[str, Any]:
         """Return what detections depend on, by option."""

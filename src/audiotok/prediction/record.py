@@ -1,8 +1,8 @@
-"""The record of what is done, beside the file that `audiotok predict --to` writes: `NAME.progress`.
+"""The record of what is done, beside the file that a verb writes with `--to`: `NAME.progress`.
 
 Each sound that is done is a line, written and flushed to the disk before the next sound begins, so that a
 kill loses at most the sound in work. The first line has the run and the settings: the same command goes on
-where it was stopped, also when sounds have been added, and another is refused. The file of detections is
+where it was stopped, also when sounds have been added, and another is refused. The file itself is
 written anew from the record at the end, in one step. Every line has a checksum.
 """
 
@@ -14,12 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
-from audiotok.data.clip import SoundClass
 from audiotok.disk.parsing import check_regular, parse_json
 from audiotok.disk.writing import naming
 from audiotok.errors import UserError
-from audiotok.prediction.formats import Tagged, as_dict
-from audiotok.prediction.results import Detection
 
 _MOST_BYTES = 256 * 2**20  # of a line
 _ANOTHER = "give another file, or --overwrite"
@@ -30,8 +27,8 @@ class Record:
     """The sounds that are done.
 
     Args:
-        to: The file, or the folder, of detections.
-        settings: What the detections depend on, by the options of the command.
+        to: The file, or the folder, of results.
+        settings: What the results depend on, by the options of the command.
         done: The paths, absolute, of the sounds that are done.
     """
 
@@ -63,21 +60,21 @@ class Record:
         """The file of the record."""
         return path_of(self.to)
 
-    def add(self, file: Path, sound: Tagged) -> None:
-        """Record that a file is done."""
+    def add(self, file: Path, result: Mapping[str, Any]) -> None:
+        """Record the result of a file, as JSON has it."""
         absolute = os.path.abspath(file)  # noqa: PTH100, which keeps links
-        self._append({"path": absolute, "name": sound.name, **as_dict(sound)})
+        self._append({"path": absolute, **result})
         self.done.add(absolute)
 
     def is_done(self, file: Path) -> bool:
         """Tell whether a file is done."""
         return os.path.abspath(file) in self.done  # noqa: PTH100
 
-    def __iter__(self) -> Iterator[Tagged]:
-        """Read the sounds that are done, in the order in which they were."""
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        """Read the results, in the order in which they were added, each with the `path` of its file."""
         for line in self._lines():
             if "path" in line:
-                yield _sound(line)
+                yield line
 
     def _resume(self) -> None:
         begun = next(self._lines(), None)
@@ -134,7 +131,7 @@ class Record:
 
 
 def path_of(to: Path) -> Path:
-    """Return the record of a file, or folder, of detections."""
+    """Return the record of a file, or folder, of results."""
     return to.with_name(f"{to.name}.progress")
 
 
@@ -159,8 +156,8 @@ def check_settings(to: Path, before: Mapping[str, Any], now: Mapping[str, Any]) 
         UserError: They differ.
     """
     for option in [key for key in now if before.get(key) != now[key]]:
-        if option == "run":
-            raise UserError(f"--to={to} was begun with another run; {_ANOTHER}.")
+        if option in ("run", "tokenizer"):
+            raise UserError(f"--to={to} was begun with another {option}; {_ANOTHER}.")
         shown = [
             f"--{option}={value}" if value is not None else f"no --{option}"
             for value in (before.get(option), now[option])
@@ -170,12 +167,3 @@ def check_settings(to: Path, before: Mapping[str, Any], now: Mapping[str, Any]) 
 
 def _sum(content: bytes) -> bytes:
     return b"%08x" % zlib.crc32(content)
-
-
-def _sound(line: Mapping[str, Any]) -> Tagged:
-    file, seconds = str(line["file"]), float(line["seconds"])
-    detections = tuple(
-        Detection(file, found["start"], found["end"], SoundClass(found["id"], found["label"]), found["score"])
-        for found in line["detections"]
-    )
-    return Tagged(file, str(line["name"]), seconds, detections)

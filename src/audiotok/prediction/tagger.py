@@ -57,7 +57,7 @@ def load(path: str | Path, device: str | torch.device = "auto", trust: Sequence[
     Raises:
         UserError: It is neither, something in it is damaged, or there is no such device.
     """
-    return TrainedRun(restore(Path(path).expanduser(), trust), _device(device))
+    return TrainedRun(restore(Path(path).expanduser(), trust), device_of(device))
 
 
 class TrainedRun:
@@ -331,7 +331,12 @@ class TrainedRun:
         return torch.cat(inputs), torch.cat(lengths)
 
 
-def _device(device: str | torch.device) -> torch.device:
+def device_of(device: str | torch.device) -> torch.device:
+    """Return a device by its name; "auto" is a GPU if there is one.
+
+    Raises:
+        UserError: There is no such device.
+    """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

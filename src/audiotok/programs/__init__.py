@@ -8,10 +8,11 @@ spelling     what a misspelt override may have meant
 job          one run, and what becomes of its errors
 unwritable   what becomes of errors of Hydra's own files, and of the log
 command      the programs themselves
+tokens       `audiotok tokens`: files, or a corpus that overrides name
 repeating    `audiotok repeat`: a run's own configuration instead of `configs/`
 """
 
-from audiotok.programs.command import doctor, evaluate, explore, prepare, pretrain, train
+from audiotok.programs.command import doctor, evaluate, explore, fit, prepare, pretrain, train
 from audiotok.programs.options import config_folder
 
-__all__ = ["config_folder", "doctor", "evaluate", "explore", "prepare", "pretrain", "train"]
+__all__ = ["config_folder", "doctor", "evaluate", "explore", "fit", "prepare", "pretrain", "train"]

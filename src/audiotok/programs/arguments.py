@@ -64,7 +64,7 @@ def with_data(arguments: Sequence[str]) -> list[str]:
     Raises:
         UserError: It does not exist or cannot be data, or there are several.
     """
-    paths = [argument for argument in arguments if _is_path(argument)]
+    paths = [argument for argument in arguments if is_path(argument)]
     if not paths:
         return list(arguments)
     rest = [argument for argument in arguments if argument not in paths]
@@ -95,7 +95,7 @@ def with_run(
     Raises:
         UserError: One is missing, or the path is not that of a finished run.
     """
-    paths = [argument for argument in arguments if _is_path(argument)]
+    paths = [argument for argument in arguments if is_path(argument)]
     rest = [argument for argument in arguments if argument not in paths[:1]]
     given = [f"run={quoted(paths[0])}"] if paths else []
     if not needed:
@@ -112,7 +112,8 @@ def with_run(
     return [*given, *rest]
 
 
-def _is_path(argument: str) -> bool:
+def is_path(argument: str) -> bool:
+    """Tell whether an argument is a path alone, and not an override."""
     if argument.startswith(("/", "./", "../", "~/")):
         return "=" not in argument or Path(argument).expanduser().exists()
     return "=" not in argument and not argument.startswith("~")  # ~key leaves a key out

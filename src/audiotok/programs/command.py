@@ -122,3 +122,4 @@ def _say(text: str, stream: TextIO | None = None) -> None:
 
 train, pretrain, prepare = program("train"), program("pretrain"), program("prepare")
 doctor, evaluate, explore = program("doctor", "examine"), program("evaluate"), program("explore")
+fit = program("fit")

@@ -19,6 +19,7 @@ from audiotok.disk.writing import complaint
 from audiotok.errors import UserError
 from audiotok.experiment.configuration import check_early
 from audiotok.experiment.stored import leave_out_passwords
+from audiotok.experiment.tokenizer import take_tokenizer
 from audiotok.run.destination import Destination
 from audiotok.run.folder import RunFolder
 from audiotok.run.plugins import search_current_folder
@@ -67,6 +68,7 @@ def _run(config: DictConfig) -> float:
     if leader:
         log.info("Run folder: %s", os.path.relpath(folder.path))
     try:
+        take_tokenizer(config, overrides)
         results = experiment.finished(folder, config) if in_sweep else None
         if results:
             log.info("Job %d is done already; its results are in %s.", job.job.num, folder)

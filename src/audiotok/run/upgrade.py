@@ -43,6 +43,7 @@ ADDED: dict[str, dict[str, Any]] = {
     ROOT: {
         "sample._target_": "audiotok.tokens.sample.Sampling",
         "data.segment_seconds": None,
+        "tokenizer": None,
         "threads": "auto",  # they had as many as torch takes, or OMP_NUM_THREADS says
     },
 }

@@ -9,7 +9,7 @@ frames = tokenizer.decode(tokens)                          # (T, D)
 
 import logging
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self, overload
@@ -138,15 +138,22 @@ class Tokenizer(Quantizer):
             return [self.encode(one, sample_rate) for one in sound]
         return self.encode_recording(Recording.of(sound, sample_rate))
 
-    def encode_recording(self, recording: Recording) -> Tensor:
-        """Return the tokens (T, Q) of a sound; see `encode`."""
+    def encode_recording(self, recording: Recording, watch: Callable[[float], object] = float) -> Tensor:
+        """Return the tokens (T, Q) of a sound; see `encode`.
+
+        Args:
+            recording: The sound.
+            watch: Called from time to time with the number of seconds that have been read.
+        """
         self._check_fitted()
         length = round((self.clip_seconds or 0) * self.features.sample_rate)
         device = self.codebooks.centroids.device
-        clips = clips_of(recording.blocks(self.features.sample_rate), length)
-        return torch.cat(
-            [self.encode_clip(torch.from_numpy(clip).to(device), length).cpu() for clip in clips]
-        )
+        made, n_samples = [], 0
+        for clip in clips_of(recording.blocks(self.features.sample_rate), length):
+            made.append(self.encode_clip(torch.from_numpy(clip).to(device), length).cpu())
+            n_samples += len(clip)
+            watch(n_samples / self.features.sample_rate)
+        return torch.cat(made)
 
     def encode_clips(self, files: AudioFiles, clip_seconds: float | None = None) -> tuple[Tensor, Tensor]:
         """Tokenise audio files as clips of one length, which models read.
