@@ -12,6 +12,7 @@ from hydra import compose, initialize_config_dir
 from hydra.plugins.launcher import Launcher
 from hydra.utils import get_object
 from omegaconf import OmegaConf
+from pretrained_models import write_encoder
 from pytorch_lightning.strategies import DDPStrategy
 
 from audiotok import experiment
@@ -40,6 +41,13 @@ def composed(*overrides: str, program: str = "train"):
     """Return a configuration that several tests read. Do not change it."""
     with initialize_config_dir(str(config_folder()), version_base="1.3"):
         return compose(program, list(overrides))
+
+
+@pytest.fixture(scope="module")
+def needs(tmp_path_factory) -> dict[str, tuple[str, ...]]:
+    """What else a command line must say with some options: the folders of tiny models."""
+    encoder = write_encoder("hubert", tmp_path_factory.mktemp("models") / "encoder")
+    return {"features=encoder": (f"features.name={encoder}", "clustering.n_codebooks=8")}
 
 
 def group_of(option: str) -> str:
@@ -99,16 +107,16 @@ def test_every_data_option_composes_for_preparing_too(option):
 @options_of(
     "features", "clustering", "augment", "loss", "metrics", "objective", "optimizer", "schedule", "data"
 )
-def test_every_option_builds(option):
+def test_every_option_builds(option, needs):
     derived = {"n_classes": 3, "prefix": "val/"} if group_of(option) == "metrics" else {}
-    node = composed(option, program=program_of(option))[group_of(option)]
+    node = composed(option, *needs.get(option, ()), program=program_of(option))[group_of(option)]
     assert build_node(node, **derived) is not None
 
 
 @options_of("features", "clustering", "experiment")
-def test_every_option_gives_a_tokenizer(option):
+def test_every_option_gives_a_tokenizer(option, needs):
     fitting = ["clustering.n_codebooks=8"] if option == "features=logmel" else []  # 24 do not divide 64
-    tokenizer = experiment.build_tokenizer(composed(option, *fitting))
+    tokenizer = experiment.build_tokenizer(composed(option, *fitting, *needs.get(option, ())))
     assert tokenizer.features.n_dimensions % tokenizer.codebooks.n_codebooks == 0
 
 

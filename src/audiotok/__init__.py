@@ -13,6 +13,7 @@ Reading order, which is import order (a file imports only from those above it)::
     page        HTML pages that need no network: what they share
     engine      map a function over the parts of a corpus, on this machine or on a cluster
     kinds       the kinds of cache entries, with their sidecars and versions
+    pretrained  audio models of transformers, from a folder or the Hub
     store       the cache: folders of computed results, keyed by their content
     data        clips: sources, layouts on disk, manifests, decoding
     clustering  frames to tokens, by codebooks of centroids

@@ -32,6 +32,14 @@ def test_paths_are_absolute_and_the_configuration_stays_as_it_is(tmp_path, monke
     assert anchored(OmegaConf.to_container(config, resolve=True)) == kept == anchored(kept)
 
 
+def test_the_folder_of_a_model_is_absolute_and_its_name_on_the_hub_stays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "encoder").mkdir()
+    for name, kept in {"encoder": str(Path.cwd() / "encoder"), "facebook/hubert": "facebook/hubert"}.items():
+        config = OmegaConf.create({"features": {"name": name}, "clustering": {"name": name}})
+        assert yaml.safe_load(as_yaml(config)) == {"features": {"name": kept}, "clustering": {"name": kept}}
+
+
 @pytest.mark.parametrize("path", ["~/sounds", "s3://bucket/x", "/data/x", None, ""])
 def test_paths_that_do_not_depend_on_the_folder_stay(path):
     assert yaml.safe_load(as_yaml(OmegaConf.create({"data": {"root": path}}))) == {"data": {"root": path}}

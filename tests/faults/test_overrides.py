@@ -21,6 +21,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 import pytest
+from pretrained_models import write_encoder
 from runs import SYNTHETIC, TINY, command, run
 from tiny import write_tiny_audioset
 
@@ -63,6 +64,7 @@ _GROUPS = {  # whose options are tried in which program
 _WITHOUT = dict.fromkeys(("train", "pretrain"), "logger=none")
 # Options that want a corpus, a cluster or a GPU that is not here: their keys are refused or fail for that.
 _LEFT_OUT = ("engine=ray",)
+_NAMED = {"features=encoder": ("hubert", ["augment=none", "clustering=kmeans"])}  # read a pretrained model
 _CORPORA = {"data=audioset": ".", "data=csv": "clips.csv", "data=folder": "classes"}  # below the corpus
 _MORE = ("trainer.limit_val_batches", "trainer.max_steps", "trainer.max_time", "trainer.val_check_interval")
 # A run that takes as long as it is asked to is no fault.
@@ -197,6 +199,10 @@ def arguments(attempt: Try, folder: Path) -> list[str]:
     root = folder.parent / "corpus"
     if attempt.option in _CORPORA and key not in ("data", "data.root"):
         options["data.root"] = f"data.root={root / _CORPORA[attempt.option]}"
+    if attempt.option in _NAMED and key not in ("features", "features.name"):
+        name, others = _NAMED[attempt.option]
+        named = {item.partition("=")[0]: item for item in others if item.partition("=")[0] in config}
+        options = named | options | {"features.name": f"features.name={root / name}"}
     values = [*TINY[1:], *SYNTHETIC, "++trainer.limit_train_batches=2", "++trainer.limit_val_batches=2"]
     tiny = [
         item
@@ -221,10 +227,17 @@ def write_corpus(root: Path) -> None:
     (root / "clips.csv").write_text("\n".join(["path,labels,split", *rows]) + "\n", encoding="utf-8")
 
 
+def write_models(root: Path) -> None:
+    """Write the pretrained models that options name."""
+    for name, _ in _NAMED.values():
+        write_encoder(name, root / name)
+
+
 def test_every_key_with_every_odd_value_works_or_is_refused_in_a_sentence_with_the_key(
     tries, tally, tmp_path
 ):
     write_corpus(tmp_path / "corpus")
+    write_models(tmp_path / "corpus")
     run(tmp_path / "first")  # imports and writes what tries share
     every = tries_of_all_keys()
     assert len(every) > FULL

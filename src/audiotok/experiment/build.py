@@ -147,7 +147,8 @@ def _check_batch(config: DictConfig, corpus: Corpus, tokenizer: Tokenizer) -> No
     check_memory(
         4 * n_samples + n_clips * of_clip,
         f"loader.batch_size={config.loader.batch_size} with data.clip_seconds={seconds}, "
-        f"features.sample_rate={features.sample_rate} and features.n_mels={features.n_bins}",
+        f"features.sample_rate={features.sample_rate} and {features.n_bins} values in each of the "
+        f"{features.analysis_name}",
     )
 
 

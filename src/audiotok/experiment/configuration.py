@@ -18,6 +18,7 @@ from audiotok.errors import UserError
 from audiotok.errors.ranges import Count, NotNegative, Seconds, Seed, ShareAboveZero, Text, Whole, Workers
 from audiotok.experiment.stored import anchored, as_yaml
 from audiotok.nodes.signature import check_kind, check_signature, check_targets, check_value
+from audiotok.pretrained import check_name
 from audiotok.run.destination import Destination
 from audiotok.run.folder import RunFolder
 
@@ -194,6 +195,10 @@ def check_early(config: DictConfig, program: str) -> None:
     source = build_node(config.data) if config.get("data") else None
     if isinstance(source, Source):  # a plugin may have written another class
         source.check_tables()
+    for group in ("features", "clustering"):
+        node = config.get(group) or {}
+        if "name" in node and str(node.get("_target_")).startswith("audiotok."):
+            check_name(f"{group}.name", node["name"])
     if config.get("ckpt_path") and not Path(config.ckpt_path).is_file():
         raise UserError(
             f"ckpt_path={config.ckpt_path} is not a file; give one of a run's checkpoints/, or null to start "

@@ -16,6 +16,8 @@ from audiotok.data.reading.files import is_url
 from audiotok.data.reading.passwords import conceal, hide
 from audiotok.disk.writing import write_text
 
+# Keys with a folder, or with a name on the Hugging Face Hub.
+NAMES = ("features.name", "clustering.name")
 # Keys with a path of its own; the other paths of `data` are relative to `data.root`.
 PATHS = ("cache_dir", "ckpt_path", "model.init_from", "tokenizer", "data.root", "data.cache_dir")
 
@@ -24,9 +26,9 @@ def as_yaml(config: DictConfig) -> str:
     """Return the configuration as it is kept; it stays as it is itself."""
     copy = config.copy()
     OmegaConf.resolve(copy)
-    for key in PATHS:
+    for key in (*PATHS, *NAMES):
         path = OmegaConf.select(copy, key, default=None)
-        if (absolute := _absolute(path)) != path:
+        if (absolute := _absolute(key, path)) != path:
             OmegaConf.update(copy, key, absolute)
     return OmegaConf.to_yaml(copy)
 
@@ -34,18 +36,20 @@ def as_yaml(config: DictConfig) -> str:
 def anchored(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the values of a configuration with absolute paths; those of earlier versions may be relative."""
     copy = deepcopy(dict(values))
-    for key in PATHS:
+    for key in (*PATHS, *NAMES):
         *groups, name = key.split(".")
         node = copy
         for group in groups:
             node = node.get(group) or {}
         if isinstance(node, dict) and name in node:
-            node[name] = _absolute(node[name])
+            node[name] = _absolute(key, node[name])
     return copy
 
 
-def _absolute(path: Any) -> Any:
+def _absolute(key: str, path: Any) -> Any:
     if not isinstance(path, str) or not path or path.startswith("~") or is_url(path):
+        return path
+    if key in NAMES and not Path(path).is_dir():
         return path
     return str(Path(path).absolute())
 

@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from audiotok.disk.writing import complaint
 from audiotok.errors import UserError
 from audiotok.export.request import check_request
 from audiotok.run.trained import Trained
+
+if TYPE_CHECKING:  # it would import torch
+    from audiotok.tokens.quantizer import Quantizer
 
 
 def export(run: Path, directory: Path, to: str, push: str | None = None, trust: Sequence[str] = ()) -> str:
@@ -31,7 +35,9 @@ def export(run: Path, directory: Path, to: str, push: str | None = None, trust: 
             from audiotok.experiment.tokenizer import open_tokenizer
             from audiotok.export.tokenizer import write_tokenizer
 
-            write_tokenizer(open_tokenizer(run, trust), directory)
+            tokenizer = open_tokenizer(run, trust)
+            _check_portable(run, tokenizer)
+            write_tokenizer(tokenizer, directory)
         else:
             _write(found, run, directory, to, trust)
     except OSError as error:
@@ -52,6 +58,7 @@ def _write(found: Trained, run: Path, directory: Path, to: str, trust: Sequence[
     from audiotok.prediction.tagger import load
 
     trained = load(run, "cpu", trust)
+    _check_portable(run, trained.tokenizer)
     facts = Facts.of(found.folder, trained)
     if to == "hf":
         from audiotok.export.huggingface import write_huggingface
@@ -61,6 +68,17 @@ def _write(found: Trained, run: Path, directory: Path, to: str, trust: Sequence[
         from audiotok.export.onnx_model import write_onnx
 
         write_onnx(trained, facts, directory)
+
+
+def _check_portable(given: Path, tokenizer: "Quantizer") -> None:
+    """Refuse features that read a model which lies elsewhere."""
+    features = tokenizer.features
+    if not features.is_portable:
+        raise UserError(
+            f"{given} reads the {features.analysis_name} of a pretrained model "
+            f"(features={features.settings.get('kind')}), which an export does not hold; export one of "
+            "features=logmel or features=mfcc."
+        )
 
 
 _USERS = {"hf": "transformers", "onnx": "ONNX runtimes"}

@@ -46,6 +46,8 @@ class Features(Described, nn.Module, ABC):
             random gain and random equalisation need decibels, and so do two checks of the doctor.
         invertible: Whether frames can be turned back into an analysis, and that into sound: `unproject` and
             `synthesize`.
+        is_portable: Whether the settings and arrays are all that it needs. One that reads a model from
+            elsewhere is not, and cannot be exported.
     """
 
     sample_rate: int
@@ -54,6 +56,7 @@ class Features(Described, nn.Module, ABC):
     analysis_name: ClassVar[str] = "slices"
     floor_db: float | None = None
     invertible: ClassVar[bool] = False
+    is_portable: ClassVar[bool] = True
 
     @property
     @abstractmethod
