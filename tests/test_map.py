@@ -8,7 +8,7 @@ import audiotok
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "audiotok"
-MOST_ROOMS = 36  # with benchmarks/ and train.py
+MOST_ROOMS = 37  # with benchmarks/ and train.py
 
 
 def rooms_on_disk() -> set[str]:
