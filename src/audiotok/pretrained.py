@@ -6,6 +6,7 @@ may change. Importing this module loads neither torch nor transformers.
 """
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -173,15 +174,19 @@ def _sentence(given: str, error: BaseException) -> str:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Leave out what transformers says while it reads weights; downloads are shown."""
-    from transformers.utils import logging
+    """Leave out what transformers says while it reads weights, and each retry of a download."""
+    from transformers.utils import logging as of_transformers
 
-    level, shown = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    hub = logging.getLogger("huggingface_hub")
+    levels = of_transformers.get_verbosity(), hub.level
+    shown = of_transformers.is_progress_bar_enabled()
+    of_transformers.set_verbosity_error()
+    of_transformers.disable_progress_bar()
+    hub.setLevel(logging.ERROR)
     try:
         yield
     finally:
-        logging.set_verbosity(level)
+        of_transformers.set_verbosity(levels[0])
+        hub.setLevel(levels[1])
         if shown:
-            logging.enable_progress_bar()
+            of_transformers.enable_progress_bar()

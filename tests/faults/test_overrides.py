@@ -64,7 +64,11 @@ _GROUPS = {  # whose options are tried in which program
 _WITHOUT = dict.fromkeys(("train", "pretrain"), "logger=none")
 # Options that want a corpus, a cluster or a GPU that is not here: their keys are refused or fail for that.
 _LEFT_OUT = ("engine=ray",)
-_NAMED = {"features=encoder": ("hubert", ["augment=none", "clustering=kmeans"])}  # read a pretrained model
+_MODELS = {"features=encoder": "hubert"}  # pretrained models that options read, in a folder of the corpus
+_BESIDE = {  # what an option needs on the command line
+    "features=encoder": ("augment=none", "clustering=kmeans", "features.n_components=8"),
+    "features=mfcc": ("features.n_coefficients=8",),
+}
 _CORPORA = {"data=audioset": ".", "data=csv": "clips.csv", "data=folder": "classes"}  # below the corpus
 _MORE = ("trainer.limit_val_batches", "trainer.max_steps", "trainer.max_time", "trainer.val_check_interval")
 # A run that takes as long as it is asked to is no fault.
@@ -199,10 +203,11 @@ def arguments(attempt: Try, folder: Path) -> list[str]:
     root = folder.parent / "corpus"
     if attempt.option in _CORPORA and key not in ("data", "data.root"):
         options["data.root"] = f"data.root={root / _CORPORA[attempt.option]}"
-    if attempt.option in _NAMED and key not in ("features", "features.name"):
-        name, others = _NAMED[attempt.option]
-        named = {item.partition("=")[0]: item for item in others if item.partition("=")[0] in config}
-        options = named | options | {"features.name": f"features.name={root / name}"}
+    if key not in ("features", "features._target_"):
+        beside = [*_BESIDE.get(attempt.option, ())]
+        if attempt.option in _MODELS:
+            beside.append(f"features.name={root / _MODELS[attempt.option]}")
+        options |= {of: item for item in beside if (of := item.partition("=")[0]) != key}
     values = [*TINY[1:], *SYNTHETIC, "++trainer.limit_train_batches=2", "++trainer.limit_val_batches=2"]
     tiny = [
         item
@@ -210,6 +215,7 @@ def arguments(attempt: Try, folder: Path) -> list[str]:
         if (item.startswith("++") and "trainer" in config) or item.partition("=")[0] in there
     ]
     tiny = [item for item in tiny if not f"{item.lstrip('+')}.".startswith((f"{key}=", f"{key}."))]
+    tiny = [item for item in tiny if item.partition("=")[0] not in options]
     return [f"hydra.run.dir={folder}/run", *options.values(), *tiny, f"{attempt.key}={attempt.value}"]
 
 
@@ -229,8 +235,8 @@ def write_corpus(root: Path) -> None:
 
 def write_models(root: Path) -> None:
     """Write the pretrained models that options name."""
-    for name, _ in _NAMED.values():
-        write_encoder(name, root / name)
+    for kind in _MODELS.values():
+        write_encoder(kind, root / kind)
 
 
 def test_every_key_with_every_odd_value_works_or_is_refused_in_a_sentence_with_the_key(
