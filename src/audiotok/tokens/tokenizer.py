@@ -146,7 +146,8 @@ class Tokenizer(Quantizer):
             watch: Called from time to time with the number of seconds that have been read.
         """
         self._check_fitted()
-        length = round((self.clip_seconds or 0) * self.features.sample_rate)
+        assert self.clip_seconds is not None, "a fitted tokenizer knows the length of its clips"
+        length = round(self.clip_seconds * self.features.sample_rate)
         device = self.codebooks.centroids.device
         made, n_samples = [], 0
         for clip in clips_of(recording.blocks(self.features.sample_rate), length):
