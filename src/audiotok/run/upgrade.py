@@ -6,6 +6,7 @@ a class, or renames or adds such a key, enters it in one of these tables, and ev
 """
 
 from collections.abc import Mapping
+from copy import deepcopy
 from typing import Any
 
 ROOT = ""  # in the tables below: the root of the configuration, which names no class
@@ -35,6 +36,9 @@ RENAMED: dict[str, dict[str, str]] = {
 
 # Keys that earlier configurations lack, by class, with the value that does what was done without them.
 ADDED: dict[str, dict[str, Any]] = {
+    "audiotok.logger.csv.Csv": {"n_examples": 0},
+    "audiotok.logger.none.Silent": {"n_examples": 0},
+    "audiotok.logger.tensorboard.TensorBoard": {"n_examples": 0},
     "audiotok.model.bag.Bag": {"freeze": False},
     "audiotok.model.bert.Bert": {"freeze": False},
     "audiotok.model.cnn.CNN": {"freeze": False},
@@ -44,6 +48,7 @@ ADDED: dict[str, dict[str, Any]] = {
         "sample._target_": "audiotok.tokens.sample.Sampling",
         "data.segment_seconds": None,
         "tokenizer": None,
+        "logger._target_": "audiotok.logger.none.Silent",
         "threads": "auto",  # they had as many as torch takes, or OMP_NUM_THREADS says
     },
 }
@@ -58,7 +63,8 @@ def upgraded(config: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         ValueError: It is damaged: a key that must lead to others has a value.
     """
-    return _apply(ROOT, {key: _upgraded_node(value) for key, value in config.items()})
+    whole = _apply(ROOT, deepcopy(dict(config)))
+    return {key: _upgraded_node(value) for key, value in whole.items()}
 
 
 def _upgraded_node(node: Any) -> Any:
