@@ -1,4 +1,4 @@
-"""The progress record of `audiotok predict --to`: a cut costs the last sound, and damage is told.
+"""The progress record of `predict --to` and `tokens --to`: a cut costs the last sound, and damage is told.
 
 A cut is what a kill leaves: the sounds before it are kept, and the one in work is done again. A flipped bit,
 a line that is missing or another file in its place is refused in one sentence, and nothing is replaced.
@@ -11,20 +11,16 @@ from pathlib import Path
 import pytest
 from limits_of_tries import one_sentence, within_seconds
 
-from audiotok.data.clip import SoundClass
 from audiotok.errors import UserError
-from audiotok.prediction.formats import Tagged
 from audiotok.prediction.record import Record
-from audiotok.prediction.results import Detection
 
 pytestmark = pytest.mark.faults
 FULL = 200  # tries of each kind
 SETTINGS = {"run": "0123456789abcdef", "window": 1.0, "overlap": 0.0, "threshold": None}
 
 
-def sound(number: int) -> Tagged:
-    name = f"{number} ü.wav"
-    return Tagged(name, name, 2.0, (Detection(name, 0.0, 1.0, SoundClass("a", "A"), 0.5),) * number)
+def result(number: int) -> dict[str, object]:
+    return {"file": f"{number} ü.wav", "seconds": 2.0, "detections": [{"id": "a", "score": 0.5}] * number}
 
 
 @pytest.fixture
@@ -32,7 +28,7 @@ def record(tmp_path) -> Record:
     """Four sounds that are done."""
     record = Record.open(tmp_path / "found.csv", SETTINGS)
     for number in range(4):
-        record.add(tmp_path / f"{number}.wav", sound(number))
+        record.add(tmp_path / f"{number}.wav", result(number))
     return record
 
 
@@ -44,7 +40,9 @@ def resumed(record: Record) -> tuple[str, int]:
             found = list(again)
     except UserError as error:
         return ("refused in one sentence" if one_sentence(error) else f"refused with {error}"), 0
-    assert found == [sound(number) for number in range(len(found))]
+    assert [{**one, "path": None} for one in found] == [
+        {"path": None, **result(number)} for number in range(len(found))
+    ]
     assert len(again.done) == len(found)
     return "goes on", len(found)
 
@@ -59,7 +57,7 @@ def test_a_record_that_a_kill_has_cut_goes_on_with_what_is_whole(record, tmp_pat
         n_whole = content[:place].count(b"\n") - 1  # without the settings
         assert (outcome, n_done) == ("goes on", max(0, n_whole)), place
         for number in range(n_done, 4):
-            Record.open(record.to, SETTINGS).add(tmp_path / f"{number}.wav", sound(number))
+            Record.open(record.to, SETTINGS).add(tmp_path / f"{number}.wav", result(number))
         assert record.path.read_bytes() == content, place
         outcomes[outcome] += 1
     tally("cut progress of predict", outcomes)
