@@ -54,7 +54,7 @@ def check_name(key: str, name: str | None) -> None:
         name: A folder as `save_pretrained` writes it, or a name on the Hub.
 
     Raises:
-        UserError: There is no name, it is a path and not a folder, or the folder lacks a file.
+        UserError: No name is given, the path is not a folder, or the folder lacks a file.
     """
     if name is None:
         raise UserError(
@@ -93,7 +93,7 @@ def load_pretrained(key: str, name: str | None) -> Pretrained:
         name: A folder as `save_pretrained` writes it, or a name on the Hub.
 
     Raises:
-        UserError: It cannot be found, downloaded or read, or it is no audio model.
+        UserError: The model cannot be found, downloaded or read, or is not an audio model.
     """
     check_name(key, name)
     import torch

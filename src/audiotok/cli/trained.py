@@ -174,13 +174,12 @@ def listen(
     trust: Trust = None,
 ) -> None:
     """Hear what tokens keep of a sound: the original, its mel frames, and its tokens turned back."""
+    from audiotok.experiment.tokenizer import open_tokenizer
     from audiotok.tokens.listening import listen as hear
     from audiotok.tokens.listening import write_heard
-    from audiotok.tokens.tokenizer import Tokenizer
 
     with one_sentence():
-        loaded = Tokenizer.load(tokenizer, trust or ())
-        heard = hear(loaded, file)
+        heard = hear(open_tokenizer(tokenizer, trust or ()), file)
         written = write_heard(heard, to)
     for n, distance in heard.distance_db.items():
         console().print(f"{n:3} codebooks: spectral distance {distance:.2f} dB")

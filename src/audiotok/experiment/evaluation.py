@@ -12,7 +12,7 @@ from audiotok.experiment.configuration import begin, build_node
 from audiotok.experiment.session import quieten
 from audiotok.run.destination import Destination
 from audiotok.run.folder import RunFolder
-from audiotok.run.trained import find_trained
+from audiotok.run.trained import find_trained, stored_clip_seconds
 from audiotok.store import Store
 from audiotok.training.metrics import Metrics
 
@@ -59,10 +59,9 @@ def open_evaluation(config: DictConfig, destination: Destination) -> Evaluation:
         UserError: Something in it is wrong.
     """
     quieten(destination.leads)
-    stored = find_trained(Path(config.run)).folder.read_config().get("data")
-    seconds = stored.get("clip_seconds") if isinstance(stored, dict) else None
-    if isinstance(seconds, int | float):  # told otherwise where the run is restored
-        OmegaConf.update(config, "data.clip_seconds", float(seconds))
+    find_trained(Path(config.run))  # a tokenizer has no scores
+    if (seconds := stored_clip_seconds(Path(config.run))) is not None:
+        OmegaConf.update(config, "data.clip_seconds", seconds)
     begin(config, destination)
     if destination.group is not None:
         raise UserError("audiotok evaluate scores one run; leave out -m, and give each key one value.")

@@ -1,7 +1,6 @@
 """What `explore.yaml` asks for, checked and built."""
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,8 @@ from audiotok.nodes.signature import check_signature, check_targets
 from audiotok.nodes.trust import check_trust
 from audiotok.run.destination import Destination
 from audiotok.run.folder import RunFolder
-from audiotok.run.trained import find_trained, is_tokenizer
-from audiotok.store import StaleError, Store
-from audiotok.tokens.sidecar import folder_of, read_about
+from audiotok.run.trained import find_trained, is_tokenizer, stored_clip_seconds, stored_config
+from audiotok.store import Store
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def open_exploration(config: DictConfig, destination: Destination) -> Exploratio
         if stored := _stored_data(path, config.trust):
             with open_dict(config):
                 config.data = stored
-    elif (seconds := _clip_seconds(path)) is not None:
+    elif (seconds := stored_clip_seconds(path)) is not None:
         OmegaConf.update(config, "data.clip_seconds", seconds)
     begin(config, destination)
     if destination.group is not None:
@@ -90,29 +88,10 @@ def _stored_data(path: Path, trust: Sequence[str]) -> dict[str, Any] | None:
     folder = RunFolder(path) if is_tokenizer(path) else find_trained(path).folder
     if not folder.config.is_file():
         return None
-    stored = _read_config(folder).get("data")
+    stored = stored_config(folder).get("data")
     if not isinstance(stored, dict) or "_target_" not in stored:
         raise UserError(f"{folder.config} names no data; give some with data=OPTION data.root=PATH.")
     check_trust(folder.config, {"data": stored}, trust)
     check_targets(f"{folder.config}: data", stored)
     check_signature(f"{folder.config}: data", stored)
     return stored
-
-
-def _clip_seconds(path: Path) -> float | None:
-    """Return the length of the clips of a run or a tokenizer, s; None if it says none, told later."""
-    seconds: Any = None
-    if is_tokenizer(path):
-        with suppress(StaleError):
-            seconds = read_about(folder_of(path)).get("clip_seconds")
-    else:
-        stored = _read_config(find_trained(path).folder).get("data")
-        seconds = stored.get("clip_seconds") if isinstance(stored, dict) else None
-    return float(seconds) if isinstance(seconds, int | float) else None
-
-
-def _read_config(folder: RunFolder) -> dict[str, Any]:
-    try:
-        return folder.read_config()
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder.config} cannot be read ({error}); copy it again.") from error

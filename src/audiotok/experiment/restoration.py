@@ -21,7 +21,7 @@ from audiotok.nodes.signature import check_signature, check_targets, check_value
 from audiotok.nodes.trust import check_trust
 from audiotok.run.checkpoint import read_checkpoint
 from audiotok.run.folder import RunFolder
-from audiotok.run.trained import Trained, find_trained, without_classes
+from audiotok.run.trained import Trained, find_trained, stored_config, without_classes
 from audiotok.tokens.tokenizer import Tokenizer
 from audiotok.tokens.vocabulary import load_run_vocabulary
 from audiotok.training.calibration import Calibration
@@ -150,10 +150,7 @@ def _calibration(folder: RunFolder, n_classes: int, activation: Activation) -> C
 
 def _read_config(folder: RunFolder, trust: Sequence[str], groups: Sequence[str]) -> DictConfig:
     """Return those groups of a run's configuration that are built, checked, with seed and length of clips."""
-    try:
-        stored = folder.read_config()
-    except (OSError, ValueError) as error:
-        raise UserError(f"{folder.config} cannot be read ({error}); copy it again.") from error
+    stored = stored_config(folder)
     wanted: dict[str, Any] = {group: stored.get(group) for group in groups}
     data = stored.get("data")
     wanted["data"] = {"clip_seconds": data.get("clip_seconds") if isinstance(data, dict) else None}

@@ -29,8 +29,8 @@ def take_tokenizer(config: DictConfig, overrides: Sequence[str]) -> None:
         overrides: What the command line changed.
 
     Raises:
-        UserError: There is no such tokenizer, it names code from outside audiotok, or the command line
-            chooses another one.
+        UserError: The folder has no tokenizer, the tokenizer names code from outside audiotok, or the command
+            line chooses features or clustering as well.
     """
     path = config.get("tokenizer")
     if path is None:

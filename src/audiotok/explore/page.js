@@ -123,7 +123,7 @@ async function main() {
   }
   const plotAll = setUp(unpackAll(JSON.parse(await unpacked("packed-data"))));
   document.body.dataset.shown = "";
-  await new Promise((done) => { setTimeout(done); });  // show what is there before plotly is unpacked
+  await new Promise((done) => { setTimeout(done); });  // let the browser paint before plotly is unpacked
   await loadPlotly();
   plotAll();
   document.body.dataset.ready = "";

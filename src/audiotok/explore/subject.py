@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from audiotok.data.clip import SoundClass
+from audiotok.experiment.tokenizer import open_tokenizer
 from audiotok.features.features import Features
 from audiotok.features.logmel import LogMel
 from audiotok.prediction.tagger import TrainedRun, load
 from audiotok.run.folder import RunFolder
 from audiotok.run.trained import is_tokenizer
 from audiotok.tokens.quantizer import Quantizer
-from audiotok.tokens.tokenizer import Tokenizer
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def open_subject(path: Path, device: str, trust: Sequence[str]) -> Subject:
     """
     name = (path if path.is_dir() else RunFolder.of_checkpoint(path).path).absolute().name
     if is_tokenizer(path):
-        tokenizer = Tokenizer.load(path, trust)
+        tokenizer = open_tokenizer(path, trust)
         assert tokenizer.clip_seconds is not None, "it was fitted before it was saved"
         return Subject(name, tokenizer, tokenizer.clip_seconds)
     run = load(path, device, trust)

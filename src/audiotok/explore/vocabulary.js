@@ -45,7 +45,7 @@ function drawVocabulary(data, state) {
     ? `The ${order.length} tokens of codebook ${book + 1} side by side, similar ones next to each other, low frequencies at the bottom` +
       (state.scale === "level" ? "" : `; red is ${most.toFixed(0)} dB or more above the mean of the codebook, blue below`) +
       ". The bottom row has the colours that tokens have everywhere in this page. Click, or use the arrow keys."
-    : "These features cannot be turned back into spectra, and there are no clips to measure them on; the colours show likeness.");
+    : "The colours show which tokens are similar. Spectra need features that can be inverted, or clips to measure them on.");
 }
 
 // The lowest row of the picture is the likeness bar: frequencies are written above it.

@@ -11,15 +11,20 @@ that the model was trained on is cut into clips, and the score of a class is its
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig, PreTrainedModel
 from transformers.modeling_outputs import SequenceClassifierOutput
 
-from audiotok.export.waveforms import AudiotokFeatureExtractor, AudiotokTokens, built, unpadded
+from audiotok.export.waveforms import (
+    AudiotokFeatureExtractor,
+    AudiotokTokens,
+    built,
+    quantizer_of,
+    save_all_buffers,
+    unpadded,
+)
 from audiotok.model.model import Sizes
-from audiotok.tokens.quantizer import Quantizer
 
 __all__ = ["AudiotokConfig", "AudiotokFeatureExtractor", "AudiotokForAudioClassification", "AudiotokTokens"]
 
@@ -72,16 +77,12 @@ class AudiotokForAudioClassification(PreTrainedModel):
     def __init__(self, config: AudiotokConfig) -> None:
         super().__init__(config)
         with torch.device("cpu"):  # transformers builds on "meta", where mel filters cannot be computed
-            self.quantizer = Quantizer(built(config.features), built(config.clustering))
-            self.quantizer.codebooks.load_arrays(
-                {name: np.zeros(shape) for name, shape in config.codebooks.items()}
-            )
+            self.quantizer = quantizer_of(config)
             sizes = Sizes.of(self.quantizer, config.num_labels, config.clip_seconds)
             self.tagger = built(config.tagger, sizes=sizes)
             self.register_buffer("scale", torch.ones(config.num_labels))  # of the calibration
             self.register_buffer("offset", torch.zeros(config.num_labels))
-        for part in self.modules():  # every buffer is saved; loading would fill the others with anything
-            part._non_persistent_buffers_set.clear()
+        save_all_buffers(self)
         self.post_init()
         self.eval()
 

@@ -8,14 +8,18 @@ codes = tokenizer.encode(**extractor(samples, sampling_rate=22050, return_tensor
 
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from transformers import PretrainedConfig
 from transformers.modeling_utils import PreTrainedAudioTokenizerBase
 
-from audiotok.export.waveforms import AudiotokFeatureExtractor, AudiotokTokens, built, unpadded
-from audiotok.tokens.quantizer import Quantizer
+from audiotok.export.waveforms import (
+    AudiotokFeatureExtractor,
+    AudiotokTokens,
+    quantizer_of,
+    save_all_buffers,
+    unpadded,
+)
 
 __all__ = ["AudiotokFeatureExtractor", "AudiotokTokenizer", "AudiotokTokenizerConfig", "AudiotokTokens"]
 
@@ -59,12 +63,8 @@ class AudiotokTokenizer(PreTrainedAudioTokenizerBase):
     def __init__(self, config: AudiotokTokenizerConfig) -> None:
         super().__init__(config)
         with torch.device("cpu"):  # transformers builds on "meta", where mel filters cannot be computed
-            self.quantizer = Quantizer(built(config.features), built(config.clustering))
-            self.quantizer.codebooks.load_arrays(
-                {name: np.zeros(shape) for name, shape in config.codebooks.items()}
-            )
-        for part in self.modules():  # every buffer is saved; loading would fill the others with anything
-            part._non_persistent_buffers_set.clear()
+            self.quantizer = quantizer_of(config)
+        save_all_buffers(self)
         self.post_init()
         self.eval()
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from torch import Tensor
-from transformers import BatchFeature, FeatureExtractionMixin
+from torch import Tensor, nn
+from transformers import BatchFeature, FeatureExtractionMixin, PretrainedConfig
 from transformers.utils import ModelOutput
 
 from audiotok.export.parts import class_of
+from audiotok.tokens.quantizer import Quantizer
 
 
 class AudiotokFeatureExtractor(FeatureExtractionMixin):
@@ -49,7 +50,7 @@ class AudiotokFeatureExtractor(FeatureExtractionMixin):
                 "trained at; resample the sound."
             )
         if not len(sounds):
-            raise ValueError("There is no sound; give at least one sample.")
+            raise ValueError("sounds is empty; give at least one sample.")
         several = [sounds] if np.ndim(sounds[0]) == 0 else sounds
         waves = [np.asarray(sound, np.float32) for sound in several]
         for wave in waves:
@@ -76,6 +77,19 @@ def built(part: dict[str, Any], **derived: Any) -> Any:
     """Build what a part names in `_target_`, with its other values as arguments."""
     arguments = {name: value for name, value in part.items() if name != "_target_"}
     return class_of(part["_target_"])(**arguments, **derived)
+
+
+def quantizer_of(config: PretrainedConfig) -> Quantizer:
+    """Build the features and the codebooks that a configuration names, with room for the arrays to load."""
+    quantizer = Quantizer(built(config.features), built(config.clustering))
+    quantizer.codebooks.load_arrays({name: np.zeros(shape) for name, shape in config.codebooks.items()})
+    return quantizer
+
+
+def save_all_buffers(model: nn.Module) -> None:
+    """Save every buffer with the weights: transformers leaves the others uninitialised at loading."""
+    for part in model.modules():
+        part._non_persistent_buffers_set.clear()
 
 
 def unpadded(input_values: Tensor, attention_mask: Tensor | None) -> list[Tensor]:

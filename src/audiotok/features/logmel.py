@@ -1,7 +1,5 @@
 """Log-mel frames, stacked over a short time and projected onto their principal components."""
 
-from typing import Any
-
 from audiotok.errors.ranges import Count, DecibelRange, Decibels, Hertz, Rate, Whole
 from audiotok.features.mel import MelFeatures, Normalization
 from audiotok.features.spectrogram import MelSpectrogram
@@ -68,20 +66,16 @@ class LogMel(MelFeatures):
             f_max=f_max,
             floor_db=floor_db,
         )
-        of_frames: dict[str, Any] = {
-            "range_db": range_db,
-            "normalization": normalization,
-            "deltas": deltas,
-            "context": context,
-            "stride": stride,
-            "n_components": n_components,
-            "bands": bands,
-            "whiten": whiten,
-        }
-        super().__init__(spectrogram, **of_frames, n_stacked=n_mels, stacked_key="n_mels")
-        self._settings: dict[str, object] = {**self.analysis_settings, **of_frames}
-
-    @property
-    def settings(self) -> dict[str, object]:
-        """Every argument of the constructor."""
-        return self._settings
+        super().__init__(
+            spectrogram,
+            range_db=range_db,
+            normalization=normalization,
+            deltas=deltas,
+            context=context,
+            stride=stride,
+            n_components=n_components,
+            bands=bands,
+            whiten=whiten,
+            n_stacked=n_mels,
+            stacked_key="n_mels",
+        )

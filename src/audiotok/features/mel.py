@@ -1,5 +1,7 @@
 """Features whose analysis is a mel spectrogram in dB, and how clips are brought to one scale."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -23,7 +25,10 @@ class MelFeatures(StackedFeatures):
         spectrogram: Waveforms to mel frames.
         range_db: Range of a clip below its loudest bin, dB: lower levels are raised to it; None for no limit.
         normalization: As of `LogMel`.
-        stacking: Arguments of `StackedFeatures`.
+        n_stacked: As of `StackedFeatures`.
+        stacked_key: As of `StackedFeatures`.
+        own_settings: What `settings` has besides, or instead: the kind, and arguments of a subclass alone.
+        stacking: Further arguments of `StackedFeatures`.
 
     Raises:
         UserError: The numbers contradict each other.
@@ -39,9 +44,17 @@ class MelFeatures(StackedFeatures):
         *,
         range_db: float | None,
         normalization: Normalization,
+        n_stacked: int,
+        stacked_key: str,
+        own_settings: Mapping[str, object] = MappingProxyType({}),
         **stacking: Any,
     ) -> None:
-        super().__init__(**stacking, standardize=normalization == "corpus")
+        super().__init__(
+            n_stacked=n_stacked,
+            stacked_key=stacked_key,
+            standardize=normalization == "corpus",
+            **stacking,
+        )
         if range_db is not None and range_db <= 0:
             raise UserError(
                 f"features.range_db={range_db} is too small; choose more than 0, or null for no limit."
@@ -49,6 +62,13 @@ class MelFeatures(StackedFeatures):
         self.spectrogram, self.range_db, self.normalization = spectrogram, range_db, normalization
         self.sample_rate, self.n_bins = spectrogram.sample_rate, spectrogram.n_mels
         self.floor_db = spectrogram.floor_db
+        limits = {"range_db": range_db, "normalization": normalization}
+        self._settings = {**self.analysis_settings, **limits, **stacking, **own_settings}
+
+    @property
+    def settings(self) -> dict[str, object]:
+        """The kind, and every argument of the constructor."""
+        return self._settings
 
     @property
     def analysis_settings(self) -> dict[str, object]:

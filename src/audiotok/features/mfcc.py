@@ -1,7 +1,5 @@
 """Mel-frequency cepstral coefficients, stacked over a short time."""
 
-from typing import Any
-
 from torch import Tensor
 from torchaudio.functional import create_dct
 
@@ -74,24 +72,20 @@ class MFCC(MelFeatures):
                 f"features.n_coefficients={n_coefficients} is not between 1 and features.n_mels={n_mels}; "
                 "lower it, or raise n_mels."
             )
-        of_frames: dict[str, Any] = {
-            "range_db": range_db,
-            "normalization": normalization,
-            "deltas": deltas,
-            "context": context,
-            "stride": stride,
-            "n_components": n_components,
-            "whiten": whiten,
-        }
-        super().__init__(spectrogram, **of_frames, n_stacked=n_coefficients, stacked_key="n_coefficients")
-        of_mfcc = {"kind": "mfcc", "n_coefficients": n_coefficients}
-        self._settings: dict[str, object] = {**self.analysis_settings, **of_frames, **of_mfcc}
+        super().__init__(
+            spectrogram,
+            range_db=range_db,
+            normalization=normalization,
+            deltas=deltas,
+            context=context,
+            stride=stride,
+            n_components=n_components,
+            whiten=whiten,
+            n_stacked=n_coefficients,
+            stacked_key="n_coefficients",
+            own_settings={"kind": "mfcc", "n_coefficients": n_coefficients},
+        )
         self.register_buffer("dct", create_dct(n_coefficients, n_mels, "ortho"), persistent=False)
-
-    @property
-    def settings(self) -> dict[str, object]:
-        """The kind, and every argument of the constructor."""
-        return self._settings
 
     def vectors(self, analysis: Tensor, n_slices: Tensor) -> Tensor:
         """Return the coefficients (B, mel frames, n_coefficients) of mel frames (B, mel frames, M) in dB."""

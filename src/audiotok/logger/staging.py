@@ -1,7 +1,7 @@
 """W&B's working files, in the run's folder instead of TMPDIR and the home folder.
 
-W&B makes temporary folders when it is imported, which a killed process leaves behind. There is no setting for
-them, so their names are changed here; W&B reads these at every use.
+W&B creates temporary folders when it is imported, and a killed process leaves them behind. W&B has no setting
+for their place, so this module changes their names, which W&B reads at every use.
 """
 
 import os

@@ -335,7 +335,7 @@ def device_of(device: str | torch.device) -> torch.device:
     """Return a device by its name; "auto" is a GPU if there is one.
 
     Raises:
-        UserError: There is no such device.
+        UserError: The device does not exist.
     """
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

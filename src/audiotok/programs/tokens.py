@@ -1,4 +1,4 @@
-"""`audiotok tokens`: what is given is files and folders, or overrides of `configs/tokens.yaml`."""
+"""`audiotok tokens`: it takes files and folders, or overrides of `configs/tokens.yaml`."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -5,11 +5,12 @@ It is found by names alone, so that a wrong path is told before torch is importe
 
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from audiotok.errors import UserError
 from audiotok.run.folder import RunFolder
-from audiotok.tokens.sidecar import folder_of
+from audiotok.store import StaleError
+from audiotok.tokens.sidecar import folder_of, read_about
 
 
 class Trained(NamedTuple):
@@ -43,6 +44,36 @@ def find_trained(path: Path) -> Trained:
     if program == "pretrain":
         raise without_classes(folder)
     return found
+
+
+def stored_config(folder: RunFolder) -> dict[str, Any]:
+    """Read the configuration of a run, as today's version writes it.
+
+    Raises:
+        UserError: It cannot be read.
+    """
+    try:
+        return folder.read_config()
+    except (OSError, ValueError) as error:
+        raise UserError(f"{folder.config} cannot be read ({error}); copy it again.") from error
+
+
+def stored_clip_seconds(path: Path) -> float | None:
+    """Return the length of the clips of a trained run or a tokenizer, s; None where it is damaged.
+
+    What is damaged is told where the run or the tokenizer is opened.
+
+    Raises:
+        UserError: The path is neither, or the configuration of the run cannot be read.
+    """
+    seconds: Any = None
+    if is_tokenizer(path):
+        with suppress(StaleError):
+            seconds = read_about(folder_of(path)).get("clip_seconds")
+    else:
+        data = stored_config(find_trained(path).folder).get("data")
+        seconds = data.get("clip_seconds") if isinstance(data, dict) else None
+    return float(seconds) if isinstance(seconds, int | float) else None
 
 
 def is_tokenizer(path: Path) -> bool:

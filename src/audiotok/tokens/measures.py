@@ -10,7 +10,7 @@ _HEARD_DB = 40.0  # range below the loudest bin of a clip that a spectral distan
 REPORTED = {  # about the frames that the codebooks were fitted to
     "n_clips",
     "n_frames",
-    "variance_kept",  # 1 if decoded tokens equal the frames, 0 if they are no better than the mean frame
+    "variance_kept",  # 1 if decoded tokens equal the frames, 0 if the mean frame fits as well
     "centroids_used",  # share over all codebooks
     "dead_centroids",  # number in each codebook that no frame is assigned to
     "perplexity",  # mean over the codebooks
@@ -36,7 +36,7 @@ def measure(codebooks: Codebooks, frames: Tensor) -> dict[str, object]:
 def variance_kept(frames: Tensor, tokens: Tensor, codebooks: Codebooks) -> float:
     """Return the share of the variance of frames (N, D) that their tokens (N, Q) explain.
 
-    It is 1 if decoded tokens equal the frames, and 0 if they are no better than the mean frame.
+    It is 1 if decoded tokens equal the frames, and 0 if the mean frame fits them as well.
     """
     mean, residual, total = frames.mean(0), 0.0, 0.0
     for part, chosen in zip(frames.split(PART), tokens.split(PART), strict=True):
