@@ -29,7 +29,7 @@ PACKAGES = (
     "hydra-core", "omegaconf", "pydantic", "pydantic-core", "annotated-types", "typing-inspection",
     "typing-extensions", "faiss-cpu", "pyarrow", "fsspec", "soundfile", "cffi", "pycparser", "soxr",
     "filelock", "tqdm", "rich", "markdown-it-py", "mdurl", "pygments", "pytest", "iniconfig", "pluggy",
-    "packaging", "hypothesis", "sortedcontainers",
+    "packaging", "hypothesis", "sortedcontainers", "pillow",
 )  # fmt: skip
 SOURCES = ("antlr4-python3-runtime==4.9.3",)  # of Hydra; comes as source, so its wheel is built here
 MOST_BYTES = 60_000_000

@@ -16,7 +16,7 @@ import pytest
 from packaging.requirements import Requirement
 
 PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
-NOT_IMPORTED = {"wandb", "pillow", "faiss-gpu"}  # logger=none; faiss-cpu takes the place of faiss-gpu
+NOT_IMPORTED = {"wandb", "faiss-gpu"}  # logger=none; faiss-cpu takes the place of faiss-gpu
 OF_THE_TESTS = {"pytest", "hypothesis"}
 
 

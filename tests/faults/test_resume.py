@@ -232,7 +232,7 @@ def test_a_run_that_is_stopped_anywhere_ends_as_if_it_had_not_been(fit, name, tm
     wanted = what_it_came_to(tmp_path / "whole", *fit(settings, tmp_path / "whole", None, snapshots))
     moments = random.Random(name).sample(sorted(snapshots.paths), len(snapshots.paths))
     moments.sort(key=lambda moment: not moment.startswith("batch"))  # inside an epoch first
-    chosen = [moments.pop(0 if n % 2 == 0 else -1) for n in range(min(len(moments), tries(6)))]
+    chosen = [moments.pop(0 if n % 2 == 0 else -1) for n in range(min(len(moments), tries(6, least=2)))]
     for moment in chosen:
         folder = tmp_path / "rest" / moment.replace(" ", "_")
         rest = fit(settings, folder, snapshots.paths[moment])

@@ -5,7 +5,7 @@ with different rules for padding, and some have no mask at all.
 """
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +59,7 @@ class WaveformEncoder(AudioEncoder):
 
     def __init__(self, loaded: Pretrained) -> None:
         super().__init__(loaded)
-        self.n_shortest = next(n for n in _lengths() if self._n_positions(n) >= 1)
+        self.n_shortest = next(n for n in range(1, _LONGEST) if self._n_positions(n) >= 1)
 
     def _n_positions(self, n_samples: int) -> int:
         return int(self.model._get_feat_extract_output_lengths(torch.tensor(n_samples)))
@@ -174,7 +174,3 @@ def audio_encoder(key: str, name: str | None, loaded: Pretrained) -> AudioEncode
             "WavLM, wav2vec 2.0, data2vec-audio, UniSpeech, SEW, AST or Whisper."
         )
     return WaveformEncoder(loaded)
-
-
-def _lengths() -> Any:
-    return range(1, _LONGEST)
