@@ -55,7 +55,7 @@ def load(path: str | Path, device: str | torch.device = "auto", trust: Sequence[
             called but audiotok's.
 
     Raises:
-        UserError: It is neither, something in it is damaged, or there is no such device.
+        UserError: It is neither, something in it is damaged, or the device does not exist.
     """
     return TrainedRun(restore(Path(path).expanduser(), trust), device_of(device))
 
